@@ -1,0 +1,110 @@
+// The plain data that crosses the engine's public API. Shape suffixes: docs/notation.md.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace hyperarc {
+
+/// What replaces cos(φ), φ = m1·θ + m2, where φ > π (θ ≤ (π−m2)/m1 fails). m3 is subtracted in every case.
+enum class Fallback : int32_t {
+  kHard = 0,  // cosθ − (π−θ0)·sinθ0, θ0 = (π−m2)/m1: for m1 = 1 the published cosθ − m·sin m
+  kEasy = 1,  // cosθ wherever cosθ ≤ 0 (the published "easy margin"; the test is on cosθ, not on φ)
+  kNone = 2,  // cos φ as it is
+  kClip = 3,  // cos(clamp(φ, ε, π−ε)), ε = 1e-4; derivative 0 where clamped
+};
+
+/// dT/dcosθ: the true derivative, or the plain scale s (what arcface_torch's no_grad computes).
+enum class GradientMode : int32_t { kExact = 0, kStraightThrough = 1 };
+
+/// The target logit is s·(A(θ) − m3), A(θ) = cos(m1·θ + m2) with its fallback. s in (0, 1024], m1 in [0.5, 4],
+/// m2 in [−π/2, π/2] radians, m3 in [−1, 1].
+struct MarginRule {
+  float scale = 64.0f;
+  float m1 = 1.0f;
+  float m2 = 0.5f;
+  float m3 = 0.0f;
+  Fallback fallback = Fallback::kHard;
+  GradientMode gradient = GradientMode::kExact;
+};
+
+enum class Precision : int32_t { kFp32 = 0, kBf16Compute = 1, kBf16Master = 2 };
+enum class Unsampled : int32_t { kFrozen = 0, kDecayed = 1 };
+enum class DeviceKind : int32_t { kCpu = 0, kCuda = 1 };
+/// Instruction set of the CPU engine; kAuto takes the best the processor has.
+enum class CpuIsa : int32_t { kAuto = 0, kPortable = 1, kAvx2 = 2, kAvx512 = 3 };
+
+struct DeviceInfo {
+  DeviceKind kind = DeviceKind::kCpu;
+  int32_t index = 0;
+  std::string name;             // e.g. "AMD EPYC ..." or "NVIDIA H200"
+  std::string instructionSet;   // "avx512" | "avx2" | "portable", or "sm_90a"
+  int64_t totalMemoryBytes = 0;
+  int64_t freeMemoryBytes = 0;
+  int32_t threads = 0;          // pool size (CPU)
+};
+
+struct EngineConfig {
+  DeviceKind kind = DeviceKind::kCpu;
+  int32_t index = 0;
+  CpuIsa isa = CpuIsa::kAuto;
+  int32_t threads = 0;  // 0: one for each processor this process may use. Never changes a result.
+};
+
+/// Class centres W [C, K, D]. An engine may own only a range (shard) of the classes of the whole problem.
+struct CentersConfig {
+  int64_t classes = 0;        // C: classes this engine owns, ≥ 1
+  int32_t subCenters = 1;     // K in [1, 16]
+  int32_t dim = 0;            // D in [1, 4096]
+  Precision precision = Precision::kFp32;
+  int64_t firstClass = 0;     // global index of the first owned class
+  int64_t globalClasses = 0;  // classes of all shards together; 0 means `classes`
+  bool momentum = true;       // hold a momentum buffer
+};
+
+/// A micro-batch, read only during the call. Labels are global class indices in [0, globalClasses).
+struct Batch {
+  const float* embeddingsBD = nullptr;  // [B, D], finite
+  const int32_t* labelsB = nullptr;     // [B]
+  int64_t batch = 0;                    // B ≥ 1
+  MarginRule rule;
+  /// Optional per-sample (s, m1, m2, m3) [B, 4] that replaces the rule's four numbers; null for none.
+  const float* rowParametersB4 = nullptr;
+  /// Optional partial FC: sorted unique local class indices [sampledCount] that take part; null for all classes.
+  const int32_t* sampledClasses = nullptr;
+  int64_t sampledCount = 0;
+};
+
+struct SgdOptions {
+  float learningRate = 0.1f;
+  float momentum = 0.9f;
+  float weightDecay = 5e-4f;
+  Unsampled unsampled = Unsampled::kFrozen;
+};
+
+struct SampleOptions {
+  double rate = 1.0;  // (0, 1]
+  uint64_t seed = 0;
+  uint64_t step = 0;
+  uint32_t shard = 0;
+};
+
+/// One line of a memory plan, in bytes.
+struct PlanPart {
+  std::string name;
+  int64_t bytes = 0;
+  bool persistent = false;  // lives as long as the centres (else: as long as a step or a call)
+};
+
+struct Plan {
+  std::vector<PlanPart> parts;
+  int64_t persistentBytes = 0;
+  int64_t peakBytes = 0;      // persistent + the largest transient set
+  int64_t availableBytes = 0; // what the device has free now
+  bool fits = false;
+};
+
+enum class Buffer : int32_t { kWeights = 0, kMomentum = 1 };
+
+}  // namespace hyperarc
