@@ -1,0 +1,71 @@
+// Builds and tests native/: `node scripts/native.mjs addon | test | asan | tsan | format [--write]`.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const native = join(root, 'native');
+const jobs = String(availableParallelism());
+
+function run(command, args, env = {}) {
+  const result = spawnSync(command, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } });
+  if (result.error) throw result.error;
+  if (result.status !== 0) {
+    console.error(`native: ${command} ${args.join(' ')} ended with ${result.signal ?? result.status}`);
+    process.exit(1);
+  }
+}
+
+function addon() {
+  const cmakeJs = join(root, 'node_modules', 'cmake-js', 'bin', 'cmake-js');
+  run(process.execPath, [cmakeJs, 'compile', '-d', native, '-O', join(native, 'build'), '-p', jobs, '-l', 'warn']);
+}
+
+function ctest(folder, options, env = {}) {
+  const build = join(native, folder);
+  run('cmake', ['-S', native, '-B', build, '-DHYPERARC_BUILD_TESTS=ON', ...options]);
+  run('cmake', ['--build', build, '-j', jobs]);
+  run('ctest', ['--test-dir', build, '--output-on-failure', '-j', jobs], env);
+}
+
+function sources(folder) {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && /\.(h|hpp|cc|cpp|cu|cuh)$/.test(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+function format(write) {
+  const files = ['include', 'src', 'addon', 'tests', 'lab'].flatMap((name) => sources(join(native, name)));
+  run('clang-format', [...(write ? ['-i'] : ['--dry-run', '--Werror']), ...files]);
+  console.log(`native: clang-format ${write ? 'wrote' : 'checked'} ${files.length} files`);
+}
+
+const task = process.argv[2];
+switch (task) {
+  case 'addon':
+    addon();
+    break;
+  case 'test':
+    ctest('build-tests', ['-DCMAKE_BUILD_TYPE=Release']);
+    break;
+  case 'asan':
+    ctest('build-asan', ['-DCMAKE_BUILD_TYPE=RelWithDebInfo', '-DHYPERARC_SANITIZE=address,undefined'], {
+      ASAN_OPTIONS: 'detect_leaks=1:strict_string_checks=1',
+      UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1',
+    });
+    break;
+  case 'tsan':
+    ctest('build-tsan', ['-DCMAKE_BUILD_TYPE=RelWithDebInfo', '-DHYPERARC_SANITIZE=thread'], {
+      TSAN_OPTIONS: 'halt_on_error=1',
+    });
+    break;
+  case 'format':
+    format(process.argv.includes('--write'));
+    break;
+  default:
+    console.error('usage: node scripts/native.mjs addon | test | asan | tsan | format [--write]');
+    process.exit(2);
+}
