@@ -1,0 +1,42 @@
+import { readFileSync } from 'node:fs';
+
+import { HyperArcError } from '@hyperarc/kernels-cuda';
+import { Command, CommanderError } from 'commander';
+
+import { registerTrainCommand } from './commands/train.js';
+import { EXIT } from './exitCodes.js';
+
+function version(): string {
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
+}
+
+/** The whole command line. Actions load TensorFlow.js only when they run, so that `--help` is quick. */
+export function createProgram(): Command {
+  const program = new Command('hyperarc')
+    .description('Trains and evaluates large-identity face recognition models.')
+    .version(version())
+    .showSuggestionAfterError()
+    .exitOverride();
+  registerTrainCommand(program);
+  return program;
+}
+
+/**
+ * Runs one command line (without `node` and the script).
+ * @returns the process's exit code; an action that wants another one than 0 sets process.exitCode.
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  try {
+    await createProgram().parseAsync(args, { from: 'user' });
+    return Number(process.exitCode ?? EXIT.ok);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    if (error instanceof HyperArcError) {
+      process.stderr.write(`hyperarc: ${error.message}\n`);
+    } else {
+      process.stderr.write(`hyperarc: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    }
+    return EXIT.failed;
+  }
+}

@@ -1,0 +1,99 @@
+import { HyperArcError } from '@hyperarc/kernels-cuda';
+import * as z from 'zod';
+
+import { configSchema, type Config } from './schema.js';
+import { nearest } from './suggest.js';
+
+/** Dotted names of every field of the schema, sections included. */
+function fieldPaths(schema: z.ZodType, prefix = ''): string[] {
+  let inner: unknown = schema;
+  while (inner instanceof z.ZodOptional || inner instanceof z.ZodPrefault || inner instanceof z.ZodDefault) {
+    inner = inner.unwrap();
+  }
+  if (!(inner instanceof z.ZodObject)) return [];
+  return Object.entries(inner.shape as Record<string, z.ZodType>).flatMap(([key, field]) => {
+    const path = prefix + key;
+    return [path, ...fieldPaths(field, `${path}.`)];
+  });
+}
+
+const FIELD_PATHS = fieldPaths(configSchema);
+
+function valueAt(raw: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((node, key) => (node as Record<PropertyKey, unknown> | undefined)?.[key], raw);
+}
+
+function show(value: unknown): string {
+  return value === undefined ? 'nothing' : JSON.stringify(value);
+}
+
+function explain(issue: z.core.$ZodIssue, raw: unknown): string[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => {
+      const path = [...issue.path, key].join('.');
+      const near = nearest(path, FIELD_PATHS);
+      return `${path}: no such key${near === undefined ? '' : `; did you mean ${near}?`}`;
+    });
+  }
+  const received = valueAt(raw, issue.path);
+  const expected = issue.message.startsWith('expected') ? issue.message : 'expected a section of keys';
+  const words = /^expected one of (.*)$/.exec(issue.message)?.[1]?.split(', ');
+  const near = words !== undefined && typeof received === 'string' ? nearest(received, words) : undefined;
+  const fix = near === undefined ? '' : `; did you mean ${near}?`;
+  return [`${issue.path.join('.') || 'configuration'}: ${expected}, received ${show(received)}${fix}`];
+}
+
+function exclusive(a: string, b: string, config: Config): string[] {
+  const set = (path: string): boolean => valueAt(config, path.split('.')) !== undefined;
+  return set(a) && set(b) ? [`${a}, ${b}: expected one of the two, received both; set one to null`] : [];
+}
+
+/** Keys that exclude each other, or that mean nothing beside another. */
+function conflicts(config: Config): string[] {
+  const { head, schedule, data, backbone } = config;
+  const found = [
+    ...exclusive('training.epochs', 'training.steps', config),
+    ...exclusive('schedule.warmupEpochs', 'schedule.warmupSteps', config),
+    ...exclusive('schedule.milestoneEpochs', 'schedule.milestoneSteps', config),
+  ];
+  const only = (path: string, allowed: boolean, where: string): void => {
+    if (!allowed && valueAt(config, path.split('.')) !== undefined) {
+      found.push(`${path}: expected only with ${where}; remove it or set it to null`);
+    }
+  };
+  const single = head.loss === 'arcface' || head.loss === 'cosface';
+  only('head.margin', single, `head.loss arcface or cosface, received head.loss ${head.loss}`);
+  for (const key of ['m1', 'm2', 'm3']) {
+    only(`head.${key}`, head.loss === 'combined', `head.loss combined, received head.loss ${head.loss}`);
+  }
+  const kind = `received schedule.kind ${schedule.kind}`;
+  only('schedule.power', schedule.kind === 'polynomial', `schedule.kind polynomial, ${kind}`);
+  for (const key of ['milestoneEpochs', 'milestoneSteps', 'factor']) {
+    only(`schedule.${key}`, schedule.kind === 'step', `schedule.kind step, ${kind}`);
+  }
+  if (schedule.kind === 'step' && schedule.milestoneEpochs === undefined && schedule.milestoneSteps === undefined) {
+    found.push('schedule.milestoneEpochs: expected with schedule.kind step, received nothing; or give milestoneSteps');
+  }
+  if (head.loss === 'cosface' && (head.margin ?? 0) > 1) {
+    found.push(`head.margin: expected a cosine in [0, 1] with head.loss cosface, received ${head.margin}`);
+  }
+  if (data.imageSize % 16 !== 0) {
+    found.push(`data.imageSize: expected a multiple of 16 for ${backbone.name}, received ${data.imageSize}`);
+  }
+  return found;
+}
+
+/**
+ * Checks a raw configuration against the schema and fills the defaults in.
+ * @throws HyperArcError E_RANGE that lists every problem, one a line, with a suggestion for each near miss.
+ */
+export function checkConfig(raw: unknown, source: string): Config {
+  const result = configSchema.safeParse(raw);
+  const problems = result.success
+    ? conflicts(result.data)
+    : result.error.issues.flatMap((issue) => explain(issue, raw));
+  if (!result.success || problems.length > 0) {
+    throw new HyperArcError('E_RANGE', `${source}: ${problems.join('\n  ')}`);
+  }
+  return result.data;
+}

@@ -1,0 +1,36 @@
+import type { Config } from './schema.js';
+
+/** Fields that may change when a run goes on: none of them changes what is computed. */
+const FREE_ON_RESUME = new Set([
+  'name',
+  'output',
+  'backend',
+  'data.root',
+  'data.workers',
+  'data.prefetch',
+  'head.device',
+  'training.logEvery',
+  'checkpoint.every',
+  'checkpoint.keepLast',
+  'evaluate.every',
+  'evaluate.pairs',
+  'evaluate.folds',
+]);
+
+function flatten(value: unknown, prefix: string, into: Map<string, string>): Map<string, string> {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    for (const [key, inner] of Object.entries(value)) flatten(inner, prefix === '' ? key : `${prefix}.${key}`, into);
+  } else if (value !== undefined) {
+    into.set(prefix, JSON.stringify(value));
+  }
+  return into;
+}
+
+/** Fields that differ and would make a resumed run another run, each as `key: was A, now B`. */
+export function resumeDifferences(was: Config, now: Config): string[] {
+  const before = flatten(was, '', new Map());
+  const after = flatten(now, '', new Map());
+  return [...new Set([...before.keys(), ...after.keys()])]
+    .filter((key) => !FREE_ON_RESUME.has(key) && !key.startsWith('synth.') && before.get(key) !== after.get(key))
+    .map((key) => `${key}: was ${before.get(key) ?? 'unset'}, now ${after.get(key) ?? 'unset'}`);
+}

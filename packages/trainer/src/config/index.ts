@@ -1,0 +1,4 @@
+export { checkConfig } from './check.js';
+export { resumeDifferences } from './differences.js';
+export { formatConfig, loadConfig, parseOverride } from './load.js';
+export { configSchema, type Config } from './schema.js';

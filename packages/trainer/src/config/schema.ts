@@ -1,0 +1,134 @@
+import * as z from 'zod';
+
+import { flag, increasing, integer, oneOf, real, text } from './fields.js';
+
+/** Where the images are and how they are read. */
+const data = z.strictObject({
+  /** Image folder: one folder an identity. */
+  root: text(/./, 'the path of an image folder'),
+  /** Identities kept out of training, for verification. */
+  heldOut: integer({ min: 0 }).default(0),
+  /** Side of the square input in pixels; a multiple of 16. */
+  imageSize: integer({ min: 16, max: 1024 }).default(112),
+  flip: flag().default(true),
+  /** Decoding threads. */
+  workers: integer({ min: 0, max: 64 }).default(1),
+  /** Batches decoded ahead. */
+  prefetch: integer({ min: 1, max: 256 }).default(4),
+});
+
+const backbone = z.strictObject({
+  name: oneOf(['mobilefacenet', 'iresnet18', 'iresnet34', 'iresnet50', 'iresnet100']).default('mobilefacenet'),
+  embeddingSize: integer({ min: 1, max: 16384 }).default(512),
+  dropout: real({ min: 0, max: 0.95 }).default(0),
+  /** Fused batch norm and PReLU; false uses the stock tfjs layers. */
+  fused: flag().default(true),
+});
+
+const head = z.strictObject({
+  loss: oneOf(['arcface', 'cosface', 'normface', 'combined']).default('arcface'),
+  scale: real({ min: 0, max: 1024, openMin: true }).default(64),
+  /** arcface: radians (default 0.5); cosface: cosine (default 0.4). */
+  margin: real({ min: 0, max: 1.57 }).optional(),
+  /** combined only: cos(m1·θ + m2) − m3. */
+  m1: real({ min: 0.5, max: 4 }).optional(),
+  m2: real({ min: 0, max: 1.57 }).optional(),
+  m3: real({ min: 0, max: 1 }).optional(),
+  fallback: oneOf(['hard', 'easy', 'none', 'clip']).default('hard'),
+  gradient: oneOf(['exact', 'straight-through']).default('exact'),
+  /** Partial FC: share of the classes used in a step. */
+  rate: real({ min: 0, max: 1, openMin: true }).default(1),
+  unsampled: oneOf(['frozen', 'decayed']).default('frozen'),
+  subCenters: integer({ min: 1, max: 16 }).default(1),
+  precision: oneOf(['fp32', 'bf16', 'bf16-master']).default('fp32'),
+  device: text(/^(auto|cpu|cuda:\d+)$/, 'auto, cpu or cuda:N').default('auto'),
+});
+
+const rate = { min: 0, openMin: true } as const;
+
+/** SGD with momentum, PyTorch's form: v ← μ·v + (g + λ·w); w ← w − η·v. */
+const optimizer = z.strictObject({
+  learningRate: real(rate).default(0.1),
+  momentum: real({ min: 0, max: 0.9999 }).default(0.9),
+  weightDecay: real({ min: 0, max: 1 }).default(5e-4),
+  /** False: no weight decay on normalisation parameters, PReLU slopes and biases. */
+  decayNormAndBias: flag().default(true),
+  /** Global L2 norm the backbone's gradient is clipped to; null: not clipped. */
+  clipNorm: real(rate).nullable().default(5),
+  /** The class centres' own numbers; what is absent is as for the backbone. */
+  head: z
+    .strictObject({
+      learningRate: real(rate).optional(),
+      momentum: real({ min: 0, max: 0.9999 }).optional(),
+      weightDecay: real({ min: 0, max: 1 }).optional(),
+    })
+    .prefault({}),
+});
+
+const schedule = z.strictObject({
+  kind: oneOf(['constant', 'polynomial', 'cosine', 'step']).default('polynomial'),
+  /** Linear rise from 0; give epochs or steps. */
+  warmupEpochs: real({ min: 0 }).optional(),
+  warmupSteps: integer({ min: 0 }).optional(),
+  /** polynomial: (1 − progress)^power (default 1). */
+  power: real(rate).optional(),
+  /** step: where the rate is multiplied by `factor`, in epochs or steps. */
+  milestoneEpochs: increasing().optional(),
+  milestoneSteps: increasing().optional(),
+  /** step: default 0.1. */
+  factor: real({ min: 0, max: 1, openMin: true }).optional(),
+});
+
+const training = z.strictObject({
+  /** Length of the run: epochs (default 20) or steps. */
+  epochs: real(rate).optional(),
+  steps: integer({ min: 1 }).optional(),
+  /** Images of one forward pass. */
+  batchSize: integer({ min: 1, max: 65536 }).default(128),
+  /** Forward passes of one update; equal to one batch of accumulate × batchSize, but for batch statistics. */
+  accumulate: integer({ min: 1, max: 4096 }).default(1),
+  /** Steps between two lines of metrics.jsonl. */
+  logEvery: integer({ min: 1 }).default(10),
+});
+
+const checkpoint = z.strictObject({
+  /** Steps between two checkpoints; 0: at the end only. */
+  every: integer({ min: 0 }).default(1000),
+  /** Newest ones kept; the best one is kept besides. */
+  keepLast: integer({ min: 1 }).default(2),
+});
+
+const evaluate = z.strictObject({
+  /** Steps between two verifications of the held-out identities; 0: none during training. */
+  every: integer({ min: 0 }).default(0),
+  pairs: integer({ min: 20 }).default(6000),
+  folds: integer({ min: 2, max: 100 }).default(10),
+});
+
+/** What `hyperarc start` draws when the data folder is absent. */
+const synth = z.strictObject({
+  identities: integer({ min: 2 }),
+  samples: integer({ min: 2 }),
+  imageSize: integer({ min: 16, max: 1024 }).default(112),
+});
+
+export const configSchema = z.strictObject({
+  /** Run folders are NAME-001, NAME-002, … */
+  name: text(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'letters, digits, dots, dashes'),
+  seed: integer({ min: 0 }).default(1),
+  backend: oneOf(['auto', 'tensorflow', 'wasm', 'cpu']).default('auto'),
+  /** Folder that holds the run folders. */
+  output: text(/./, 'a folder').default('runs'),
+  data,
+  backbone: backbone.prefault({}),
+  head: head.prefault({}),
+  optimizer: optimizer.prefault({}),
+  schedule: schedule.prefault({}),
+  training: training.prefault({}),
+  checkpoint: checkpoint.prefault({}),
+  evaluate: evaluate.prefault({}),
+  synth: synth.optional(),
+});
+
+/** A checked configuration, every default filled in. */
+export type Config = z.infer<typeof configSchema>;

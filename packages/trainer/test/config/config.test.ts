@@ -1,0 +1,141 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { parse } from 'yaml';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { checkConfig, formatConfig, loadConfig, parseOverride, resumeDifferences } from '../../dist/config/index.js';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'hyperarc-config-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function write(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+const BASE = 'name: base\ndata: { root: faces, heldOut: 7 }\ntraining: { epochs: 4 }\noptimizer: { momentum: 0.8 }\n';
+
+describe('loadConfig', () => {
+  it('fills defaults in and lets overrides win over the file, and the file over what it extends', () => {
+    write('base.yaml', BASE);
+    const path = write(
+      'own.yaml',
+      'extends: base.yaml\nname: own\ndata: { heldOut: 9 }\noptimizer: { learningRate: 0.2 }\n',
+    );
+    const config = loadConfig(path, ['optimizer.learningRate=3e-2', 'data.flip=false']);
+    expect(config.name).toBe('own');
+    expect(config.data).toMatchObject({ root: 'faces', heldOut: 9, flip: false, imageSize: 112 });
+    expect(config.optimizer).toMatchObject({ learningRate: 0.03, momentum: 0.8, clipNorm: 5 });
+    expect(config.training).toMatchObject({ epochs: 4, batchSize: 128, accumulate: 1 });
+  });
+
+  it('reads back what it wrote', () => {
+    const config = loadConfig(write('base.yaml', BASE), ['optimizer.clipNorm=null']);
+    expect(config.optimizer.clipNorm).toBeNull();
+    expect(loadConfig(write('again.yaml', formatConfig(config)))).toEqual(config);
+  });
+
+  it('unsets a key with null, so that another one of an exclusive pair can be given', () => {
+    const path = write('base.yaml', BASE);
+    expect(() => loadConfig(path, ['training.steps=5'])).toThrow(/training\.epochs, training\.steps.*set one to null/);
+    expect(loadConfig(path, ['training.steps=5', 'training.epochs=null']).training.steps).toBe(5);
+  });
+
+  it('names a cycle, a missing file, text that is not YAML, and a file that is no mapping', () => {
+    write('a.yaml', 'extends: b.yaml\n');
+    write('b.yaml', 'extends: a.yaml\n');
+    expect(() => loadConfig(join(folder, 'a.yaml'))).toThrow(
+      /E_RANGE: extends: expected no cycle.*a\.yaml.*b\.yaml.*a\.yaml/,
+    );
+    expect(() => loadConfig(join(folder, 'none.yaml'))).toThrow(/expected a readable file.*none\.yaml.*ENOENT/);
+    expect(() => loadConfig(write('bad.yaml', 'a: [1\n'))).toThrow(/E_FORMAT: .*bad\.yaml/);
+    expect(() => loadConfig(write('list.yaml', '- 1\n'))).toThrow(/E_FORMAT: .*keys and values/);
+  });
+
+  it('takes every recipe that ships', () => {
+    const recipes = fileURLToPath(new URL('../../recipes/', import.meta.url));
+    const names = readdirSync(recipes);
+    expect(names).toContain('quickstart.yaml');
+    for (const name of names) expect(loadConfig(join(recipes, name)).name).toBe(name.replace(/\.yaml$/, ''));
+  });
+});
+
+describe('parseOverride', () => {
+  it('reads values as YAML', () => {
+    expect(parseOverride('schedule.milestoneEpochs=[3, 5]')).toEqual({ schedule: { milestoneEpochs: [3, 5] } });
+    expect(parseOverride('data.root=a=b')).toEqual({ data: { root: 'a=b' } });
+  });
+
+  it.each(['training.epochs', '=3', '.a=3', 'a..b=3', '__proto__.x=1'])('refuses %s', (argument) => {
+    expect(() => parseOverride(argument)).toThrow(/E_RANGE: override: expected key=value/);
+  });
+});
+
+describe('checkConfig', () => {
+  const check = (yaml: string): unknown => checkConfig(parse(yaml), 'test.yaml');
+  const data = 'name: x\ndata: { root: r }\n';
+
+  it.each([
+    ['optimizer: { learningrate: 1 }', 'optimizer.learningrate: no such key; did you mean optimizer.learningRate?'],
+    ['optimiser: { momentum: 1 }', 'optimiser: no such key; did you mean optimizer?'],
+    ['training: { learning_rate: 1 }', 'training.learning_rate: no such key; did you mean optimizer.learningRate?'],
+    ['training: { bathcSize: 1 }', 'training.bathcSize: no such key; did you mean training.batchSize?'],
+    [
+      'head: { loss: arcfase }',
+      'expected one of arcface, cosface, normface, combined, received "arcfase"; did you mean arcface?',
+    ],
+  ])('suggests what %s meant', (yaml, message) => {
+    expect(() => check(data + yaml)).toThrow(message);
+  });
+
+  it('suggests nothing where nothing is near', () => {
+    expect(() => check(data + 'head: { zebra: 1 }')).toThrow(/head\.zebra: no such key$/);
+  });
+
+  it.each([
+    ['head: { rate: 0 }', 'head.rate: expected a number in (0, 1], received 0'],
+    ['head: { rate: 1.5 }', 'head.rate: expected a number in (0, 1], received 1.5'],
+    ['training: { batchSize: 2.5 }', 'training.batchSize: expected an integer in [1, 65536], received 2.5'],
+    ['training: { batchSize: many }', 'training.batchSize: expected an integer in [1, 65536], received "many"'],
+    ['optimizer: 3', 'optimizer: expected a section of keys, received 3'],
+    ['head: { device: gpu }', 'head.device: expected auto, cpu or cuda:N, received "gpu"'],
+    [
+      'schedule: { kind: step, milestoneEpochs: [5, 3] }',
+      'expected a list of increasing numbers above 0, received [5,3]',
+    ],
+    ['schedule: { kind: step }', 'schedule.milestoneEpochs: expected with schedule.kind step'],
+    ['schedule: { kind: cosine, power: 2 }', 'schedule.power: expected only with schedule.kind polynomial'],
+    [
+      'schedule: { warmupEpochs: 1, warmupSteps: 3 }',
+      'schedule.warmupEpochs, schedule.warmupSteps: expected one of the two',
+    ],
+    ['head: { m2: 0.3 }', 'head.m2: expected only with head.loss combined, received head.loss arcface'],
+    ['head: { loss: normface, margin: 0.3 }', 'head.margin: expected only with head.loss arcface or cosface'],
+    ['head: { loss: cosface, margin: 1.2 }', 'head.margin: expected a cosine in [0, 1]'],
+  ])('refuses %s', (yaml, message) => {
+    expect(() => check(data + yaml)).toThrow(message);
+  });
+
+  it('lists every problem at once', () => {
+    expect(() => check('name: x\nhead: { rate: 2 }\nseed: -1')).toThrow(
+      /seed: expected .*\n.*data: expected a section of keys, received nothing\n.*head\.rate/,
+    );
+  });
+});
+
+describe('resumeDifferences', () => {
+  it('ignores what does not change the result and names the rest', () => {
+    const raw = { name: 'x', data: { root: 'r' } };
+    const was = checkConfig(raw, 't');
+    const now = checkConfig({ ...raw, data: { root: 'elsewhere', workers: 3 }, head: { margin: 0.3 }, seed: 2 }, 't');
+    expect(resumeDifferences(was, was)).toEqual([]);
+    expect(resumeDifferences(was, now)).toEqual(['seed: was 1, now 2', 'head.margin: was unset, now 0.3']);
+  });
+});
