@@ -1,0 +1,2 @@
+export * from './roc.js';
+export * from './verify.js';
