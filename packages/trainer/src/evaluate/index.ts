@@ -1,2 +1,5 @@
 export * from './roc.js';
 export * from './verify.js';
+export * from './embed.js';
+export * from './pairs.js';
+export * from './evaluation.js';

@@ -1,6 +1,7 @@
 import { HyperArcError } from '@hyperarc/kernels-cuda';
 import {
   areaUnderCurve,
+  checkFar,
   checkScores,
   equalErrorRate,
   rocCurve,

@@ -1,0 +1,98 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { HyperArcError } from '@hyperarc/kernels-cuda';
+
+/** Anything that maps images [B, H, W, 3] in [−1, 1] to embeddings [B, D]: a tf.LayersModel, or a wrapped function. */
+export interface EmbeddingModel {
+  predict(images: tf.Tensor4D): tf.Tensor | tf.Tensor[];
+}
+
+/** Decoded images, [N, imageSize, imageSize, 3] in [−1, 1], in the order of `paths`. */
+export type ImageLoader = (paths: readonly string[], imageSize: number) => Promise<Float32Array>;
+
+/** One embedding a row: [N, D], unit length. */
+export interface Embeddings {
+  paths: readonly string[];
+  valuesND: Float32Array;
+  dim: number;
+}
+
+export interface EmbedOptions {
+  imageSize: number;
+  load: ImageLoader;
+  /** Images of one forward pass. Default 64. */
+  batchSize?: number;
+  /** Adds the embedding of the mirrored image before normalising, as InsightFace evaluates. Default true. */
+  flip?: boolean;
+  /** Called after every batch. */
+  onProgress?: (done: number, total: number) => void;
+}
+
+/**
+ * Embeddings of image files, scaled to unit length.
+ * @throws HyperArcError E_SHAPE if the model does not answer [B, D]; E_NONFINITE for NaN or Inf, and E_RANGE for a zero vector, naming the image.
+ */
+export async function embedImages(
+  model: EmbeddingModel,
+  paths: readonly string[],
+  options: EmbedOptions,
+): Promise<Embeddings> {
+  const { imageSize, load, batchSize = 64, flip = true, onProgress } = options;
+  if (!Number.isInteger(batchSize) || batchSize < 1) {
+    throw new HyperArcError('E_RANGE', `batchSize: expected a whole number ≥ 1, received ${batchSize}`);
+  }
+  let valuesND = new Float32Array(0);
+  let dim = 0;
+  for (let first = 0; first < paths.length; first += batchSize) {
+    const batch = paths.slice(first, first + batchSize);
+    const pixels = await load(batch, imageSize);
+    const embeddingsBD = tf.tidy(() => {
+      const images = tf.tensor4d(pixels, [batch.length, imageSize, imageSize, 3]);
+      const plain = predict(model, images);
+      return flip ? tf.add(plain, predict(model, tf.reverse(images, 2))) : plain;
+    });
+    const values = (await embeddingsBD.data()) as Float32Array;
+    embeddingsBD.dispose();
+    if (first === 0) {
+      dim = values.length / batch.length;
+      valuesND = new Float32Array(paths.length * dim);
+    }
+    valuesND.set(values, first * dim);
+    onProgress?.(first + batch.length, paths.length);
+  }
+  normalizeRows(valuesND, dim, paths);
+  return { paths, valuesND, dim };
+}
+
+function predict(model: EmbeddingModel, images: tf.Tensor4D): tf.Tensor2D {
+  const answer = model.predict(images);
+  if (Array.isArray(answer) || answer.rank !== 2 || answer.shape[0] !== images.shape[0]) {
+    const shape = Array.isArray(answer) ? `${answer.length} tensors` : `[${answer.shape.join(', ')}]`;
+    throw new HyperArcError('E_SHAPE', `model.predict: expected embeddings [${images.shape[0]}, D], received ${shape}`);
+  }
+  return answer as tf.Tensor2D;
+}
+
+/** Scales each row of [N, D] to length 1 in place. `names` [N] are for the message. */
+export function normalizeRows(valuesND: Float32Array, dim: number, names: readonly string[]): void {
+  names.forEach((name, n) => {
+    const row = valuesND.subarray(n * dim, (n + 1) * dim);
+    let squared = 0;
+    for (const value of row) squared += value * value;
+    if (!Number.isFinite(squared)) {
+      throw new HyperArcError(
+        'E_NONFINITE',
+        `embedding of ${name}: expected finite numbers, received NaN or Inf; the weights may have diverged`,
+      );
+    }
+    const norm = Math.sqrt(squared);
+    if (norm < 1e-12) {
+      throw new HyperArcError('E_RANGE', `embedding of ${name}: expected a length above 1e-12, received ${norm}`);
+    }
+    for (let d = 0; d < dim; d++) row[d]! /= norm;
+  });
+}
+
+/** The baseline that any model must beat: the pixels themselves, flattened, are the embedding. */
+export const rawPixelModel: EmbeddingModel = {
+  predict: (images) => tf.reshape(images, [images.shape[0], -1]),
+};

@@ -1,0 +1,152 @@
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { HyperArcError } from '@hyperarc/kernels-cuda';
+import { embedImages, type EmbeddingModel, type ImageLoader } from './embed.js';
+import {
+  imagesOfPairs,
+  pairSimilarities,
+  similarityHistogram,
+  worstPairs,
+  type ImagePair,
+  type ScoredPair,
+  type SimilarityHistogram,
+} from './pairs.js';
+import { thinCurve } from './roc.js';
+import { verify, type Verification } from './verify.js';
+
+/** How one model did. The curve is thinned for the file; every figure comes from the full one. */
+export interface ModelEvaluation extends Omit<Verification, 'roc'> {
+  /** For example "raw pixels", "untrained", "trained". */
+  name: string;
+  roc: { far: number[]; tar: number[] };
+  histogram: SimilarityHistogram;
+}
+
+/** Contents of evaluation.json. */
+export interface Evaluation {
+  format: 'hyperarc-evaluation-1';
+  /** ISO 8601. */
+  createdAt: string;
+  /** What was verified, in words: the data folder and which identities. */
+  data: string;
+  images: number;
+  imageSize: number;
+  flip: boolean;
+  /** In the order given; the last is the one the report is about. */
+  models: ModelEvaluation[];
+  /** Of the last model. */
+  worst: { falseRejects: ScoredPair[]; falseAccepts: ScoredPair[] };
+}
+
+export interface EvaluateOptions {
+  pairs: readonly ImagePair[];
+  /** Models by name; the last is the one the report is about. */
+  models: Readonly<Record<string, EmbeddingModel>>;
+  imageSize: number;
+  load: ImageLoader;
+  data: string;
+  batchSize?: number;
+  flip?: boolean;
+  /** Pairs kept of each kind of error. Default 8. */
+  worstCount?: number;
+  onProgress?: (model: string, done: number, total: number) => void;
+}
+
+const CURVE_POINTS = 400;
+
+/** Verifies the pairs with every model. Errors: those of {@link embedImages} and {@link verify}. */
+export async function evaluatePairs(options: EvaluateOptions): Promise<Evaluation> {
+  const { pairs, imageSize, load, data, batchSize = 64, flip = true, worstCount = 8, onProgress } = options;
+  const images = imagesOfPairs(pairs);
+  const same = pairs.map((pair) => pair.same);
+  const folds = pairs.map((pair) => pair.fold);
+  const evaluation: Evaluation = {
+    format: 'hyperarc-evaluation-1',
+    createdAt: new Date().toISOString(),
+    data,
+    images: images.length,
+    imageSize,
+    flip,
+    models: [],
+    worst: { falseRejects: [], falseAccepts: [] },
+  };
+  for (const [name, model] of Object.entries(options.models)) {
+    const embeddings = await embedImages(model, images, {
+      imageSize,
+      load,
+      batchSize,
+      flip,
+      ...(onProgress && { onProgress: (done, total) => onProgress(name, done, total) }),
+    });
+    const similarities = pairSimilarities(embeddings, pairs);
+    const { roc, ...figures } = verify(similarities, same, folds);
+    const { far, tar } = thinCurve(roc, CURVE_POINTS);
+    evaluation.models.push({ name, ...figures, roc: { far, tar }, histogram: similarityHistogram(similarities, same) });
+    evaluation.worst = worstPairs(similarities, pairs, worstCount);
+  }
+  return evaluation;
+}
+
+/** Writes evaluation.json whole or not at all. */
+export async function writeEvaluation(path: string, evaluation: Evaluation): Promise<void> {
+  const temporary = `${path}.${process.pid}.tmp`;
+  await writeFile(temporary, `${JSON.stringify(evaluation, null, 1)}\n`);
+  await rename(temporary, path);
+}
+
+/** @throws HyperArcError E_FORMAT if the file is not an evaluation of this format */
+export async function readEvaluation(path: string): Promise<Evaluation> {
+  const text = await readFile(path, 'utf8');
+  let value: Partial<Evaluation> | null = null;
+  try {
+    value = JSON.parse(text) as Partial<Evaluation> | null;
+  } catch {
+    // Answered below: what is not JSON is not an evaluation.
+  }
+  if (value?.format !== 'hyperarc-evaluation-1' || !Array.isArray(value.models)) {
+    throw new HyperArcError(
+      'E_FORMAT',
+      `${path}: expected an evaluation of format hyperarc-evaluation-1; run hyperarc evaluate again`,
+    );
+  }
+  return value as Evaluation;
+}
+
+const share = (value: number): string => (100 * value).toFixed(2);
+
+/** A FAR as the field writes it: 1e-3. */
+const power = (far: number): string => far.toExponential(0);
+
+/** The figures as lines of text, one row a model. */
+export function formatEvaluation(evaluation: Evaluation): string {
+  const first = evaluation.models[0];
+  if (first === undefined) return `${evaluation.data}: no model`;
+  const header = [
+    'model',
+    'accuracy %',
+    `VAL@${power(first.val.farTarget)} %`,
+    'AUC',
+    'EER %',
+    ...first.tarAtFar.map((entry) => `TAR@${power(entry.far)} %`),
+  ];
+  const rows = evaluation.models.map((model) => [
+    model.name,
+    `${share(model.accuracy.mean)} ± ${share(model.accuracy.std)}`,
+    `${share(model.val.mean)} ± ${share(model.val.std)}`,
+    model.auc.toFixed(4),
+    share(model.eer),
+    ...model.tarAtFar.map((entry) => (entry.tar === null ? 'n/a' : share(entry.tar))),
+  ]);
+  const widths = header.map((_, column) => Math.max(...[header, ...rows].map((row) => row[column]!.length)));
+  const line = (cells: string[]) =>
+    cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  ');
+  const notes = first.tarAtFar.flatMap(({ far, note }) =>
+    note === undefined ? [] : [`n/a: TAR@${power(far)} ${note}`],
+  );
+  const { samePairs, differentPairs } = first;
+  return [
+    `${evaluation.data}: ${samePairs} same and ${differentPairs} different pairs of ${evaluation.images} images`,
+    line(header),
+    ...rows.map(line),
+    ...notes,
+  ].join('\n');
+}

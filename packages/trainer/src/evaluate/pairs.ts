@@ -1,0 +1,85 @@
+import { HyperArcError } from '@hyperarc/kernels-cuda';
+import type { Embeddings } from './embed.js';
+
+/** Two images of a verification protocol. */
+export interface ImagePair {
+  /** Paths of the images. */
+  a: string;
+  b: string;
+  same: boolean;
+  fold: number;
+}
+
+/** A pair and how alike the model finds it. */
+export interface ScoredPair extends ImagePair {
+  similarity: number;
+}
+
+/** Every image of the pairs once, in order of appearance. */
+export function imagesOfPairs(pairs: readonly ImagePair[]): string[] {
+  return [...new Set(pairs.flatMap((pair) => [pair.a, pair.b]))];
+}
+
+/**
+ * Cosine similarities [N] of pairs of unit embeddings, in [−1, 1]. The squared distance is 2 − 2·similarity.
+ * @throws HyperArcError E_RANGE if an image of a pair has no embedding
+ */
+export function pairSimilarities(embeddings: Embeddings, pairs: readonly ImagePair[]): Float64Array {
+  const { valuesND, dim } = embeddings;
+  const rows = new Map(embeddings.paths.map((path, n) => [path, n]));
+  const rowOf = (path: string): number => {
+    const row = rows.get(path);
+    if (row === undefined)
+      throw new HyperArcError('E_RANGE', `pairs: expected an image with an embedding, received ${path}`);
+    return row;
+  };
+  return Float64Array.from(pairs, (pair) => {
+    const a = rowOf(pair.a) * dim;
+    const b = rowOf(pair.b) * dim;
+    let dot = 0;
+    for (let d = 0; d < dim; d++) dot += valuesND[a + d]! * valuesND[b + d]!;
+    return Math.min(1, Math.max(-1, dot));
+  });
+}
+
+/** Counts of same and different pairs in equal bins over [−1, 1]; a bin holds its lower edge, the last one both. */
+export interface SimilarityHistogram {
+  /** [bins + 1] */
+  edges: number[];
+  same: number[];
+  different: number[];
+}
+
+export function similarityHistogram(
+  similarities: ArrayLike<number>,
+  same: readonly boolean[],
+  bins = 80,
+): SimilarityHistogram {
+  const histogram: SimilarityHistogram = {
+    edges: Array.from({ length: bins + 1 }, (_, i) => (2 * i) / bins - 1),
+    same: new Array<number>(bins).fill(0),
+    different: new Array<number>(bins).fill(0),
+  };
+  same.forEach((isSame, i) => {
+    const bin = Math.min(bins - 1, Math.floor(((similarities[i]! + 1) / 2) * bins));
+    histogram[isSame ? 'same' : 'different'][bin]! += 1;
+  });
+  return histogram;
+}
+
+/** The pairs the model judges worst: same people who look least alike, and different people who look most alike, worst first. */
+export function worstPairs(
+  similarities: ArrayLike<number>,
+  pairs: readonly ImagePair[],
+  count: number,
+): { falseRejects: ScoredPair[]; falseAccepts: ScoredPair[] } {
+  const scored = pairs.map((pair, i): ScoredPair => ({ ...pair, similarity: similarities[i]! }));
+  const ascending = scored.sort((x, y) => x.similarity - y.similarity);
+  return {
+    falseRejects: ascending.filter((pair) => pair.same).slice(0, count),
+    falseAccepts: ascending
+      .filter((pair) => !pair.same)
+      .reverse()
+      .slice(0, count),
+  };
+}
