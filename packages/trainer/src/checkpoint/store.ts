@@ -1,0 +1,118 @@
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
+
+import { HyperArcError } from '@hyperarc/kernels-cuda';
+
+import { writeAtomically } from '../train/runFolder.js';
+import { MANIFEST_NAME, describeFolder, readManifest, verifyFolder } from './manifest.js';
+
+const PARTIAL_PREFIX = '.partial-';
+
+/** A checkpoint in a {@link CheckpointStore}. */
+export interface CheckpointEntry {
+  readonly path: string;
+  readonly step: number;
+}
+
+/** The checkpoints of one run: folders step-00000100, each whole or absent. */
+export class CheckpointStore {
+  constructor(readonly folder: string) {}
+
+  /** Checkpoints by step, oldest first. Folders still being written are not among them. */
+  list(): CheckpointEntry[] {
+    if (!existsSync(this.folder)) return [];
+    return readdirSync(this.folder)
+      .filter((name) => /^step-\d+$/.test(name))
+      .map((name) => ({ path: join(this.folder, name), step: Number(name.slice('step-'.length)) }))
+      .sort((a, b) => a.step - b.step);
+  }
+
+  /**
+   * Saves a checkpoint: `write` fills a temporary folder, which is then described and renamed. If anything fails, nothing has changed.
+   * @param score higher is better; null: unknown.
+   * @returns the checkpoint's folder.
+   */
+  async save(step: number, score: number | null, write: (folder: string) => Promise<void>): Promise<string> {
+    const final = join(this.folder, `step-${String(step).padStart(8, '0')}`);
+    const partial = join(this.folder, `${PARTIAL_PREFIX}${basename(final)}`);
+    const replaced = join(this.folder, `${PARTIAL_PREFIX}replaced-${basename(final)}`);
+    this.removePartial();
+    mkdirSync(partial, { recursive: true });
+    try {
+      await write(partial);
+      const manifest = await describeFolder(partial, step, score);
+      writeAtomically(join(partial, MANIFEST_NAME), `${JSON.stringify(manifest, null, 2)}\n`);
+      // A damaged checkpoint of this step makes room first, under a name that is cleaned up.
+      if (existsSync(final)) renameSync(final, replaced);
+      renameSync(partial, final);
+      rmSync(replaced, { recursive: true, force: true });
+    } catch (error) {
+      rmSync(partial, { recursive: true, force: true });
+      throw error;
+    }
+    return final;
+  }
+
+  /** Removes what a killed process left half-written. */
+  removePartial(): void {
+    if (!existsSync(this.folder)) return;
+    for (const name of readdirSync(this.folder)) {
+      if (name.startsWith(PARTIAL_PREFIX)) rmSync(join(this.folder, name), { recursive: true, force: true });
+    }
+  }
+
+  /** Keeps the newest `keepLast` and the one with the best score; removes the others. */
+  prune(keepLast: number): void {
+    const entries = this.list();
+    const best = this.best()?.path;
+    for (const { path } of entries.slice(0, Math.max(0, entries.length - keepLast))) {
+      if (path !== best) rmSync(path, { recursive: true, force: true });
+    }
+  }
+
+  /** The checkpoint with the highest score; the newer one of equals. Unreadable manifests do not compete. */
+  best(): CheckpointEntry | undefined {
+    let best: CheckpointEntry | undefined;
+    let bestScore = -Infinity;
+    for (const entry of this.list()) {
+      const score = scoreOf(entry.path);
+      if (score !== null && score >= bestScore) {
+        best = entry;
+        bestScore = score;
+      }
+    }
+    return best;
+  }
+
+  /**
+   * The newest checkpoint, its bytes checked.
+   * @param fallBack true: pass over damaged ones to the newest whole one, telling `warn` of each.
+   * @throws HyperArcError E_FORMAT if there is none, or if the newest is damaged and `fallBack` is false.
+   */
+  async newest(fallBack: boolean, warn: (message: string) => void): Promise<CheckpointEntry> {
+    const entries = this.list().reverse();
+    for (const [i, entry] of entries.entries()) {
+      try {
+        await verifyFolder(entry.path);
+        return entry;
+      } catch (error) {
+        if (!(error instanceof HyperArcError)) throw error;
+        if (!fallBack) {
+          const older = entries[i + 1];
+          const fix = older === undefined ? '' : `; give --fall-back to go on from ${older.path}`;
+          throw new HyperArcError('E_FORMAT', error.message.replace(/^E_FORMAT: /, '') + fix, { cause: error });
+        }
+        warn(`${error.message}; passed over`);
+      }
+    }
+    throw new HyperArcError('E_FORMAT', `${this.folder}: expected a whole checkpoint, found none`);
+  }
+}
+
+function scoreOf(folder: string): number | null {
+  try {
+    return readManifest(folder).score;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,67 @@
+import { closeSync, existsSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
+
+/** One line of metrics.jsonl, written every `training.logEvery` steps; means are over the steps since the line before. */
+export interface TrainRecord {
+  kind: 'train';
+  /** Updates made so far. */
+  step: number;
+  epoch: number;
+  loss: number;
+  /** Mean cosine to the sample's own class centre. */
+  targetCosine: number;
+  learningRate: number;
+  headLearningRate: number;
+  /** Global L2 norm of the backbone's gradient before clipping. */
+  gradientNorm: number;
+  imagesPerSecond: number;
+  /** Share of the time spent waiting for images. */
+  dataWaitShare: number;
+  /** Updates since the run, or its resumption, began. */
+  stepsDone: number;
+  /** Time since then. */
+  elapsedMs: number;
+}
+
+/** Verification of the held-out identities during training. */
+export interface EvaluateRecord {
+  kind: 'evaluate';
+  step: number;
+  epoch: number;
+  /** Mean accuracy over the folds. */
+  accuracy: number;
+  /** Standard deviation over the folds. */
+  accuracyStd: number;
+}
+
+export type MetricsRecord = TrainRecord | EvaluateRecord;
+
+/** Parses metrics.jsonl; a last line cut short by a kill is left out. */
+export function readMetrics(path: string): MetricsRecord[] {
+  const lines = readFileSync(path, 'utf8').split('\n');
+  const whole = lines.slice(0, -1).filter((line) => line !== '');
+  return whole.map((line) => JSON.parse(line) as MetricsRecord);
+}
+
+/** Appends to metrics.jsonl, one object a line. */
+export class MetricsWriter {
+  readonly #file: number;
+
+  /** @param resumedStep drops lines of later steps, which the resumed run writes again. */
+  constructor(path: string, resumedStep = 0) {
+    if (existsSync(path)) {
+      const kept = readMetrics(path).filter((record) => record.step <= resumedStep);
+      const partial = `${path}.partial`;
+      writeFileSync(partial, kept.map((record) => `${JSON.stringify(record)}\n`).join(''));
+      renameSync(partial, path);
+    }
+    this.#file = openSync(path, 'a');
+  }
+
+  write(record: MetricsRecord): void {
+    writeSync(this.#file, `${JSON.stringify(record)}\n`);
+  }
+
+  close(): void {
+    closeSync(this.#file);
+  }
+}

@@ -1,0 +1,84 @@
+import { HyperArcError } from '@hyperarc/kernels-cuda';
+
+/** What was looked at when a number that is not finite turned up. */
+export interface BatchContext {
+  /** 1-based number of the update. */
+  step: number;
+  /** Index of each sample in the dataset. */
+  indices: ArrayLike<number>;
+  /** A sample's name by dataset index, its path say. */
+  nameOf: (index: number) => string;
+}
+
+const SHOWN = 4;
+
+function firstFew(names: readonly string[]): string {
+  const more = names.length > SHOWN ? `, and ${names.length - SHOWN} more` : '';
+  return names.slice(0, SHOWN).join(', ') + more;
+}
+
+/** Rows of a [rows, columns] array that hold a NaN or an infinity. */
+export function nonFiniteRows(values: ArrayLike<number>, columns: number): number[] {
+  const rows: number[] = [];
+  for (let start = 0, row = 0; start < values.length; start += columns, row++) {
+    for (let i = start; i < start + columns; i++) {
+      if (!Number.isFinite(values[i])) {
+        rows.push(row);
+        break;
+      }
+    }
+  }
+  return rows;
+}
+
+function describe(values: ArrayLike<number>): string {
+  return Array.prototype.some.call(values, Number.isNaN) ? 'NaN' : 'Infinity';
+}
+
+const FIX =
+  'lower optimizer.learningRate, lengthen schedule.warmupEpochs or lower optimizer.clipNorm, and go on with --resume';
+
+function refuse({ step }: BatchContext, expected: string, received: string): never {
+  throw new HyperArcError('E_NONFINITE', `step ${step}: expected ${expected}, received ${received}; ${FIX}`);
+}
+
+/**
+ * Checks a batch's embeddings [B, D] before they reach the head.
+ * @throws HyperArcError E_NONFINITE naming the rows and their images.
+ */
+export function checkEmbeddings(embeddingsBD: Float32Array, dim: number, context: BatchContext): void {
+  const rows = nonFiniteRows(embeddingsBD, dim);
+  if (rows.length === 0) return;
+  const names = firstFew(rows.map((row) => `row ${row} (${context.nameOf(context.indices[row]!)})`));
+  const all =
+    rows.length === context.indices.length ? ' (all of the batch: the weights are the cause, not an image)' : '';
+  refuse(context, 'finite embeddings', `${describe(embeddingsBD)} in ${names}${all}`);
+}
+
+/** @throws HyperArcError E_NONFINITE naming the images of the batch. */
+export function checkLoss(loss: number, context: BatchContext): void {
+  if (Number.isFinite(loss)) return;
+  const names = firstFew(Array.from(context.indices, context.nameOf));
+  refuse(context, 'a finite loss', `${loss} from the batch ${names}`);
+}
+
+/**
+ * Checks the gradient's global norm, and only where that is not finite, which variables are the cause.
+ * @param read the gradient of a variable, by name; called for each name in order.
+ * @throws HyperArcError E_NONFINITE naming the variables.
+ */
+export function checkGradients(
+  norm: number,
+  names: readonly string[],
+  read: (name: string) => Float32Array,
+  context: BatchContext,
+): void {
+  if (Number.isFinite(norm)) return;
+  const found = names.flatMap((name) => {
+    const values = read(name);
+    return nonFiniteRows(values, values.length).length === 0 ? [] : [`${name} (${describe(values)})`];
+  });
+  // Every gradient is finite, but the sum of squares is not.
+  if (found.length === 0) refuse(context, 'a finite gradient norm', `${norm}, though each gradient is finite`);
+  refuse(context, 'finite gradients', firstFew(found));
+}

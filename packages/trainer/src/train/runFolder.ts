@@ -1,0 +1,72 @@
+import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+
+import { HyperArcError } from '@hyperarc/kernels-cuda';
+
+import { formatConfig, loadConfig, type Config } from '../config/index.js';
+
+/** Where a run keeps its things. */
+export class RunFolder {
+  private constructor(readonly path: string) {}
+
+  /** Makes the next free NAME-001, NAME-002, … in `config.output` and writes the resolved configuration into it. */
+  static create(config: Config): RunFolder {
+    mkdirSync(config.output, { recursive: true });
+    const numbers = readdirSync(config.output)
+      .filter((entry) => entry.startsWith(`${config.name}-`) && /^\d{3,}$/.test(entry.slice(config.name.length + 1)))
+      .map((entry) => Number(entry.slice(config.name.length + 1)));
+    for (let number = Math.max(0, ...numbers) + 1; ; number++) {
+      const path = join(config.output, `${config.name}-${String(number).padStart(3, '0')}`);
+      try {
+        mkdirSync(path);
+      } catch (error) {
+        // Another run took the number in between.
+        if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue;
+        throw error;
+      }
+      const run = new RunFolder(path);
+      writeAtomically(run.configPath, formatConfig(config));
+      return run;
+    }
+  }
+
+  /** @throws HyperArcError E_FORMAT if `path` is no run folder. */
+  static open(path: string): RunFolder {
+    const run = new RunFolder(path.replace(/(.)\/+$/, '$1'));
+    if (!existsSync(run.configPath)) {
+      throw new HyperArcError('E_FORMAT', `run: expected a run folder with a config.yaml, received ${path}`);
+    }
+    return run;
+  }
+
+  get name(): string {
+    return basename(this.path);
+  }
+  get configPath(): string {
+    return join(this.path, 'config.yaml');
+  }
+  get metricsPath(): string {
+    return join(this.path, 'metrics.jsonl');
+  }
+  get eventsPath(): string {
+    return join(this.path, 'events');
+  }
+  get checkpointsPath(): string {
+    return join(this.path, 'checkpoints');
+  }
+  /** The trained backbone as a tfjs model: model.json beside its weights. */
+  get modelPath(): string {
+    return join(this.path, 'model');
+  }
+
+  readConfig(): Config {
+    return loadConfig(this.configPath);
+  }
+}
+
+/** Writes a whole file or none: to a temporary name, then renamed. */
+export function writeAtomically(path: string, content: string | Uint8Array): void {
+  const partial = `${path}.partial`;
+  writeFileSync(partial, content);
+  renameSync(partial, path);
+}
