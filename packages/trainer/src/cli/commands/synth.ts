@@ -1,0 +1,77 @@
+import type { Command } from 'commander';
+import { InvalidArgumentError } from 'commander';
+import { writeContactSheet } from '../../synth/contactSheet.js';
+import { writeSynthDataset } from '../../synth/writeDataset.js';
+
+function wholeNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('Expected a whole number.');
+  return Number(text);
+}
+
+interface SynthOptions {
+  out: string;
+  identities: number;
+  samples: number;
+  seed: number;
+  size: number;
+  workers?: number;
+  contactSheet?: string;
+}
+
+/** `hyperarc synth`: writes a synthetic face dataset. */
+export function registerSynthCommand(program: Command): void {
+  program
+    .command('synth')
+    .description('Draw a synthetic face dataset (an image folder, one folder an identity)')
+    .requiredOption('--out <folder>', 'folder to write; absent, empty, or holding the same dataset')
+    .option('--identities <count>', 'people', wholeNumber, 400)
+    .option('--samples <count>', 'images of each', wholeNumber, 20)
+    .option('--seed <number>', 'names the dataset: the same seed gives the same bytes', wholeNumber, 1)
+    .option('--size <pixels>', 'side of an image', wholeNumber, 112)
+    .option('--workers <count>', 'threads (default: the number of processors)', wholeNumber)
+    .option('--contact-sheet <file>', 'also draw a table of faces: a row an identity, a column a sample')
+    .action(async (options: SynthOptions) => {
+      const { contactSheet, workers, ...parameters } = options;
+      const interrupt = new AbortController();
+      const stop = () => interrupt.abort(new Error('synth: interrupted; nothing was written'));
+      process.once('SIGINT', stop);
+      process.once('SIGTERM', stop);
+      try {
+        const result = await writeSynthDataset({
+          ...parameters,
+          ...(workers === undefined ? {} : { workers }),
+          onProgress: progressLine(),
+          signal: interrupt.signal,
+        });
+        const seconds = result.elapsedMs / 1000;
+        console.log(
+          result.status === 'already there'
+            ? `${options.out}: already there (${result.images} images)`
+            : `${options.out}: ${result.images} images of ${options.identities} identities in ${seconds.toFixed(1)} s (${(result.images / seconds).toFixed(0)} images/s)`,
+        );
+        if (contactSheet !== undefined) {
+          await writeContactSheet({ dataset: options.out, file: contactSheet });
+          console.log(`${contactSheet}: contact sheet`);
+        }
+      } finally {
+        process.off('SIGINT', stop);
+        process.off('SIGTERM', stop);
+      }
+    });
+}
+
+/** Rewrites one line on a terminal; on anything else prints a line every tenth of the work. */
+function progressLine(): (images: number, total: number) => void {
+  const started = performance.now();
+  let printedTenth = 0;
+  return (images, total) => {
+    const rate = (images / ((performance.now() - started) / 1000)).toFixed(0);
+    const line = `drawing ${images}/${total} images, ${rate} images/s`;
+    if (process.stderr.isTTY) {
+      process.stderr.write(`\r\x1b[K${line}${images === total ? '\n' : ''}`);
+    } else if (Math.floor((10 * images) / total) > printedTenth) {
+      printedTenth = Math.floor((10 * images) / total);
+      process.stderr.write(`${line}\n`);
+    }
+  };
+}
