@@ -1,0 +1,60 @@
+import type { ReferenceBatch, ReferenceSgd, SampleRequest } from '../../dist/reference/index.js';
+
+/** Class centres as the contract makes them: every number is exact in fp32. */
+export interface ContractCenters {
+  readonly classes: number;
+  readonly subCenters: number;
+  readonly dim: number;
+  readonly firstClass: number;
+  readonly globalClasses: number;
+  /** [C, K, D] */
+  readonly weights: Float32Array;
+  /** [C, K, D] */
+  readonly momentum: Float32Array;
+}
+
+/** A micro-batch whose numbers are exact in fp32. `sampled` are the sorted local classes that take part; undefined for all. */
+export interface ContractBatch extends ReferenceBatch {
+  readonly embeddings: Float32Array;
+  readonly labels: Int32Array;
+  readonly rowParameters?: Float32Array | undefined;
+  readonly sampled?: Int32Array | undefined;
+}
+
+/** What a forward pass gives, with the step that `gradients` and `update` take. */
+export interface ForwardResult<Step> {
+  readonly step: Step;
+  /** [B] */
+  readonly sampleLoss: ArrayLike<number>;
+  /** [B, D], of the mean loss */
+  readonly embeddingGradient: ArrayLike<number>;
+  /** [B] */
+  readonly targetCosine: ArrayLike<number>;
+}
+
+/** Centres inside an implementation. */
+export interface Subject<Step = unknown> {
+  forward(batch: ContractBatch): ForwardResult<Step>;
+  /** dW [C, K, D] */
+  gradients(steps: readonly Step[]): ArrayLike<number>;
+  update?(steps: readonly Step[], options: ReferenceSgd): void;
+  weights(): ArrayLike<number>;
+  momentum?(): ArrayLike<number>;
+  cosines?(embeddings: Float32Array): ArrayLike<number>;
+  sample?(request: Omit<SampleRequest, 'classes' | 'firstClass'>): ArrayLike<number>;
+  seed?(seed: bigint, stddev: number): void;
+  dispose(): void;
+}
+
+/** What the contract suite runs on. A method that an implementation lacks leaves out the cases that need it. */
+export interface Implementation<Step = unknown> {
+  readonly name: string;
+  /** Most sub-centres it takes. */
+  readonly maxSubCenters: number;
+  readonly hasUpdate: boolean;
+  readonly hasSampling: boolean;
+  readonly hasShards: boolean;
+  create(centers: ContractCenters): Subject<Step>;
+  /** One forward pass over shards that together own every class; results are those of all of them. */
+  forwardSharded?(subjects: readonly Subject<Step>[], batch: ContractBatch): ForwardResult<readonly Step[]>;
+}

@@ -1,0 +1,81 @@
+import type { ReferenceCenters, ReferenceStep } from '../../dist/reference/index.js';
+import {
+  centerGradient,
+  cosines,
+  drawnRows,
+  forward,
+  sampleClasses,
+  seedRows,
+  sgdUpdate,
+} from '../../dist/reference/index.js';
+import type { ContractCenters, ForwardResult, Implementation, Subject } from './implementation.js';
+
+/** A step of one shard: the step of all shards, and which one this is. */
+interface ShardedStep {
+  readonly step: ReferenceStep;
+  readonly shard: number;
+}
+
+class ReferenceSubject implements Subject<ShardedStep> {
+  private state: { weights: Float64Array; momentum: Float64Array };
+
+  constructor(private readonly shape: ContractCenters) {
+    this.state = { weights: Float64Array.from(shape.weights), momentum: Float64Array.from(shape.momentum) };
+  }
+
+  get centers(): ReferenceCenters {
+    return { ...this.shape, weights: this.state.weights };
+  }
+
+  forward: Subject<ShardedStep>['forward'] = (batch) => {
+    const step = forward([this.centers], batch, [batch.sampled]);
+    return { ...step, step: { step, shard: 0 } };
+  };
+
+  gradients: Subject<ShardedStep>['gradients'] = (steps) =>
+    centerGradient(
+      this.centers,
+      steps.map(({ step }) => step),
+      steps[0]!.shard,
+    );
+
+  update: Subject<ShardedStep>['update'] = (steps, options) => {
+    const isDrawn = drawnRows(
+      steps.map(({ step }) => step),
+      this.shape.subCenters,
+      steps[0]!.shard,
+    );
+    const { weights, momentum } = this.state;
+    this.state = sgdUpdate(weights, momentum, this.gradients(steps), this.shape.dim, isDrawn, options);
+  };
+
+  weights = () => this.state.weights;
+  momentum = () => this.state.momentum;
+  cosines = (embeddings: Float32Array) => cosines(this.centers, embeddings);
+  sample: Subject['sample'] = (request) => sampleClasses({ ...request, ...this.shape });
+
+  seed = (seed: bigint, stddev: number) => {
+    const { classes, subCenters, firstClass, dim } = this.shape;
+    const rows = seedRows(seed, Math.fround(stddev), firstClass * subCenters, classes * subCenters, dim);
+    this.state = { weights: Float64Array.from(rows), momentum: new Float64Array(rows.length) };
+  };
+
+  dispose(): void {}
+}
+
+/** The reference itself as an implementation: the suite's own check, and what its mutants are made from. */
+export const referenceImplementation: Implementation<ShardedStep> = {
+  name: 'float64 reference',
+  maxSubCenters: Infinity,
+  hasUpdate: true,
+  hasSampling: true,
+  hasShards: true,
+  create: (centers) => new ReferenceSubject(centers),
+  forwardSharded(subjects, batch): ForwardResult<readonly ShardedStep[]> {
+    const step = forward(
+      subjects.map((subject) => (subject as ReferenceSubject).centers),
+      batch,
+    );
+    return { ...step, step: subjects.map((_, shard) => ({ step, shard })) };
+  },
+};

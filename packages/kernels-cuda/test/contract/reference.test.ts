@@ -1,0 +1,138 @@
+import { describe, expect, it } from 'vitest';
+import { expectRows } from './compare.js';
+import type { ContractBatch, Implementation, Subject } from './implementation.js';
+import { referenceImplementation } from './reference-implementation.js';
+import { describeContract } from './register.js';
+import { contractCases } from './suite.js';
+
+describeContract(referenceImplementation as Implementation);
+
+/** The reference with one thing broken. */
+function mutant(breakSubject: (subject: Subject) => Partial<Subject>): Implementation {
+  const sound = referenceImplementation as Implementation;
+  return {
+    ...sound,
+    hasShards: false,
+    create: (centers) => {
+      const subject = sound.create(centers);
+      const { weights, momentum, cosines, sample, seed, update } = subject;
+      const whole: Subject = {
+        forward: (batch) => subject.forward(batch),
+        gradients: (steps) => subject.gradients(steps),
+        ...{ update, weights, momentum, cosines, sample, seed },
+        dispose: () => subject.dispose(),
+      } as Subject;
+      return { ...whole, ...breakSubject(whole) };
+    },
+  };
+}
+
+const withRule = (change: Partial<ContractBatch['rule']>) =>
+  mutant((subject) => ({
+    forward: (batch) => subject.forward({ ...batch, rule: { ...batch.rule, ...change } }),
+  }));
+
+const MUTANTS: [string, Implementation][] = [
+  [
+    'margin off by 1e-5 radians',
+    mutant((subject) => ({
+      forward: (batch) => subject.forward({ ...batch, rule: { ...batch.rule, m2: batch.rule.m2 + 1e-5 } }),
+    })),
+  ],
+  ['only the hard fallback', withRule({ fallback: 'hard' })],
+  ['only the straight-through gradient', withRule({ gradient: 'straight-through' })],
+  [
+    'per-sample parameters ignored',
+    mutant((subject) => ({
+      forward: (batch) => subject.forward({ ...batch, rowParameters: undefined }),
+    })),
+  ],
+  [
+    'sampled classes ignored',
+    mutant((subject) => ({
+      forward: (batch) => subject.forward({ ...batch, sampled: undefined }),
+    })),
+  ],
+  [
+    'last element of dX lost',
+    mutant((subject) => ({
+      forward: (batch) => {
+        const result = subject.forward(batch);
+        const embeddingGradient = Array.from(result.embeddingGradient).fill(0, -1);
+        return { ...result, embeddingGradient };
+      },
+    })),
+  ],
+  [
+    'last row of dW lost',
+    mutant((subject) => ({
+      gradients: (steps) => {
+        const gradient = Array.from(subject.gradients(steps));
+        return gradient.fill(0, -Math.min(gradient.length, 3));
+      },
+    })),
+  ],
+  [
+    'only the first step counted',
+    mutant((subject) => ({ gradients: (steps) => subject.gradients(steps.slice(0, 1)) })),
+  ],
+  [
+    'frozen taken for decayed',
+    mutant((subject) => ({
+      update: (steps, options) => subject.update!(steps, { ...options, unsampled: 'decayed' }),
+    })),
+  ],
+  [
+    'weight decay forgotten',
+    mutant((subject) => ({
+      update: (steps, options) => subject.update!(steps, { ...options, weightDecay: 0 }),
+    })),
+  ],
+  [
+    'forward moves weights',
+    mutant((subject) => ({
+      forward: (batch) => {
+        const result = subject.forward(batch);
+        const options = { learningRate: 1e-6, momentum: 0, weightDecay: 0, unsampled: 'frozen' } as const;
+        subject.update!([result.step], options);
+        return result;
+      },
+    })),
+  ],
+  [
+    'step number of the sampler ignored',
+    mutant((subject) => ({
+      sample: (request) => subject.sample!({ ...request, step: 0n }),
+    })),
+  ],
+  [
+    'high half of the seed ignored',
+    mutant((subject) => ({
+      seed: (seed, stddev) => subject.seed!(BigInt.asUintN(32, seed), stddev),
+    })),
+  ],
+];
+
+describe('the contract suite catches', () => {
+  it.each(MUTANTS)('%s', (_, broken) => {
+    const isCaught = contractCases(broken)
+      .filter(({ name }) => !name.includes('20011'))
+      .some((one) => {
+        try {
+          one.run(broken);
+          return false;
+        } catch {
+          return true;
+        }
+      });
+    expect(isCaught).toBe(true);
+  });
+
+  it('and names the worst row', () => {
+    const expected = [1, 2, 3, 4, 5, 6];
+    expect(() => expectRows('dW', [1, 2, 3, 4.1, 5, 6], expected, 2)).toThrow(/dW: .*worst row 1 of 3/);
+    expect(() => expectRows('dW', [1, 2, NaN, 4, 5, 6], expected, 2)).toThrow(/worst row 1 of 3 NaN/);
+    expect(() => expectRows('dW', [1, 2, 3], expected, 2)).toThrow(/expected 6 numbers, received 3/);
+    expect(() => expectRows('dW', [1, 2, 3, 4, 5, 6 + 1e-6], expected, 2)).not.toThrow();
+  });
+});

@@ -1,0 +1,24 @@
+import { edgeCases } from './cases-edges.js';
+import { marginCases } from './cases-margins.js';
+import { samplingCases } from './cases-sampling.js';
+import { sizeCases } from './cases-sizes.js';
+import { updateCases } from './cases-update.js';
+import type { Implementation } from './implementation.js';
+
+/** One expectation of the contract; `run` throws where the implementation breaks it. */
+export interface ContractCase {
+  readonly group: string;
+  readonly name: string;
+  readonly run: (implementation: Implementation) => void;
+}
+
+/** The contract of docs/numerics.md, for all that `implementation` can do. */
+export function contractCases(implementation: Implementation): ContractCase[] {
+  return [
+    ...sizeCases(implementation),
+    ...marginCases(),
+    ...edgeCases(implementation),
+    ...samplingCases(implementation),
+    ...updateCases(implementation),
+  ];
+}
