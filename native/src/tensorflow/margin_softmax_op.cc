@@ -1,0 +1,222 @@
+#include "tensorflow/margin_softmax_op.h"
+
+#include <array>
+#include <exception>
+#include <initializer_list>
+#include <new>
+#include <utility>
+
+#include "hyperarc/registry.h"
+#include "hyperarc/status.h"
+
+namespace hyperarc::tensorflow {
+namespace {
+
+constexpr const char* kOpName = "HyperArcMarginSoftmax";
+
+/// Set before the kernel can run, never changed.
+const CApi* gApi = nullptr;
+
+struct StatusHandle {
+  StatusHandle() : raw(gApi->newStatus()) {}
+  ~StatusHandle() { gApi->deleteStatus(raw); }
+  StatusHandle(const StatusHandle&) = delete;
+  StatusHandle& operator=(const StatusHandle&) = delete;
+  bool ok() const { return gApi->getCode(raw) == kOk; }
+  std::string message() const { return gApi->message(raw); }
+  TF_Status* const raw;
+};
+
+/// An input or output of the running op.
+class Tensor {
+ public:
+  Tensor() = default;
+  ~Tensor() {
+    if (raw_) gApi->deleteTensor(raw_);
+  }
+  Tensor(const Tensor&) = delete;
+  Tensor& operator=(const Tensor&) = delete;
+  TF_Tensor** receive() { return &raw_; }
+  void take(TF_Tensor* raw) { raw_ = raw; }
+  int dims() const { return gApi->numDims(raw_); }
+  int64_t dim(int index) const { return gApi->dim(raw_, index); }
+  template <typename T>
+  T* data() const {
+    return static_cast<T*>(gApi->tensorData(raw_));
+  }
+  std::string shape() const {
+    std::string text = "[";
+    for (int i = 0; i < dims(); ++i) text += (i ? ", " : "") + std::to_string(dim(i));
+    return text + "]";
+  }
+  /// Whether the shape is `expected`, −1 standing for any size.
+  bool is(std::initializer_list<int64_t> expected) const {
+    if (dims() != static_cast<int>(expected.size())) return false;
+    int i = 0;
+    for (int64_t size : expected) {
+      if (size >= 0 && dim(i) != size) return false;
+      ++i;
+    }
+    return true;
+  }
+
+ private:
+  TF_Tensor* raw_ = nullptr;
+};
+
+const char* codeName(StatusCode code) {
+  switch (code) {
+    case StatusCode::kShape:
+      return "E_SHAPE";
+    case StatusCode::kDtype:
+      return "E_DTYPE";
+    case StatusCode::kRange:
+      return "E_RANGE";
+    case StatusCode::kDevice:
+      return "E_DEVICE";
+    case StatusCode::kMemory:
+      return "E_MEMORY";
+    case StatusCode::kFormat:
+      return "E_FORMAT";
+    case StatusCode::kDisposed:
+      return "E_DISPOSED";
+    case StatusCode::kBusy:
+      return "E_BUSY";
+    case StatusCode::kStale:
+      return "E_STALE";
+    case StatusCode::kNonFinite:
+      return "E_NONFINITE";
+    default:
+      return "E_INTERNAL";
+  }
+}
+
+Status wrongShape(const char* name, const std::string& expected, const Tensor& tensor) {
+  return {StatusCode::kShape, std::string(name) + ": expected shape " + expected + ", received " + tensor.shape()};
+}
+
+enum Input { kEmbeddings, kLabels, kRule, kRowParameters, kSampled, kHandles, kInputCount };
+enum Output { kLoss, kLossPerSample, kEmbeddingGradient, kTargetCosine };
+
+Status compute(TF_OpKernelContext* context) {
+  StatusHandle tfStatus;
+  std::array<Tensor, kInputCount> inputs;
+  for (int i = 0; i < kInputCount; ++i) {
+    gApi->getInput(context, i, inputs[i].receive(), tfStatus.raw);
+    if (!tfStatus.ok()) return {StatusCode::kInternal, tfStatus.message()};
+  }
+  const Tensor& embeddings = inputs[kEmbeddings];
+  if (!inputs[kHandles].is({5})) return wrongShape("handles", "[5]", inputs[kHandles]);
+  if (!inputs[kRule].is({4})) return wrongShape("rule", "[4]", inputs[kRule]);
+  const auto* handles = inputs[kHandles].data<const int32_t>();
+  const auto* rule = inputs[kRule].data<const float>();
+
+  CentersConfig config;
+  if (Status status = describeCenters(handles[0], &config); !status) return status;
+  if (!embeddings.is({-1, config.dim}) || embeddings.dim(0) < 1) {
+    return wrongShape("embeddings", "[B, " + std::to_string(config.dim) + "] with B ≥ 1", embeddings);
+  }
+  const int64_t batchSize = embeddings.dim(0);
+  if (!inputs[kLabels].is({batchSize})) {
+    return wrongShape("labels", "[" + std::to_string(batchSize) + "]", inputs[kLabels]);
+  }
+  const bool hasRowParameters = !inputs[kRowParameters].is({0, 4});
+  if (hasRowParameters && !inputs[kRowParameters].is({batchSize, 4})) {
+    return wrongShape("rowParameters", "[" + std::to_string(batchSize) + ", 4]", inputs[kRowParameters]);
+  }
+  if (!inputs[kSampled].is({-1})) return wrongShape("sampled", "[n]", inputs[kSampled]);
+
+  Batch batch;
+  batch.embeddingsBD = embeddings.data<const float>();
+  batch.labelsB = inputs[kLabels].data<const int32_t>();
+  batch.batch = batchSize;
+  batch.rule = {
+      rule[0], rule[1], rule[2], rule[3], static_cast<Fallback>(handles[2]), static_cast<GradientMode>(handles[3])};
+  if (hasRowParameters) batch.rowParametersB4 = inputs[kRowParameters].data<const float>();
+  if (handles[4] != 0) {
+    // An empty list still means "these classes": the pointer says that there is a list.
+    static constexpr int32_t kNone = 0;
+    batch.sampledCount = inputs[kSampled].dim(0);
+    batch.sampledClasses = batch.sampledCount ? inputs[kSampled].data<const int32_t>() : &kNone;
+  }
+
+  std::array<Tensor, 4> outputs;
+  const auto allocate = [&](Output output, std::initializer_list<int64_t> dims) {
+    int64_t count = 1;
+    for (int64_t dim : dims) count *= dim;
+    outputs[output].take(gApi->allocateOutput(context, output, kFloat, dims.begin(), static_cast<int>(dims.size()),
+                                              count * sizeof(float), tfStatus.raw));
+    return tfStatus.ok();
+  };
+  if (!allocate(kLoss, {}) || !allocate(kLossPerSample, {batchSize}) ||
+      !allocate(kEmbeddingGradient, {batchSize, config.dim}) || !allocate(kTargetCosine, {batchSize})) {
+    return {StatusCode::kMemory, tfStatus.message()};
+  }
+  ForwardOutputs out;
+  out.lossB = outputs[kLossPerSample].data<float>();
+  out.embeddingGradientBD = outputs[kEmbeddingGradient].data<float>();
+  out.targetCosineB = outputs[kTargetCosine].data<float>();
+  if (Status status = forwardById(handles[0], handles[1], batch, out); !status) return status;
+
+  double sum = 0;
+  for (int64_t i = 0; i < batchSize; ++i) sum += out.lossB[i];
+  *outputs[kLoss].data<float>() = static_cast<float>(sum / static_cast<double>(batchSize));
+  return Status::ok();
+}
+
+/// The kernel has no state of its own; TensorFlow wants a pointer.
+void* createKernel(TF_OpKernelConstruction*) { return new (std::nothrow) char; }
+void destroyKernel(void* kernel) { delete static_cast<char*>(kernel); }
+
+void computeKernel(void*, TF_OpKernelContext* context) {
+  Status status;
+  try {
+    status = compute(context);
+  } catch (const std::exception& error) {
+    status = {StatusCode::kInternal, error.what()};
+  }
+  if (status) return;
+  StatusHandle failure;
+  const std::string message = std::string(codeName(status.code())) + ": " + status.message();
+  gApi->setStatus(failure.raw, kInvalidArgument, message.c_str());
+  gApi->contextFailure(context, failure.raw);
+}
+
+void inferShape(TF_ShapeInferenceContext* context, TF_Status* status) { gApi->setUnknownShape(context, status); }
+
+constexpr std::array kInputSpecs{"embeddings: float",     "labels: int32",  "rule: float",
+                                 "row_parameters: float", "sampled: int32", "handles: int32"};
+constexpr std::array kOutputSpecs{"loss: float", "loss_per_sample: float", "embedding_gradient: float",
+                                  "target_cosine: float"};
+
+std::string registerKernel(const char* device, const char* name, bool hostMemory) {
+  TF_KernelBuilder* builder = gApi->newKernelBuilder(kOpName, device, createKernel, computeKernel, destroyKernel);
+  if (hostMemory) {
+    const auto keepOnHost = [builder](const std::string& spec) {
+      gApi->hostMemory(builder, spec.substr(0, spec.find(':')).c_str());
+    };
+    for (const char* spec : kInputSpecs) keepOnHost(spec);
+    for (const char* spec : kOutputSpecs) keepOnHost(spec);
+  }
+  StatusHandle status;
+  gApi->registerKernelBuilder(name, builder, status.raw);
+  return status.ok() ? "" : std::string("TensorFlow refused the kernel of ") + kOpName + ": " + status.message();
+}
+
+}  // namespace
+
+std::string registerMarginSoftmax(const CApi* api) {
+  gApi = api;
+  TF_OpDefinitionBuilder* op = gApi->newOpDefinitionBuilder(kOpName);
+  for (const char* spec : kInputSpecs) gApi->addInput(op, spec);
+  for (const char* spec : kOutputSpecs) gApi->addOutput(op, spec);
+  gApi->setIsStateful(op, true);  // It fills a step: two calls are not one.
+  gApi->setShapeInference(op, inferShape);
+  StatusHandle status;
+  gApi->registerOpDefinition(op, status.raw);
+  if (!status.ok()) return std::string("TensorFlow refused the op ") + kOpName + ": " + status.message();
+  if (std::string why = registerKernel("CPU", "HyperArcMarginSoftmaxCpu", false); !why.empty()) return why;
+  return registerKernel("GPU", "HyperArcMarginSoftmaxGpu", true);
+}
+
+}  // namespace hyperarc::tensorflow

@@ -1,0 +1,29 @@
+// The TensorFlow op HyperArcMarginSoftmax: ClassCenters::forward on tensors' own memory, without copies on the CPU.
+//
+// Inputs. Everything comes as a tensor, not as an attribute: eager TensorFlow keeps a kernel for ever for each new
+// combination of attributes, and the step's id changes at every training step.
+//   embeddings      float32 [B, D]
+//   labels          int32   [B]     global class indices
+//   rule            float32 [4]     s, m1, m2, m3
+//   row_parameters  float32 [B, 4]  per-sample s, m1, m2, m3; an empty tensor for none
+//   sampled         int32   [n]     sorted local classes that take part
+//   handles         int32   [5]     centres' id, step's id (0: none), fallback, gradient mode, whether `sampled` is
+//   used
+// Outputs.
+//   loss                float32 []      mean of loss_per_sample, summed in double
+//   loss_per_sample     float32 [B]
+//   embedding_gradient  float32 [B, D]  gradient of `loss`
+//   target_cosine       float32 [B]
+#pragma once
+
+#include <string>
+
+#include "tensorflow/c_api.h"
+
+namespace hyperarc::tensorflow {
+
+/// Registers the op, with kernels for "CPU" and "GPU" (there with all arguments in host memory). Empty, or why not.
+/// To be called once a process; `api` is kept.
+std::string registerMarginSoftmax(const CApi* api);
+
+}  // namespace hyperarc::tensorflow
