@@ -1,5 +1,6 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { HyperArcError } from '@hyperarc/kernels-cuda';
+import { writeAtomically } from '../train/runFolder.js';
 import { embedImages, type EmbeddingModel, type ImageLoader } from './embed.js';
 import {
   imagesOfPairs,
@@ -87,15 +88,13 @@ export async function evaluatePairs(options: EvaluateOptions): Promise<Evaluatio
 }
 
 /** Writes evaluation.json whole or not at all. */
-export async function writeEvaluation(path: string, evaluation: Evaluation): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`;
-  await writeFile(temporary, `${JSON.stringify(evaluation, null, 1)}\n`);
-  await rename(temporary, path);
+export function writeEvaluation(path: string, evaluation: Evaluation): void {
+  writeAtomically(path, `${JSON.stringify(evaluation, null, 1)}\n`);
 }
 
 /** @throws HyperArcError E_FORMAT if the file is not an evaluation of this format */
-export async function readEvaluation(path: string): Promise<Evaluation> {
-  const text = await readFile(path, 'utf8');
+export function readEvaluation(path: string): Evaluation {
+  const text = readFileSync(path, 'utf8');
   let value: Partial<Evaluation> | null = null;
   try {
     value = JSON.parse(text) as Partial<Evaluation> | null;

@@ -42,7 +42,7 @@ export function pairSimilarities(embeddings: Embeddings, pairs: readonly ImagePa
   });
 }
 
-/** Counts of same and different pairs in equal bins over [−1, 1]; a bin holds its lower edge, the last one both. */
+/** Counts of same and different pairs in equal bins from the least to the greatest similarity; a bin holds its lower edge, the last one both. */
 export interface SimilarityHistogram {
   /** [bins + 1] */
   edges: number[];
@@ -53,15 +53,23 @@ export interface SimilarityHistogram {
 export function similarityHistogram(
   similarities: ArrayLike<number>,
   same: readonly boolean[],
-  bins = 80,
+  bins = 48,
 ): SimilarityHistogram {
+  let low = Infinity;
+  let high = -Infinity;
+  for (let i = 0; i < similarities.length; i++) {
+    low = Math.min(low, similarities[i]!);
+    high = Math.max(high, similarities[i]!);
+  }
+  // All alike: one bin's worth of room, so that the edges differ.
+  const width = Math.max(high - low, 1e-3);
   const histogram: SimilarityHistogram = {
-    edges: Array.from({ length: bins + 1 }, (_, i) => (2 * i) / bins - 1),
+    edges: Array.from({ length: bins + 1 }, (_, i) => low + (width * i) / bins),
     same: new Array<number>(bins).fill(0),
     different: new Array<number>(bins).fill(0),
   };
   same.forEach((isSame, i) => {
-    const bin = Math.min(bins - 1, Math.floor(((similarities[i]! + 1) / 2) * bins));
+    const bin = Math.min(bins - 1, Math.floor(((similarities[i]! - low) / width) * bins));
     histogram[isSame ? 'same' : 'different'][bin]! += 1;
   });
   return histogram;

@@ -1,0 +1,3 @@
+export * from './environment.js';
+export * from './render.js';
+export * from './write.js';

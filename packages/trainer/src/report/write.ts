@@ -1,0 +1,61 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import sharp from 'sharp';
+
+import { readEvaluation, type Evaluation } from '../evaluate/index.js';
+import { readMetrics } from '../metrics/jsonLines.js';
+import { writeAtomically } from '../train/runFolder.js';
+import { collectEnvironment, type Environment } from './environment.js';
+import { renderReport } from './render.js';
+
+export interface ReportOptions {
+  /** Folder of the run: config.yaml, metrics.jsonl and evaluation.json are shown where they exist. */
+  runFolder: string;
+  /** Default: evaluation.json of the run folder, if there is one. */
+  evaluation?: Evaluation;
+  /** Default: that of this process. */
+  environment?: Environment;
+  /** Default: report.html in the run folder. */
+  output?: string;
+}
+
+const PICTURE_SIDE = 112;
+
+/**
+ * Writes the report, one HTML file that needs no other, whole or not at all.
+ * @returns its path
+ */
+export async function writeReport(options: ReportOptions): Promise<string> {
+  const { runFolder, output = join(runFolder, 'report.html') } = options;
+  const inRun = (name: string) => join(runFolder, name);
+  const evaluation =
+    options.evaluation ?? (existsSync(inRun('evaluation.json')) ? readEvaluation(inRun('evaluation.json')) : undefined);
+  const report = renderReport({
+    title: basename(resolve(runFolder)),
+    createdAt: new Date().toISOString(),
+    environment: options.environment ?? collectEnvironment(),
+    ...(existsSync(inRun('metrics.jsonl')) && { metrics: readMetrics(inRun('metrics.jsonl')) }),
+    ...(existsSync(inRun('config.yaml')) && { config: readFileSync(inRun('config.yaml'), 'utf8') }),
+    ...(evaluation && { evaluation, pictures: await readPictures(evaluation) }),
+  });
+  writeAtomically(output, report);
+  return output;
+}
+
+/** Small JPEGs of the worst pairs as data URIs; an image that is gone or broken is left out, and the report says "no picture". */
+async function readPictures({ worst }: Evaluation): Promise<Map<string, string>> {
+  const paths = new Set([...worst.falseAccepts, ...worst.falseRejects].flatMap((pair) => [pair.a, pair.b]));
+  const pictures = new Map<string, string>();
+  for (const path of paths) {
+    try {
+      const jpeg = await sharp(path)
+        .resize(PICTURE_SIDE, PICTURE_SIDE, { fit: 'cover' })
+        .jpeg({ quality: 75 })
+        .toBuffer();
+      pictures.set(path, `data:image/jpeg;base64,${jpeg.toString('base64')}`);
+    } catch {
+      // Shown as "no picture".
+    }
+  }
+  return pictures;
+}
