@@ -1,0 +1,111 @@
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+import { beforeAll, describe, expect, it } from 'vitest';
+
+import { createBackbone, describeBackbone } from '../../dist/backbones/index.js';
+import { backends, relativeError, useBackend, values } from '../layers/backends.js';
+
+const images = (batch: number, size: number) => tf.tensor4d(values(batch * size * size * 3, 1), [batch, size, size, 3]);
+
+const count = (weights: tfl.LayerVariable[]) => weights.reduce((sum, w) => sum + w.read().size, 0);
+const weightsOf = (model: tfl.LayersModel) => model.weights.map((w) => [...w.read().dataSync()]);
+
+describe.each(backends)('createBackbone on %s', (backend) => {
+  beforeAll(() => useBackend(backend));
+
+  it('embeds a batch, deterministically by its seed', () => {
+    const options = { name: 'mobilefacenet', inputSize: 16, embeddingSize: 8 };
+    const [a, b, c] = [1, 1, 2].map((seed) => createBackbone({ ...options, seed })) as [
+      tfl.LayersModel,
+      tfl.LayersModel,
+      tfl.LayersModel,
+    ];
+    const embeddings = a.predict(images(2, 16)) as tf.Tensor;
+    expect(embeddings.shape).toEqual([2, 8]);
+    expect(embeddings.dataSync().every(Number.isFinite)).toBe(true);
+    expect(weightsOf(b)).toEqual(weightsOf(a));
+    expect(weightsOf(c)).not.toEqual(weightsOf(a));
+  });
+});
+
+describe('createBackbone', () => {
+  const backend = backends[backends.length - 1]!;
+  beforeAll(() => useBackend(backend));
+
+  it.each(['mobilefacenet', 'iresnet18'])('builds %s with the planned number of weights', (name) => {
+    const options = { inputSize: 16, embeddingSize: 8 };
+    const model = createBackbone({ name, ...options });
+    expect(count(model.trainableWeights)).toBe(describeBackbone(name, options).trainableParameters);
+    model.dispose();
+  });
+
+  it('draws initial weights of the field’s distributions', () => {
+    const model = createBackbone({ name: 'iresnet18', inputSize: 32, embeddingSize: 64, seed: 5 });
+    const stddev = (layer: string) => {
+      const data = model.getLayer(layer).trainableWeights[0]!.read().dataSync();
+      return Math.sqrt(data.reduce((sum, v) => sum + v * v, 0) / data.length);
+    };
+    expect(stddev('stage2/block2/conv1')).toBeCloseTo(0.1, 3);
+    expect(stddev('head/fc')).toBeCloseTo(1 / Math.sqrt(3 * 4 * 512), 4);
+    model.dispose();
+    const mobile = createBackbone({ name: 'mobilefacenet', inputSize: 16, seed: 5 });
+    const kernel = mobile.getLayer('stage2/block1/project/conv').trainableWeights[0]!.read().dataSync();
+    expect(Math.sqrt(kernel.reduce((sum, v) => sum + v * v, 0) / kernel.length)).toBeCloseTo(Math.sqrt(2 / 256), 2);
+    mobile.dispose();
+  });
+
+  it('trains: gradients reach every trainable weight, running statistics move once, nothing leaks', () => {
+    const model = createBackbone({ name: 'iresnet18', inputSize: 16, embeddingSize: 8, dropout: 0.2, seed: 1 });
+    const x = images(4, 16);
+    const variables = model.trainableWeights.map((w) => w.read() as tf.Variable);
+    const step = () => {
+      const { value, grads } = tf.variableGrads(() => {
+        const y = model.apply(x, { training: true }) as tf.Tensor2D;
+        return tf.sum(tf.mul(y, tf.tensor2d(values(32, 3), [4, 8]))) as tf.Scalar;
+      }, variables);
+      const norms = Object.values(grads).map((g) => tf.tidy(() => tf.norm(g).dataSync()[0]!));
+      tf.dispose([value, grads]);
+      return norms;
+    };
+    const norms = step();
+    expect(norms).toHaveLength(variables.length);
+    expect(norms.every(Number.isFinite)).toBe(true);
+    expect(norms.filter((n) => n > 0).length).toBeGreaterThan(0.9 * norms.length);
+    // The stem's mean after one step is 0.1 of the batch's.
+    const stem = tf.tidy(() => {
+      const conv = model.getLayer('stem/conv').apply(x) as tf.Tensor;
+      return tf.mul(tf.mean(conv, [0, 1, 2]), 0.1).dataSync();
+    });
+    expect(relativeError(model.getLayer('stem/bn').nonTrainableWeights[0]!.read().dataSync(), stem)).toBeLessThan(1e-4);
+    const before = tf.memory().numTensors;
+    step();
+    tf.dispose(model.predict(x));
+    expect(tf.memory().numTensors).toBe(before);
+    model.dispose();
+  });
+
+  it('survives save and load', async () => {
+    const model = createBackbone({ name: 'mobilefacenet', inputSize: 16, embeddingSize: 8, dropout: 0.1, seed: 3 });
+    tf.dispose(model.apply(images(2, 16), { training: true }) as tf.Tensor);
+    let saved!: tf.io.ModelArtifacts;
+    await model.save(
+      tf.io.withSaveHandler(async (artifacts) => {
+        saved = artifacts;
+        return { modelArtifactsInfo: tf.io.getModelArtifactsInfoForJSON(artifacts) };
+      }),
+    );
+    const loaded = await tfl.loadLayersModel(tf.io.fromMemory(saved));
+    expect(weightsOf(loaded)).toEqual(weightsOf(model));
+    const x = images(2, 16);
+    expect([...(loaded.predict(x) as tf.Tensor).dataSync()]).toEqual([...(model.predict(x) as tf.Tensor).dataSync()]);
+  });
+
+  it('builds the same network from stock layers', () => {
+    const options = { name: 'iresnet18', inputSize: 16, embeddingSize: 8, seed: 4 };
+    const fused = createBackbone(options);
+    const stock = createBackbone({ ...options, fused: false });
+    const x = images(4, 16);
+    const [a, b] = [fused, stock].map((model) => (model.apply(x, { training: true }) as tf.Tensor).dataSync());
+    expect(relativeError(a!, b!)).toBeLessThan(1e-3);
+  });
+});
