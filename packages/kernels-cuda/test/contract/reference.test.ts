@@ -116,7 +116,7 @@ const MUTANTS: [string, Implementation][] = [
 describe('the contract suite catches', () => {
   it.each(MUTANTS)('%s', (_, broken) => {
     const isCaught = contractCases(broken)
-      .filter(({ name }) => !name.includes('20011'))
+      .filter(({ group }) => group !== 'sizes')
       .some((one) => {
         try {
           one.run(broken);
