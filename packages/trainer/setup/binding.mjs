@@ -18,7 +18,8 @@ import { makeFolder, run, SetupError } from './files.mjs';
 import { inspectLibrary } from './libtensorflow.mjs';
 
 const require = createRequire(import.meta.url);
-const PROBE = join(dirname(fileURLToPath(import.meta.url)), 'probe.cjs');
+/** Loads tfjs-node and prints its version as JSON; run as a child process. */
+export const PROBE = join(dirname(fileURLToPath(import.meta.url)), 'probe.cjs');
 
 /** The N-API version of the folder that tfjs-node's loader looks in (lib/napi-v8). */
 const NAPI_VERSION = 8;
@@ -75,11 +76,12 @@ export async function buildBinding(binding, tfjs, libraryFolder, environment, op
   }
 }
 
-const linkPath = (tfjs) => join(tfjs.folder, 'lib', `napi-v${NAPI_VERSION}`, 'tfjs_binding.node');
+/** Where tfjs-node looks for its binding. */
+export const bindingPath = (tfjs) => join(tfjs.folder, 'lib', `napi-v${NAPI_VERSION}`, 'tfjs_binding.node');
 
 /** Whether tfjs-node in node_modules would load `binding`. */
 export function isLinked(tfjs, binding) {
-  const path = linkPath(tfjs);
+  const path = bindingPath(tfjs);
   try {
     return lstatSync(path).isSymbolicLink() && readlinkSync(path) === binding && existsSync(binding);
   } catch {
@@ -89,7 +91,7 @@ export function isLinked(tfjs, binding) {
 
 /** Makes tfjs-node load `binding`: a link, which `npm ci` removes and the next set-up makes again. */
 export function linkBinding(tfjs, binding) {
-  const path = linkPath(tfjs);
+  const path = bindingPath(tfjs);
   mkdirSync(dirname(path), { recursive: true });
   const temporary = `${path}.tmp-${process.pid}`;
   rmSync(temporary, { force: true });
@@ -102,7 +104,7 @@ export function linkBinding(tfjs, binding) {
 }
 
 export function unlinkBinding(tfjs) {
-  rmSync(linkPath(tfjs), { force: true });
+  rmSync(bindingPath(tfjs), { force: true });
 }
 
 /**

@@ -32,11 +32,12 @@ const PYTHON_NAMES = ['python3', 'python3.13', 'python3.12', 'python3.11', 'pyth
 
 /**
  * @returns {{platform: string, arch: string, nodeAbi: string, nodeVersion: string, cache: string, python?: string,
- *   compiler?: string, tar?: string, nvidiaGpu: boolean, libtensorflow?: string, archiveUrl?: string}}
+ *   compiler?: string, tar?: string, tfjs?: {folder: string, version: string}, nvidiaGpu: boolean, libtensorflow?: string, archiveUrl?: string}}
  */
 export function readEnvironment(env = process.env) {
   const path = env.PATH ?? '';
   return {
+    tfjs: findTfjs(),
     platform: process.platform,
     arch: process.arch,
     nodeAbi: process.versions.modules,
@@ -52,7 +53,7 @@ export function readEnvironment(env = process.env) {
 }
 
 /** Folder and version of the installed @tensorflow/tfjs-node-gpu; undefined when it is not installed. */
-export function findTfjs() {
+function findTfjs() {
   let manifestPath;
   try {
     manifestPath = require.resolve('@tensorflow/tfjs-node-gpu/package.json');

@@ -3,11 +3,14 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { buildBinding, isLinked, linkBinding, probeBinding, unlinkBinding } from './binding.mjs';
+import { bindingPath, buildBinding, isLinked, linkBinding, probeBinding, unlinkBinding } from './binding.mjs';
 import { chooseSources, describeSource, sourceKey, WASM_COST, WHEEL_VERSION } from './choose.mjs';
-import { findTfjs, readEnvironment } from './environment.mjs';
+import { readEnvironment } from './environment.mjs';
 import { readJson, SetupError, shortHash, writeWhole } from './files.mjs';
 import { folderIdentity, obtainLibrary } from './libtensorflow.mjs';
+
+export { PROBE, probeBinding } from './binding.mjs';
+export { WASM_COST } from './choose.mjs';
 
 const USAGE = `Usage: setup-tensorflow [--libtensorflow DIR] [--cpu] [--offline] [--force] [--check]
 
@@ -25,7 +28,7 @@ Files are kept in HYPERARC_CACHE, else $XDG_CACHE_HOME/hyperarc, else ~/.cache/h
 `;
 
 /** What a past outcome depended on: when it changes, a past failure is worth another try. */
-function fingerprint(environment, options, tfjs) {
+function fingerprint(environment, options) {
   const folder = options.libtensorflow ?? environment.libtensorflow;
   let identity;
   try {
@@ -34,7 +37,11 @@ function fingerprint(environment, options, tfjs) {
     identity = `${folder} (unusable)`;
   }
   return shortHash(
-    JSON.stringify([{ ...environment, libtensorflow: identity }, options.cpu ?? false, tfjs.version, WHEEL_VERSION]),
+    JSON.stringify([
+      { ...environment, tfjs: environment.tfjs.version, libtensorflow: identity },
+      options.cpu ?? false,
+      WHEEL_VERSION,
+    ]),
   );
 }
 
@@ -51,7 +58,7 @@ const statePath = (environment, tfjs) =>
  *   fingerprint?: string}}
  */
 export function readState(environment = readEnvironment()) {
-  const tfjs = findTfjs();
+  const { tfjs } = environment;
   if (!tfjs) return { ready: false, backend: 'none', reason: '@tensorflow/tfjs-node-gpu is not installed; run npm ci' };
   const state = readJson(statePath(environment, tfjs));
   if (!state)
@@ -66,7 +73,15 @@ export function readState(environment = readEnvironment()) {
   return { ...state, ready: true };
 }
 
-async function trySource(source, tfjs, environment, options, log) {
+/** Path of the binding that tfjs-node would load, whoever built it; undefined when there is none. */
+export function installedBinding(environment = readEnvironment()) {
+  const { tfjs } = environment;
+  const path = tfjs && bindingPath(tfjs);
+  return path && existsSync(path) ? path : undefined;
+}
+
+async function trySource(source, environment, options, log, probe) {
+  const { tfjs } = environment;
   const libraryFolder = await obtainLibrary(source, environment, options, log);
   const library =
     source.kind === 'folder'
@@ -85,7 +100,7 @@ async function trySource(source, tfjs, environment, options, log) {
   }
   linkBinding(tfjs, binding);
   try {
-    return { libraryFolder, binding, ...probeBinding() };
+    return { libraryFolder, binding, ...probe() };
   } catch (error) {
     unlinkBinding(tfjs);
     rmSync(binding, { force: true });
@@ -98,10 +113,15 @@ async function trySource(source, tfjs, environment, options, log) {
  * @param {{libtensorflow?: string, cpu?: boolean, offline?: boolean, force?: boolean}} options
  * @throws SetupError when a folder that the user named cannot be used, or tfjs-node-gpu is not installed.
  */
-export async function setupTensorFlow(options = {}, log = console.log, environment = readEnvironment()) {
-  const tfjs = findTfjs();
+export async function setupTensorFlow(
+  options = {},
+  log = console.log,
+  environment = readEnvironment(),
+  probe = probeBinding,
+) {
+  const { tfjs } = environment;
   if (!tfjs) throw new SetupError('@tensorflow/tfjs-node-gpu is not installed; run npm ci');
-  const print = fingerprint(environment, options, tfjs);
+  const print = fingerprint(environment, options);
   const past = readJson(statePath(environment, tfjs));
   const save = (state) => {
     const whole = { ...state, tfjsVersion: tfjs.version, fingerprint: print };
@@ -126,7 +146,7 @@ export async function setupTensorFlow(options = {}, log = console.log, environme
     const name = describeSource(source);
     const say = (text) => log(`TensorFlow from ${name}: ${text}`);
     try {
-      const result = await trySource(source, tfjs, environment, options, say);
+      const result = await trySource(source, environment, options, say, probe);
       const state = save({ backend: 'tensorflow', source: name, ...result });
       log(`TensorFlow ${state.tensorflowVersion} is ready (${name}).`);
       return state;

@@ -1,0 +1,1 @@
+export function cudaRequirements(metadata: string): string[];
