@@ -1,0 +1,208 @@
+import { join } from 'node:path';
+import { HyperArcError } from '@hyperarc/kernels-cuda';
+import { DecodePool } from './decodePool.js';
+import type { ImageDataset } from './imageFolder.js';
+import { KeyedRandom } from './keyedRandom.js';
+import { PIXEL_TO_UNIT } from './loadImages.js';
+
+/** Where a loader stands: the next batch that `next` gives. Plain JSON. */
+export interface LoaderState {
+  readonly epoch: number;
+  /** Batches of this epoch already given. */
+  readonly position: number;
+  /** What the position means anything for. */
+  readonly seed: number;
+  readonly batchSize: number;
+  readonly samples: number;
+}
+
+export interface BatchLoaderOptions {
+  readonly dataset: ImageDataset;
+  readonly batchSize: number;
+  /** Side of the images in pixels. */
+  readonly imageSize: number;
+  /** Orders the samples of each epoch and chooses the mirrored ones. */
+  readonly seed: number;
+  /** Mirrors every other image, at random. Default true. */
+  readonly flip?: boolean;
+  /** Decoding threads; changes nothing but the speed. Default: the number of processors, at most 8. */
+  readonly workers?: number;
+  /** Batches made ahead. Default 4. */
+  readonly prefetch?: number;
+  /** Leaves out an epoch's last, smaller batch. Default true. */
+  readonly dropLast?: boolean;
+  /** Decoded images are kept in memory when all of them fit in this many bytes; 0 keeps none. Default 256 MiB. */
+  readonly cacheDecoded?: number;
+  /** Goes on where `state` was taken. */
+  readonly resume?: LoaderState;
+}
+
+export interface Batch {
+  /** [B, imageSize, imageSize, 3] in [−1, 1]: (x/255 − 0.5)/0.5. */
+  readonly images: Float32Array;
+  /** [B], identities. */
+  readonly labels: Int32Array;
+  /** [B], into the dataset's samples. */
+  readonly indices: Int32Array;
+  /** From 0. */
+  readonly epoch: number;
+}
+
+const STREAM = { order: 0x6f72646572, flip: 0x666c6970 } as const;
+
+/**
+ * Endless shuffled batches of a dataset. Each epoch visits the samples in a permutation keyed on (seed, epoch), and
+ * mirrors the image at a position of it by a draw keyed on (seed, epoch, position): neither the number of threads nor
+ * their timing changes a batch.
+ */
+export class BatchLoader {
+  /** Batches of one epoch. */
+  readonly batchesPerEpoch: number;
+  /** Time that callers of `next` have waited for data, in milliseconds. */
+  waitMs = 0;
+
+  private readonly options: Required<Omit<BatchLoaderOptions, 'resume' | 'workers'>>;
+  private readonly pool: DecodePool;
+  private readonly imageBytes: number;
+  /** Decoded images [samples, imageSize, imageSize, 3] and which of them are there. */
+  private readonly cache: { readonly pixels: Uint8Array; readonly present: Uint8Array } | undefined;
+  private readonly ahead: Promise<Batch>[] = [];
+  /** Number of the next batch to give, and of the next one to make, counted from epoch 0. */
+  private given: number;
+  private made: number;
+  private order: { epoch: number; indices: Uint32Array } | undefined;
+  private closed = false;
+
+  /** @throws HyperArcError E_RANGE for options out of range; E_FORMAT for a state of another run. */
+  constructor(options: BatchLoaderOptions) {
+    const { dataset, batchSize, imageSize, seed, resume, workers } = options;
+    const { flip = true, prefetch = 4, dropLast = true, cacheDecoded = 256 * 2 ** 20 } = options;
+    const samples = dataset.samples.length;
+    checkWhole('batchSize', batchSize, 1, dropLast ? samples : 2 ** 31, dropLast ? `the dataset has ${samples} images` : '');
+    checkWhole('imageSize', imageSize, 1, 4096);
+    checkWhole('seed', seed, 0, Number.MAX_SAFE_INTEGER);
+    checkWhole('prefetch', prefetch, 1, 1024);
+    checkWhole('cacheDecoded', cacheDecoded, 0, Number.MAX_SAFE_INTEGER);
+    this.batchesPerEpoch = dropLast ? Math.floor(samples / batchSize) : Math.ceil(samples / batchSize);
+    this.given = resume === undefined ? 0 : this.batchNumber(resume, { seed, batchSize, samples });
+    this.made = this.given;
+    this.options = { dataset, batchSize, imageSize, seed, flip, prefetch, dropLast, cacheDecoded };
+    this.imageBytes = imageSize * imageSize * 3;
+    if (samples * this.imageBytes <= cacheDecoded) {
+      this.cache = { pixels: new Uint8Array(samples * this.imageBytes), present: new Uint8Array(samples) };
+    }
+    this.pool = new DecodePool(workers);
+  }
+
+  /**
+   * The next batch.
+   * @throws HyperArcError E_FORMAT naming a bad image (again at every call: the state stays before its batch);
+   * E_DISPOSED after `close`.
+   */
+  async next(): Promise<Batch> {
+    if (this.closed) throw new HyperArcError('E_DISPOSED', 'loader: expected an open loader, received a closed one; make a new one');
+    this.makeAhead();
+    const started = performance.now();
+    const first = this.ahead[0]!;
+    const batch = await first;
+    this.waitMs += performance.now() - started;
+    if (this.ahead[0] !== first) {
+      throw new HyperArcError('E_BUSY', 'loader: expected one call of next at a time, received two; await the first');
+    }
+    this.ahead.shift();
+    this.given++;
+    this.makeAhead();
+    return batch;
+  }
+
+  /** Where the loader stands, for `resume`. */
+  state(): LoaderState {
+    const { seed, batchSize, dataset } = this.options;
+    const epoch = Math.floor(this.given / this.batchesPerEpoch);
+    const position = this.given - epoch * this.batchesPerEpoch;
+    return { epoch, position, seed, batchSize, samples: dataset.samples.length };
+  }
+
+  /** Ends the decoding threads. May be called again. */
+  async close(): Promise<void> {
+    this.closed = true;
+    await this.pool.close();
+  }
+
+  private batchNumber(state: LoaderState, expected: Omit<LoaderState, 'epoch' | 'position'>): number {
+    for (const name of ['seed', 'batchSize', 'samples'] as const) {
+      if (state[name] !== expected[name]) {
+        throw new HyperArcError(
+          'E_FORMAT',
+          `resume: expected a state with ${name} ${expected[name]}, received ${state[name]}; go on with the dataset and settings of the first run`,
+        );
+      }
+    }
+    checkWhole('resume.epoch', state.epoch, 0, 2 ** 31);
+    checkWhole('resume.position', state.position, 0, this.batchesPerEpoch - 1);
+    return state.epoch * this.batchesPerEpoch + state.position;
+  }
+
+  private makeAhead(): void {
+    while (!this.closed && this.ahead.length < this.options.prefetch) {
+      const batch = this.make(this.made++);
+      // The error is the business of the call of `next` that awaits this batch, not of the process.
+      batch.catch(() => {});
+      this.ahead.push(batch);
+    }
+  }
+
+  private async make(number: number): Promise<Batch> {
+    const { dataset, batchSize, imageSize, seed, flip } = this.options;
+    const epoch = Math.floor(number / this.batchesPerEpoch);
+    const start = (number - epoch * this.batchesPerEpoch) * batchSize;
+    const indices = Int32Array.from(this.epochOrder(epoch).subarray(start, start + batchSize));
+    const labels = indices.map((index) => dataset.samples[index]!.label);
+
+    const missing = this.cache === undefined ? indices : indices.filter((index) => this.cache!.present[index] === 0);
+    const files = Array.from(missing, (index) => join(dataset.root, dataset.samples[index]!.path));
+    const decoded = files.length === 0 ? new Uint8Array(0) : await this.pool.decode(files, imageSize);
+    if (this.cache !== undefined) {
+      for (const [i, index] of missing.entries()) {
+        this.cache.pixels.set(decoded.subarray(i * this.imageBytes, (i + 1) * this.imageBytes), index * this.imageBytes);
+        this.cache.present[index] = 1;
+      }
+    }
+    const images = new Float32Array(indices.length * this.imageBytes);
+    for (const [i, index] of indices.entries()) {
+      const source = this.cache === undefined ? decoded : this.cache.pixels;
+      const from = (this.cache === undefined ? i : index) * this.imageBytes;
+      const mirrored = flip && new KeyedRandom(STREAM.flip, seed, epoch, start + i).chance(0.5);
+      copyImage(source, from, images, i * this.imageBytes, imageSize, mirrored);
+    }
+    return { images, labels, indices, epoch };
+  }
+
+  private epochOrder(epoch: number): Uint32Array {
+    if (this.order?.epoch !== epoch) {
+      const indices = Uint32Array.from({ length: this.options.dataset.samples.length }, (_, i) => i);
+      this.order = { epoch, indices: new KeyedRandom(STREAM.order, this.options.seed, epoch).shuffle(indices) };
+    }
+    return this.order.indices;
+  }
+}
+
+function copyImage(from: Uint8Array, fromAt: number, to: Float32Array, toAt: number, size: number, mirrored: boolean): void {
+  if (!mirrored) {
+    for (let i = 0; i < size * size * 3; i++) to[toAt + i] = PIXEL_TO_UNIT[from[fromAt + i]!]!;
+    return;
+  }
+  for (let row = 0; row < size; row++) {
+    for (let column = 0; column < size; column++) {
+      const source = fromAt + (row * size + (size - 1 - column)) * 3;
+      const target = toAt + (row * size + column) * 3;
+      for (let channel = 0; channel < 3; channel++) to[target + channel] = PIXEL_TO_UNIT[from[source + channel]!]!;
+    }
+  }
+}
+
+function checkWhole(name: string, value: number, low: number, high: number, why = ''): void {
+  if (!Number.isInteger(value) || value < low || value > high) {
+    throw new HyperArcError('E_RANGE', `${name}: expected a whole number from ${low} to ${high}${why && ` (${why})`}, received ${value}`);
+  }
+}

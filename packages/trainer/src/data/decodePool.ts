@@ -1,0 +1,104 @@
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { HyperArcError, type HyperArcErrorCode } from '@hyperarc/kernels-cuda';
+
+export interface DecodeTask {
+  readonly id: number;
+  readonly paths: readonly string[];
+  readonly size: number;
+}
+
+export type DecodeAnswer =
+  | { readonly id: number; readonly pixels: Uint8Array }
+  | { readonly id: number; readonly error: { readonly code: HyperArcErrorCode; readonly message: string } };
+
+interface Pending {
+  readonly task: DecodeTask;
+  readonly resolve: (pixels: Uint8Array) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** As many threads as there are processors, at most 8: more only take memory. */
+export const defaultWorkers = (): number => Math.min(availableParallelism(), 8);
+
+/**
+ * Threads that decode image files. Tasks are answered as they come, each by one thread. An idle pool does not keep the
+ * process alive; `close` frees it at once.
+ */
+export class DecodePool {
+  private readonly idle: Worker[] = [];
+  private readonly workers: Worker[];
+  private readonly running = new Map<Worker, Pending>();
+  private readonly queue: Pending[] = [];
+  private failure: Error | undefined;
+  private nextId = 0;
+
+  /** @throws HyperArcError E_RANGE unless `workers` is at least 1. */
+  constructor(workers = defaultWorkers()) {
+    if (!Number.isInteger(workers) || workers < 1 || workers > 256) {
+      throw new HyperArcError('E_RANGE', `workers: expected a whole number from 1 to 256, received ${workers}; leave it out for the default`);
+    }
+    const script = new URL('./decodeWorker.js', import.meta.url);
+    this.workers = Array.from({ length: workers }, () => {
+      const worker = new Worker(script);
+      worker.unref();
+      worker.on('message', (answer: DecodeAnswer) => this.settle(worker, answer));
+      worker.on('error', (cause) => {
+        this.fail(new HyperArcError('E_INTERNAL', `decoding: expected a running thread, received ${cause.message}; please report it`, { cause }));
+      });
+      return worker;
+    });
+    this.idle.push(...this.workers);
+  }
+
+  get size(): number {
+    return this.workers.length;
+  }
+
+  /**
+   * Decodes files on one thread.
+   * @returns RGB bytes [paths, size, size, 3].
+   * @throws HyperArcError as decodeImage; E_DISPOSED when the pool is closed.
+   */
+  decode(paths: readonly string[], size: number): Promise<Uint8Array> {
+    if (this.failure !== undefined) return Promise.reject(this.failure);
+    return new Promise((resolve, reject) => {
+      this.queue.push({ task: { id: this.nextId++, paths, size }, resolve, reject });
+      this.dispatch();
+    });
+  }
+
+  /** Ends the threads; what is still running or waiting answers E_DISPOSED. */
+  async close(): Promise<void> {
+    this.fail(new HyperArcError('E_DISPOSED', 'decoding: expected an open pool, received a closed one; make a new one'));
+    await Promise.all(this.workers.map((worker) => worker.terminate()));
+  }
+
+  private dispatch(): void {
+    while (this.queue.length > 0 && this.idle.length > 0) {
+      const worker = this.idle.pop()!;
+      const pending = this.queue.shift()!;
+      this.running.set(worker, pending);
+      worker.ref();
+      worker.postMessage(pending.task);
+    }
+  }
+
+  private settle(worker: Worker, answer: DecodeAnswer): void {
+    const pending = this.running.get(worker);
+    if (pending === undefined) return;
+    this.running.delete(worker);
+    this.idle.push(worker);
+    worker.unref();
+    this.dispatch();
+    if ('error' in answer) pending.reject(new HyperArcError(answer.error.code, answer.error.message));
+    else pending.resolve(answer.pixels);
+  }
+
+  private fail(error: Error): void {
+    this.failure ??= error;
+    for (const pending of [...this.running.values(), ...this.queue]) pending.reject(this.failure);
+    this.running.clear();
+    this.queue.length = 0;
+  }
+}

@@ -1,0 +1,28 @@
+import { parentPort } from 'node:worker_threads';
+import sharp from 'sharp';
+import { HyperArcError } from '@hyperarc/kernels-cuda';
+import { decodeImage } from './decodeImage.js';
+import type { DecodeAnswer, DecodeTask } from './decodePool.js';
+
+/** Decodes the files of a task into one array [files, size, size, 3] of bytes, or answers with the first error. */
+sharp.concurrency(1);
+// Images are decoded once each: libvips need not remember them.
+sharp.cache(false);
+
+parentPort!.on('message', async ({ id, paths, size }: DecodeTask) => {
+  let answer: DecodeAnswer;
+  const transfer: ArrayBuffer[] = [];
+  try {
+    const imageBytes = size * size * 3;
+    const pixels = new Uint8Array(paths.length * imageBytes);
+    for (const [i, path] of paths.entries()) pixels.set(await decodeImage(path, size), i * imageBytes);
+    transfer.push(pixels.buffer);
+    answer = { id, pixels };
+  } catch (error) {
+    // Errors lose their class on the way to another thread: send what the other side needs to make it again.
+    const code = error instanceof HyperArcError ? error.code : 'E_INTERNAL';
+    const message = error instanceof Error ? error.message.replace(`${code}: `, '') : String(error);
+    answer = { id, error: { code, message } };
+  }
+  parentPort!.postMessage(answer, transfer);
+});

@@ -1,0 +1,116 @@
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { HyperArcError } from '@hyperarc/kernels-cuda';
+import type { ImageDataset } from './imageFolder.js';
+import { KeyedRandom } from './keyedRandom.js';
+
+/** Two images of a verification protocol, paths relative to the dataset's root. */
+export interface ImagePair {
+  readonly a: string;
+  readonly b: string;
+  readonly same: boolean;
+  /** From 0. */
+  readonly fold: number;
+}
+
+export interface MakePairsOptions {
+  /** Wanted number of pairs, half of them of the same identity; rounded down to a multiple of 2·folds. */
+  readonly pairs: number;
+  /** Default 10. */
+  readonly folds?: number;
+  readonly seed: number;
+}
+
+/**
+ * Draws verification pairs. Each fold has as many same as different pairs, no pair comes twice, and no identity is in
+ * two folds where every fold can have two identities with two images each; with fewer, all folds share them.
+ * @throws HyperArcError E_RANGE when the dataset has not that many pairs.
+ */
+export function makePairs(dataset: ImageDataset, { pairs, folds = 10, seed }: MakePairsOptions): ImagePair[] {
+  const perFold = Math.floor(pairs / (2 * folds));
+  if (!Number.isInteger(folds) || folds < 2 || perFold < 1) {
+    throw new HyperArcError('E_RANGE', `pairs: expected at least 2 folds and two pairs a fold, received ${pairs} pairs in ${folds} folds`);
+  }
+  const images = dataset.identities.map((): string[] => []);
+  for (const { path, label } of dataset.samples) images[label]!.push(path);
+  const random = new KeyedRandom(0x7061697273, seed);
+  const shuffled = random.shuffle(images.filter((list) => list.length >= 2));
+  if (shuffled.length < 2) {
+    throw new HyperArcError('E_RANGE', `pairs: expected at least 2 identities with 2 images each, received ${shuffled.length}; give more images`);
+  }
+  const disjoint = shuffled.length >= 2 * folds;
+  const taken = new Set<string>();
+  const result: ImagePair[] = [];
+  for (let fold = 0; fold < folds; fold++) {
+    const group = disjoint ? shuffled.filter((_, i) => i % folds === fold) : shuffled;
+    result.push(...draw(perFold, true, fold, taken, () => twoOfOne(group, random)));
+    result.push(...draw(perFold, false, fold, taken, () => oneOfTwo(group, random)));
+  }
+  return result;
+}
+
+function twoOfOne(group: readonly string[][], random: KeyedRandom): [string, string] {
+  const list = random.pick(group);
+  const first = random.integer(list.length);
+  const second = (first + 1 + random.integer(list.length - 1)) % list.length;
+  return [list[first]!, list[second]!];
+}
+
+function oneOfTwo(group: readonly string[][], random: KeyedRandom): [string, string] {
+  const first = random.integer(group.length);
+  const second = (first + 1 + random.integer(group.length - 1)) % group.length;
+  return [random.pick(group[first]!), random.pick(group[second]!)];
+}
+
+function draw(count: number, same: boolean, fold: number, taken: Set<string>, next: () => [string, string]): ImagePair[] {
+  const drawn: ImagePair[] = [];
+  // Pairs drawn before are drawn again; when nearly all are taken that would not end.
+  for (let tries = 0; drawn.length < count; tries++) {
+    if (tries > 100 * count + 1000) {
+      const kind = same ? 'same-identity' : 'different-identity';
+      throw new HyperArcError('E_RANGE', `pairs: expected ${count} ${kind} pairs in each fold, received images for ${drawn.length}; ask for fewer pairs`);
+    }
+    const [a, b] = next();
+    const key = a < b ? `${a}\0${b}` : `${b}\0${a}`;
+    if (taken.has(key)) continue;
+    taken.add(key);
+    drawn.push({ a, b, same, fold });
+  }
+  return drawn;
+}
+
+/** Writes pairs as text, one a line: `pathA<TAB>pathB<TAB>0|1<TAB>fold`. */
+export async function writePairs(file: string, pairs: readonly ImagePair[]): Promise<void> {
+  const partial = `${file}.partial-${process.pid}`;
+  try {
+    await writeFile(partial, pairs.map(({ a, b, same, fold }) => `${a}\t${b}\t${same ? 1 : 0}\t${fold}\n`).join(''));
+    await rename(partial, file);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  }
+}
+
+/**
+ * Reads what `writePairs` wrote; fields may also be separated by spaces.
+ * @throws HyperArcError E_FORMAT naming the line.
+ */
+export async function readPairs(file: string): Promise<ImagePair[]> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new HyperArcError('E_FORMAT', `pairs: expected a readable file, received ${file} (${(cause as Error).message}); check the path`, { cause });
+  }
+  const pairs: ImagePair[] = [];
+  for (const [i, line] of text.split(/\r?\n/).entries()) {
+    if (line.trim() === '' || line.startsWith('#')) continue;
+    const fields = line.includes('\t') ? line.split('\t') : line.trim().split(/ +/);
+    const [a, b, same, fold] = fields;
+    if (fields.length !== 4 || !a || !b || !/^[01]$/.test(same!) || !/^\d{1,6}$/.test(fold!)) {
+      throw new HyperArcError('E_FORMAT', `pairs: expected "pathA pathB 0|1 fold", received "${line.slice(0, 120)}" at ${file}:${i + 1}; mend the line`);
+    }
+    pairs.push({ a, b, same: same === '1', fold: Number(fold) });
+  }
+  if (pairs.length === 0) throw new HyperArcError('E_FORMAT', `pairs: expected at least one pair, received none in ${file}; make it with hyperarc data pairs`);
+  return pairs;
+}

@@ -1,0 +1,3 @@
+export { writeContactSheet, type ContactSheetOptions } from './contactSheet.js';
+export type { SynthParameters } from './layout.js';
+export { writeSynthDataset, type WriteDatasetOptions, type WriteDatasetResult } from './writeDataset.js';
