@@ -1,0 +1,90 @@
+// A block of classes in cache: ŵ packed, and what becomes of its cosines.
+#include <algorithm>
+
+#include "cpu/class_centers.h"
+#include "cpu/guard.h"
+#include "cpu/validation.h"
+
+namespace hyperarc::cpu {
+
+int64_t CpuClassCenters::loadBlock(const ClassSet& classes, int64_t first, int64_t last, BlockScratch& scratch) const {
+  int64_t rows = 0;
+  for (int64_t position = first; position < last; ++position) {
+    const int64_t row = classes.at(position) * config_.subCenters;
+    for (int64_t k = 0; k < config_.subCenters; ++k, ++rows) {
+      scratch.weightRows[rows] = weightRow(row + k);
+      scratch.inverseNorms[rows] = inverseNorms_[row + k];
+    }
+  }
+  core_->kernels.packRows(scratch.weightRows.data(), scratch.inverseNorms.data(), rows, config_.dim,
+                          {scratch.unitRows.data(), blocking_.rowsPerBlock});
+  return rows;
+}
+
+void CpuClassCenters::softmaxTerms(Panels scores, int64_t rows, int64_t samples, const float* scale, const float* shift,
+                                   const float* factor) const {
+  if (config_.subCenters == 1) {
+    core_->kernels.exponentiate(scores, rows, samples, scale, shift, factor);
+  } else {
+    core_->kernels.exponentiateMaximum(scores, rows, config_.subCenters, samples, scale, shift, factor);
+  }
+}
+
+void CpuClassCenters::clearTargets(const ClassSet& classes, int64_t first, int64_t last,
+                                   const std::vector<TargetEntry>& targets, int64_t firstSample, int64_t samples,
+                                   Panels scores) const {
+  for (const TargetEntry& entry : targetsOf(targets, classes.at(first), classes.at(last - 1))) {
+    const int64_t sample = entry.sample - firstSample;
+    if (sample < 0 || sample >= samples) continue;
+    const int64_t row = (classes.lowerBound(entry.localClass) - first) * config_.subCenters;
+    float* panel = scores.data + sample / blocking_.panel * scores.rowCapacity * blocking_.panel;
+    for (int64_t k = 0; k < config_.subCenters; ++k)
+      panel[(row + k) * blocking_.panel + sample % blocking_.panel] = 0.0f;
+  }
+}
+
+Status CpuClassCenters::cosines(const float* embeddingsBD, int64_t batch, float* cosinesBC) {
+  return guarded("cosines", [&]() -> Status {
+    if (Status status = checkEmbeddings(embeddingsBD, batch, config_.dim); !status) return status;
+    if (cosinesBC == nullptr)
+      return {StatusCode::kShape, "cosinesBC: expected a buffer [B, C], received none; pass one"};
+    prepareScratch();
+    const ClassSet classes = ClassSet::all(config_.classes);
+    const int64_t samplesPerBlock = blocking_.samplesPerBlock;
+    FloatArray inverseNormsX(samplesPerBlock);
+    FloatArray unitX(samplesPerBlock * config_.dim);
+    for (int64_t i0 = 0; i0 < batch; i0 += samplesPerBlock) {
+      const int64_t samples = std::min(samplesPerBlock, batch - i0);
+      const float* embeddings = embeddingsBD + i0 * config_.dim;
+      for (int64_t i = 0; i < samples; ++i) {
+        inverseNormsX[i] = inverseNorm(core_->kernels, embeddings + i * config_.dim, config_.dim);
+      }
+      const Panels unit = {unitX.data(), config_.dim};
+      core_->kernels.packTransposed(embeddings, inverseNormsX.data(), samples, config_.dim, unit);
+      core_->pool.parallelFor(blocking_.blocks(config_.classes), [&](int64_t block, int worker) {
+        const int64_t first = block * blocking_.classesPerBlock;
+        const int64_t last = std::min(first + blocking_.classesPerBlock, config_.classes);
+        BlockScratch& own = scratch(worker);
+        const int64_t rows = loadBlock(classes, first, last, own);
+        const Panels scores = {own.scores.data(), blocking_.rowsPerBlock};
+        core_->kernels.multiply({own.unitRows.data(), blocking_.rowsPerBlock}, unit, scores, rows, config_.dim, samples,
+                                false);
+        for (int64_t i = 0; i < samples; ++i) {
+          const float* column =
+              scores.data + i / blocking_.panel * scores.rowCapacity * blocking_.panel + i % blocking_.panel;
+          float* out = cosinesBC + (i0 + i) * config_.classes;
+          for (int64_t j = first; j < last; ++j) {
+            float best = column[(j - first) * config_.subCenters * blocking_.panel];
+            for (int64_t k = 1; k < config_.subCenters; ++k) {
+              best = std::max(best, column[((j - first) * config_.subCenters + k) * blocking_.panel]);
+            }
+            out[j] = best;
+          }
+        }
+      });
+    }
+    return Status::ok();
+  });
+}
+
+}  // namespace hyperarc::cpu

@@ -1,0 +1,200 @@
+#include "cpu/class_centers.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstring>
+#include <string>
+
+#include "cpu/guard.h"
+#include "cpu/philox.h"
+#include "cpu/sampler.h"
+#include "cpu/validation.h"
+
+namespace hyperarc::cpu {
+
+namespace {
+
+constexpr int64_t kRowsPerItem = 256;
+
+uint64_t nextCentersId() {
+  static std::atomic<uint64_t> next{1};
+  return next++;
+}
+
+}  // namespace
+
+CpuClassCenters::CpuClassCenters(std::shared_ptr<Core> core, const CentersConfig& config)
+    : core_(std::move(core)),
+      config_(config),
+      blocking_(core_->kernels, config.subCenters, config.dim),
+      id_(nextCentersId()),
+      weights_(config.classes * config.subCenters * config.dim),
+      momentum_(config.momentum ? config.classes * config.subCenters * config.dim : 0),
+      inverseNorms_(config.classes * config.subCenters),
+      ones_(blocking_.samplesPerBlock) {
+  std::fill_n(ones_.data(), ones_.size(), 1.0f);
+}
+
+int64_t CpuClassCenters::bytes() const {
+  return weights_.bytes() + momentum_.bytes() + inverseNorms_.bytes() + partialSums_.bytes() +
+         static_cast<int64_t>(scratch_.size()) * BlockScratch::bytes(blocking_);
+}
+
+ClassSet CpuClassCenters::participants(const CpuStep& step) const {
+  return step.allClasses ? ClassSet::all(config_.classes) : ClassSet::of(step.sampledClasses);
+}
+
+void CpuClassCenters::prepareScratch() {
+  while (static_cast<int>(scratch_.size()) < core_->pool.threads()) {
+    scratch_.push_back(std::make_unique<BlockScratch>(blocking_));
+  }
+}
+
+void CpuClassCenters::refreshInverseNorms(int64_t firstRow, int64_t count) {
+  core_->pool.parallelFor((count + kRowsPerItem - 1) / kRowsPerItem, [&](int64_t item, int) {
+    const int64_t begin = firstRow + item * kRowsPerItem;
+    const int64_t end = std::min(begin + kRowsPerItem, firstRow + count);
+    for (int64_t row = begin; row < end; ++row) {
+      inverseNorms_[row] = inverseNorm(core_->kernels, weightRow(row), config_.dim);
+    }
+  });
+}
+
+void CpuClassCenters::seedRows(uint64_t seed, float stddev, int64_t firstRow) {
+  const int64_t globalFirst = config_.firstClass * config_.subCenters;
+  const int64_t count = rowCount() - firstRow;
+  core_->pool.parallelFor((count + kRowsPerItem - 1) / kRowsPerItem, [&](int64_t item, int) {
+    const int64_t begin = firstRow + item * kRowsPerItem;
+    const int64_t end = std::min(begin + kRowsPerItem, rowCount());
+    for (int64_t row = begin; row < end; ++row) {
+      seedRow(seed, globalFirst + row, stddev, config_.dim, weightRow(row));
+      if (config_.momentum) std::fill_n(momentumRow(row), config_.dim, 0.0f);
+    }
+  });
+  refreshInverseNorms(firstRow, count);
+  ++version_;
+}
+
+Status CpuClassCenters::seedNormal(uint64_t seed, float stddev) {
+  return guarded("seedNormal", [&]() -> Status {
+    if (!(stddev >= 0.0f && std::isfinite(stddev)))
+      return {StatusCode::kRange, "stddev: expected a finite number of at least 0, received " + std::to_string(stddev) +
+                                      "; the field's usual value is 0.01"};
+    seedRows(seed, stddev, 0);
+    return Status::ok();
+  });
+}
+
+Status CpuClassCenters::writeRows(Buffer buffer, int64_t firstRow, int64_t count, const float* valuesRD) {
+  return guarded("writeRows", [&]() -> Status {
+    if (Status status = checkRows(firstRow, count, rowCount(), valuesRD); !status) return status;
+    if (buffer == Buffer::kMomentum && !config_.momentum)
+      return {StatusCode::kRange, "buffer: expected weights, received momentum; these centres hold no momentum buffer"};
+    if (count == 0) return Status::ok();
+    if (Status status = checkEmbeddings(valuesRD, count, config_.dim); !status)
+      return {status.code(),
+              "values: expected finite numbers, received NaN or infinity; the saved centres are damaged"};
+    float* target = buffer == Buffer::kMomentum ? momentumRow(firstRow) : weightRow(firstRow);
+    std::memcpy(target, valuesRD, static_cast<size_t>(count * config_.dim) * sizeof(float));
+    if (buffer == Buffer::kWeights) {
+      refreshInverseNorms(firstRow, count);
+      ++version_;
+    }
+    return Status::ok();
+  });
+}
+
+Status CpuClassCenters::readRows(Buffer buffer, int64_t firstRow, int64_t count, float* valuesRD) const {
+  if (Status status = checkRows(firstRow, count, rowCount(), valuesRD); !status) return status;
+  if (buffer == Buffer::kMomentum && !config_.momentum)
+    return {StatusCode::kRange, "buffer: expected weights, received momentum; these centres hold no momentum buffer"};
+  if (count == 0) return Status::ok();
+  const float* source = (buffer == Buffer::kMomentum ? momentum_.data() : weights_.data()) + firstRow * config_.dim;
+  std::memcpy(valuesRD, source, static_cast<size_t>(count * config_.dim) * sizeof(float));
+  return Status::ok();
+}
+
+Status CpuClassCenters::resize(int64_t classes, uint64_t seed, float stddev) {
+  return guarded("resize", [&]() -> Status {
+    const bool isLastShard = config_.firstClass + config_.classes == config_.globalClasses;
+    CentersConfig config = config_;
+    config.classes = classes;
+    if (isLastShard) config.globalClasses = config.firstClass + classes;
+    if (Status status = checkCentersConfig(config); !status) return status;
+    if (!isLastShard && classes != config_.classes)
+      return {StatusCode::kRange, "classes: expected only the last shard to be resized, received " +
+                                      std::to_string(classes) +
+                                      " for an inner one; resize the shard that owns the last class"};
+    if (!(stddev >= 0.0f && std::isfinite(stddev)))
+      return {StatusCode::kRange, "stddev: expected a finite number of at least 0, received " + std::to_string(stddev) +
+                                      "; the field's usual value is 0.01"};
+    const int64_t rows = classes * config.subCenters;
+    const int64_t needed = rows * config.dim * static_cast<int64_t>(sizeof(float)) * (config.momentum ? 2 : 1);
+    if (needed > availableMemoryBytes())
+      return {StatusCode::kMemory, "classes: expected new centres that fit beside the old, received " +
+                                       std::to_string(classes) + " classes of " + std::to_string(needed) +
+                                       " bytes with " + std::to_string(availableMemoryBytes()) +
+                                       " available; save and load into new centres"};
+    FloatArray weights(rows * config.dim);
+    FloatArray momentum(config.momentum ? rows * config.dim : 0);
+    FloatArray inverseNorms(rows);
+    const int64_t kept = std::min(rows, rowCount());
+    std::copy_n(weights_.data(), kept * config.dim, weights.data());
+    if (config.momentum) std::copy_n(momentum_.data(), kept * config.dim, momentum.data());
+    std::copy_n(inverseNorms_.data(), kept, inverseNorms.data());
+    weights_ = std::move(weights);
+    momentum_ = std::move(momentum);
+    inverseNorms_ = std::move(inverseNorms);
+    config_ = config;
+    seedRows(seed, stddev, kept);
+    return Status::ok();
+  });
+}
+
+Status CpuClassCenters::checkStep(Step* step, CpuStep::Stage stage, CpuStep** own) const {
+  auto* cpuStep = dynamic_cast<CpuStep*>(step);
+  if (cpuStep == nullptr || cpuStep->ownerId != id_)
+    return {StatusCode::kDevice,
+            "step: expected a step of these class centres, received another's; pass the step their forward made"};
+  if (cpuStep->stage != stage)
+    return {StatusCode::kBusy,
+            std::string("step: expected ") +
+                (stage == CpuStep::Stage::kFinished ? "a finished forward" : "the stage before this one") +
+                ", received another; call targetTerms, negativeSums, finishForward in order"};
+  if (cpuStep->version != version_)
+    return {StatusCode::kStale, "step: expected one made from weights version " + std::to_string(version_) +
+                                    ", received version " + std::to_string(cpuStep->version) +
+                                    "; the weights have moved since, run forward again"};
+  *own = cpuStep;
+  return Status::ok();
+}
+
+Status CpuClassCenters::checkSteps(std::span<Step* const> steps, std::vector<CpuStep*>* own) const {
+  if (steps.empty()) return {StatusCode::kShape, "steps: expected at least one step, received none; run forward first"};
+  for (Step* step : steps) {
+    CpuStep* cpuStep = nullptr;
+    if (Status status = checkStep(step, CpuStep::Stage::kFinished, &cpuStep); !status) return status;
+    own->push_back(cpuStep);
+  }
+  return Status::ok();
+}
+
+Status CpuClassCenters::sample(const int32_t* labelsB, int64_t batch, const SampleOptions& options,
+                               std::vector<int32_t>* classes) const {
+  return guarded("sample", [&]() -> Status {
+    if (Status status = checkLabels(labelsB, batch, config_.globalClasses); !status) return status;
+    if (Status status = checkSample(options); !status) return status;
+    std::vector<int32_t> positives;
+    for (int64_t i = 0; i < batch; ++i) {
+      const int64_t local = labelsB[i] - config_.firstClass;
+      if (local >= 0 && local < config_.classes) positives.push_back(static_cast<int32_t>(local));
+    }
+    std::sort(positives.begin(), positives.end());
+    positives.erase(std::unique(positives.begin(), positives.end()), positives.end());
+    *classes = sampleClasses(core_->pool, positives, config_.classes, options);
+    return Status::ok();
+  });
+}
+
+}  // namespace hyperarc::cpu

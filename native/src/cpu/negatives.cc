@@ -1,0 +1,176 @@
+// Stages 2 and 3 of forward. Pass 1 streams the class centres: l_i = Σ e_ij and U_i = Σ e_ij·ŵ_j over the negatives,
+// e_ij = exp(s_i·c_ij − shift_i); then loss and dX follow in O(B·D).
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "cpu/class_centers.h"
+#include "cpu/guard.h"
+
+namespace hyperarc::cpu {
+
+void CpuClassCenters::sumNegatives(const NegativeInput& input, const ClassSet& classes, float* sumExpB,
+                                   float* weightedSumBD) {
+  const int64_t dim = config_.dim;
+  const int64_t panel = blocking_.panel;
+  const int64_t sweep = blocking_.sweepSamples(input.samples);
+  const int64_t blocks = blocking_.blocks(classes.size());
+  const int64_t chunks = blocking_.chunks(classes.size());
+  const int64_t partialSize = sweep * blocking_.dimPadded;
+  if (classes.size() == 0) {
+    std::fill_n(sumExpB, input.samples, 0.0f);
+    std::fill_n(weightedSumBD, input.samples * dim, 0.0f);
+    return;
+  }
+  prepareScratch();
+  if (partialSums_.size() < chunks * partialSize) partialSums_ = FloatArray(chunks * partialSize);
+  std::vector<double> chunkSums(chunks * sweep);
+  for (int64_t i0 = 0; i0 < input.samples; i0 += sweep) {
+    const int64_t samples = std::min(sweep, input.samples - i0);
+    const Panels unitX = {input.unitTransposed.data + i0 * dim, dim};
+    std::fill(chunkSums.begin(), chunkSums.end(), 0.0);
+    core_->pool.parallelFor(chunks, [&](int64_t chunk, int worker) {
+      BlockScratch& own = scratch(worker);
+      const Panels unitW = {own.unitRows.data(), blocking_.rowsPerBlock};
+      const Panels scores = {own.scores.data(), blocking_.rowsPerBlock};
+      const Panels partial = {partialSums_.data() + chunk * partialSize, sweep};
+      const int64_t firstBlock = blocks * chunk / chunks;
+      for (int64_t block = firstBlock; block < blocks * (chunk + 1) / chunks; ++block) {
+        const int64_t first = block * blocking_.classesPerBlock;
+        const int64_t last = std::min(first + blocking_.classesPerBlock, classes.size());
+        const int64_t rows = loadBlock(classes, first, last, own);
+        core_->kernels.multiply(unitW, unitX, scores, rows, dim, samples, false);
+        softmaxTerms(scores, rows, samples, input.scale + i0, input.shift + i0, ones_.data());
+        clearTargets(classes, first, last, *input.targets, i0, samples, scores);
+        core_->kernels.sumRows(scores, rows, samples, chunkSums.data() + chunk * sweep);
+        core_->kernels.multiplyTransposed(scores, unitW, partial, samples, rows, dim, block > firstBlock);
+      }
+    });
+    for (int64_t i = 0; i < samples; ++i) {
+      double sum = 0.0;
+      for (int64_t chunk = 0; chunk < chunks; ++chunk) sum += chunkSums[chunk * sweep + i];
+      sumExpB[i0 + i] = static_cast<float>(sum);
+    }
+    core_->pool.parallelFor(blocking_.dimPadded / panel, [&](int64_t p, int) {
+      const int64_t columns = std::min(panel, dim - p * panel);
+      for (int64_t i = 0; i < samples; ++i) {
+        const float* source = partialSums_.data() + (p * sweep + i) * panel;
+        for (int64_t j = 0; j < columns; ++j) {
+          double sum = 0.0;
+          for (int64_t chunk = 0; chunk < chunks; ++chunk) sum += source[chunk * partialSize + j];
+          weightedSumBD[(i0 + i) * dim + p * panel + j] = static_cast<float>(sum);
+        }
+      }
+    });
+  }
+}
+
+void CpuClassCenters::raiseSmallSums(CpuStep& step) {
+  // Scales above 69 can leave every negative below fp32. Those rows are swept again with a smaller shift.
+  constexpr float kSmallest = 1e-30f;
+  constexpr float kLowering = 100.0f;
+  const ClassSet classes = participants(step);
+  const int64_t dim = config_.dim;
+  std::vector<uint8_t> hasNegatives(step.samples, classes.size() > 0);
+  if (classes.size() == 1) {
+    for (const TargetEntry& entry : step.targets) hasNegatives[entry.sample] = 0;
+  }
+  while (true) {
+    std::vector<int32_t> low;
+    for (int64_t i = 0; i < step.samples; ++i) {
+      if (hasNegatives[i] && step.sumExp[i] < kSmallest) low.push_back(static_cast<int32_t>(i));
+    }
+    if (low.empty()) return;
+    const int64_t count = static_cast<int64_t>(low.size());
+    const int64_t padded = blocking_.padded(count);
+    FloatArray unitX(padded * dim), scale(padded), shift(padded), sums(padded), weighted(count * dim);
+    std::vector<TargetEntry> targets;
+    for (const TargetEntry& entry : step.targets) {
+      const auto place = std::lower_bound(low.begin(), low.end(), entry.sample);
+      if (place == low.end() || *place != entry.sample) continue;
+      targets.push_back({entry.localClass, static_cast<int32_t>(place - low.begin()), entry.winner});
+    }
+    const int64_t panel = blocking_.panel;
+    for (int64_t n = 0; n < count; ++n) {
+      const int64_t i = low[n];
+      step.shift[i] -= kLowering;
+      scale[n] = step.scale[i];
+      shift[n] = step.shift[i];
+      for (int64_t d = 0; d < dim; ++d) {
+        unitX[(n / panel * dim + d) * panel + n % panel] = step.unitXT[(i / panel * dim + d) * panel + i % panel];
+      }
+    }
+    sumNegatives({count, {unitX.data(), dim}, scale.data(), shift.data(), &targets}, classes, sums.data(),
+                 weighted.data());
+    for (int64_t n = 0; n < count; ++n) {
+      step.sumExp[low[n]] = sums[n];
+      std::copy_n(weighted.data() + n * dim, dim, step.weightedSum.data() + low[n] * dim);
+    }
+  }
+}
+
+Status CpuClassCenters::negativeSums(Step* given) {
+  return guarded("forward", [&]() -> Status {
+    CpuStep* step = nullptr;
+    if (Status status = checkStep(given, CpuStep::Stage::kTargets, &step); !status) return status;
+    sumNegatives({step->samples, step->unitTransposed(0), step->scale.data(), step->shift.data(), &step->targets},
+                 participants(*step), step->sumExp.data(), step->weightedSum.data());
+    // Shards must agree on the shift, so only an engine that sees every class may choose another.
+    if (config_.classes == config_.globalClasses) raiseSmallSums(*step);
+    step->stage = CpuStep::Stage::kSums;
+    return Status::ok();
+  });
+}
+
+Status CpuClassCenters::finishForward(Step* given) {
+  return guarded("forward", [&]() -> Status {
+    CpuStep* step = nullptr;
+    if (Status status = checkStep(given, CpuStep::Stage::kSums, &step); !status) return status;
+    const int64_t dim = config_.dim;
+    const double batch = static_cast<double>(step->samples);
+    for (int64_t i = 0; i < step->samples; ++i) {
+      // A NaN in the centres must reach the loss, hence !(… <= 0).
+      const double sum = step->sumExp[i];
+      const bool hasNegatives = !(sum <= 0.0);
+      const double logit = step->targetLogits[i];
+      const double logSum = hasNegatives ? std::log(sum) + step->shift[i] : -std::numeric_limits<double>::infinity();
+      const double gap = logSum - logit;
+      const double softplus = hasNegatives ? std::max(gap, 0.0) + std::log1p(std::exp(-std::abs(gap))) : 0.0;
+      const double error = hasNegatives ? 1.0 / (1.0 + std::exp(-gap)) : 0.0;
+      step->loss[i] = static_cast<float>(softplus);
+      step->targetError[i] = static_cast<float>(error);
+      // q_ij·s_i = exp(s_i·c_ij − A), A = ln(l_i + e^T) + … − ln s_i; what rounding A to fp32 loses goes into the
+      // factor.
+      const double offset = hasNegatives ? softplus + logit - std::log(static_cast<double>(step->scale[i])) : 0.0;
+      step->gradientShift[i] = static_cast<float>(offset);
+      step->gradientFactor[i] = hasNegatives ? static_cast<float>(std::exp(step->gradientShift[i] - offset)) : 0.0f;
+
+      const double inverse = static_cast<double>(step->inverseNorms[i]) / batch;
+      const double negativeFactor = hasNegatives ? step->scale[i] * error / sum : 0.0;
+      const double targetFactor = -error * step->slope[i];
+      double along = 0.0;
+      const auto unit = [&](int64_t d) {
+        return static_cast<double>(step->unitXT[(i / step->panel * dim + d) * step->panel + i % step->panel]);
+      };
+      for (int64_t d = 0; d < dim; ++d) along += step->weightedSum[i * dim + d] * unit(d);
+      for (int64_t d = 0; d < dim; ++d) {
+        const double tangent = step->weightedSum[i * dim + d] - along * unit(d);
+        step->embeddingGradient[i * dim + d] =
+            static_cast<float>(inverse * (negativeFactor * tangent + targetFactor * step->tangentX[i * dim + d]));
+      }
+    }
+    step->stage = CpuStep::Stage::kFinished;
+    return Status::ok();
+  });
+}
+
+Status CpuClassCenters::forward(const Batch& batch, std::unique_ptr<Step>* step) {
+  std::unique_ptr<Step> made;
+  if (Status status = targetTerms(batch, &made); !status) return status;
+  if (Status status = negativeSums(made.get()); !status) return status;
+  if (Status status = finishForward(made.get()); !status) return status;
+  *step = std::move(made);
+  return Status::ok();
+}
+
+}  // namespace hyperarc::cpu

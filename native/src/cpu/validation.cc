@@ -1,0 +1,170 @@
+#include "cpu/validation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <sstream>
+#include <string>
+
+namespace hyperarc::cpu {
+
+namespace {
+
+template <typename... Parts>
+Status failure(StatusCode code, const Parts&... parts) {
+  std::ostringstream message;
+  (message << ... << parts);
+  return {code, message.str()};
+}
+
+template <typename... Parts>
+Status rangeError(const Parts&... parts) {
+  return failure(StatusCode::kRange, parts...);
+}
+
+constexpr float kHalfPi = 1.57079637f;
+
+/// One margin parameter set; `where` names the argument ("rule" or "rowParameters[7]").
+Status checkMargin(const std::string& where, float scale, float m1, float m2, float m3) {
+  if (!(scale > 0.0f && scale <= 1024.0f))
+    return rangeError(where, ".scale: expected a number in (0, 1024], received ", scale,
+                      "; the field's usual value is 64");
+  if (!(m1 >= 0.5f && m1 <= 4.0f))
+    return rangeError(where, ".m1: expected a number in [0.5, 4], received ", m1, "; ArcFace and CosFace use 1");
+  if (!(m2 >= -kHalfPi && m2 <= kHalfPi))
+    return rangeError(where, ".m2: expected radians in [-pi/2, pi/2], received ", m2, "; ArcFace uses 0.5");
+  if (!(m3 >= -1.0f && m3 <= 1.0f))
+    return rangeError(where, ".m3: expected a number in [-1, 1], received ", m3, "; CosFace uses 0.35");
+  return Status::ok();
+}
+
+Status checkSampled(const Batch& batch, const CentersConfig& config) {
+  const int32_t* sampled = batch.sampledClasses;
+  if (sampled == nullptr) return Status::ok();
+  if (batch.sampledCount < 0)
+    return failure(StatusCode::kShape, "sampledCount: expected at least 0, received ", batch.sampledCount,
+                   "; pass the length of sampledClasses");
+  for (int64_t n = 0; n < batch.sampledCount; ++n) {
+    if (sampled[n] < 0 || sampled[n] >= config.classes)
+      return rangeError("sampledClasses[", n, "]: expected a local class in [0, ", config.classes, "), received ",
+                        sampled[n], "; use the indices that sample() returns");
+    if (n > 0 && sampled[n] <= sampled[n - 1])
+      return rangeError("sampledClasses[", n, "]: expected sorted distinct classes, received ", sampled[n], " after ",
+                        sampled[n - 1], "; sort them and drop duplicates");
+  }
+  for (int64_t i = 0; i < batch.batch; ++i) {
+    const int64_t local = batch.labelsB[i] - config.firstClass;
+    if (local < 0 || local >= config.classes) continue;
+    if (!std::binary_search(sampled, sampled + batch.sampledCount, static_cast<int32_t>(local)))
+      return rangeError("sampledClasses: expected to hold the class of every sample, received none for labelsB[", i,
+                        "] = ", batch.labelsB[i], "; sample() keeps all positives of the labels it is given");
+  }
+  return Status::ok();
+}
+
+}  // namespace
+
+Status checkCentersConfig(const CentersConfig& config) {
+  constexpr int64_t kMaxClasses = std::numeric_limits<int32_t>::max();
+  if (config.classes < 1 || config.classes > kMaxClasses)
+    return rangeError("classes: expected 1 to ", kMaxClasses, ", received ", config.classes,
+                      "; pass the number of identities");
+  if (config.subCenters < 1 || config.subCenters > 16)
+    return rangeError("subCenters: expected 1 to 16, received ", config.subCenters,
+                      "; use 1 for a plain head, 3 for sub-centres");
+  if (config.dim < 1 || config.dim > 4096)
+    return rangeError("dim: expected 1 to 4096, received ", config.dim, "; pass the embedding size, usually 512");
+  if (config.firstClass < 0 || config.firstClass + config.classes > config.globalClasses ||
+      config.globalClasses > kMaxClasses)
+    return rangeError("firstClass: expected the owned classes [", config.firstClass, ", ",
+                      config.firstClass + config.classes, ") within [0, ", config.globalClasses,
+                      "), received a range outside it; check firstClass and globalClasses");
+  if (config.precision != Precision::kFp32)
+    return failure(StatusCode::kDtype,
+                   "precision: expected fp32 on the CPU engine, received bf16; use precision 'fp32'");
+  return Status::ok();
+}
+
+Status checkEmbeddings(const float* embeddingsBD, int64_t batch, int64_t dim) {
+  if (batch < 1 || batch > std::numeric_limits<int32_t>::max())
+    return failure(StatusCode::kShape, "batch: expected at least 1 sample, received ", batch, "; skip empty batches");
+  if (embeddingsBD == nullptr)
+    return failure(StatusCode::kShape, "embeddingsBD: expected ", batch, " x ", dim,
+                   " floats, received none; pass the embeddings");
+  for (int64_t i = 0; i < batch; ++i) {
+    const float* row = embeddingsBD + i * dim;
+    // Multiplying by 0 turns every infinity into NaN, and NaN survives the sum.
+    float probe = 0.0f;
+    for (int64_t d = 0; d < dim; ++d) probe += row[d] * 0.0f;
+    if (probe == 0.0f) continue;
+    const int64_t d = std::find_if(row, row + dim, [](float x) { return !std::isfinite(x); }) - row;
+    return failure(StatusCode::kNonFinite, "embeddingsBD: expected finite numbers, received ", row[d], " in row ", i,
+                   ", element ", d, "; the backbone diverged or its input holds NaN");
+  }
+  return Status::ok();
+}
+
+Status checkLabels(const int32_t* labelsB, int64_t batch, int64_t globalClasses) {
+  if (batch < 1)
+    return failure(StatusCode::kShape, "batch: expected at least 1 sample, received ", batch, "; skip empty batches");
+  if (labelsB == nullptr)
+    return failure(StatusCode::kShape, "labelsB: expected ", batch, " labels, received none; pass one label a sample");
+  for (int64_t i = 0; i < batch; ++i) {
+    if (labelsB[i] < 0 || labelsB[i] >= globalClasses)
+      return rangeError("labelsB[", i, "]: expected a class in [0, ", globalClasses, "), received ", labelsB[i],
+                        "; check the dataset's identity count against the head's");
+  }
+  return Status::ok();
+}
+
+Status checkBatch(const Batch& batch, const CentersConfig& config) {
+  if (Status status = checkLabels(batch.labelsB, batch.batch, config.globalClasses); !status) return status;
+  if (Status status = checkEmbeddings(batch.embeddingsBD, batch.batch, config.dim); !status) return status;
+  const MarginRule& rule = batch.rule;
+  if (Status status = checkMargin("rule", rule.scale, rule.m1, rule.m2, rule.m3); !status) return status;
+  if (static_cast<int32_t>(rule.fallback) < 0 || rule.fallback > Fallback::kClip)
+    return rangeError("rule.fallback: expected 0 to 3, received ", static_cast<int32_t>(rule.fallback),
+                      "; see Fallback");
+  if (static_cast<int32_t>(rule.gradient) < 0 || rule.gradient > GradientMode::kStraightThrough)
+    return rangeError("rule.gradient: expected 0 or 1, received ", static_cast<int32_t>(rule.gradient),
+                      "; see GradientMode");
+  for (int64_t i = 0; batch.rowParametersB4 != nullptr && i < batch.batch; ++i) {
+    const float* row = batch.rowParametersB4 + 4 * i;
+    const std::string where = "rowParametersB4[" + std::to_string(i) + "]";
+    if (Status status = checkMargin(where, row[0], row[1], row[2], row[3]); !status) return status;
+  }
+  return checkSampled(batch, config);
+}
+
+Status checkSgd(const SgdOptions& options, bool hasMomentum) {
+  if (!(options.learningRate >= 0.0f && std::isfinite(options.learningRate)))
+    return rangeError("learningRate: expected a finite number of at least 0, received ", options.learningRate,
+                      "; check the schedule");
+  if (!(options.momentum >= 0.0f && options.momentum < 1.0f))
+    return rangeError("momentum: expected a number in [0, 1), received ", options.momentum, "; the usual value is 0.9");
+  if (!(options.weightDecay >= 0.0f && std::isfinite(options.weightDecay)))
+    return rangeError("weightDecay: expected a finite number of at least 0, received ", options.weightDecay,
+                      "; the usual value is 5e-4");
+  if (options.momentum != 0.0f && !hasMomentum)
+    return rangeError("momentum: expected 0 for class centres made without a momentum buffer, received ",
+                      options.momentum, "; create them with momentum: true");
+  return Status::ok();
+}
+
+Status checkSample(const SampleOptions& options) {
+  if (!(options.rate > 0.0 && options.rate <= 1.0))
+    return rangeError("rate: expected a number in (0, 1], received ", options.rate,
+                      "; 1 uses every class, 0.1 a tenth");
+  return Status::ok();
+}
+
+Status checkRows(int64_t firstRow, int64_t rowCount, int64_t rows, const void* values) {
+  if (firstRow < 0 || rowCount < 0 || firstRow > rows || rowCount > rows - firstRow)
+    return rangeError("firstRow: expected rows within [0, ", rows, "), received ", rowCount, " rows from ", firstRow,
+                      "; a row is class*subCenters + subCenter");
+  if (rowCount > 0 && values == nullptr)
+    return failure(StatusCode::kShape, "values: expected ", rowCount, " rows, received none; pass a buffer");
+  return Status::ok();
+}
+
+}  // namespace hyperarc::cpu
