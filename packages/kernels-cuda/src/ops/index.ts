@@ -1,0 +1,8 @@
+/** HyperArc's operations for TensorFlow.js. */
+export {
+  marginSoftmax,
+  marginSoftmaxPath,
+  type MarginSoftmaxOptions,
+  type MarginSoftmaxResult,
+} from './margin-softmax.js';
+export { registerWasmGradients } from '../wasm/index.js';
