@@ -1,0 +1,217 @@
+// The engine against the double reference, on every instruction set and on shapes with every tail.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+
+#include "engines.h"
+#include "reference.h"
+
+namespace hyperarc::test {
+namespace {
+
+constexpr double kNormTolerance = 1e-5;
+constexpr double kRowTolerance = 1e-4;
+
+void expectMatches(Engine& engine, const Problem& p) {
+  const ReferenceStep expected = referenceStep(p);
+  auto centers = makeCenters(engine, p);
+  auto step = forwardOf(*centers, p.asBatch());
+  ASSERT_NE(step, nullptr);
+  EXPECT_LE(relativeError(step->lossB(), expected.lossB), kNormTolerance) << "loss";
+  EXPECT_LE(relativeError(step->embeddingGradientBD(), expected.embeddingGradientBD), kNormTolerance) << "dX";
+  EXPECT_LE(worstRowError(step->embeddingGradientBD(), expected.embeddingGradientBD, p.dim), kRowTolerance) << "dX row";
+  const std::vector<float> gradient = gradientOf(*centers, {step.get()});
+  EXPECT_LE(relativeError(gradient, expected.centerGradientRD), kNormTolerance) << "dW";
+  EXPECT_LE(worstRowError(gradient, expected.centerGradientRD, p.dim), kRowTolerance) << "dW row";
+
+  const SgdOptions sgd = {.learningRate = 0.5f, .momentum = 0.9f, .weightDecay = 1e-3f};
+  Step* steps[] = {step.get()};
+  const Status status = centers->update(steps, sgd);
+  ASSERT_TRUE(status) << status.message();
+  Doubles momentum(p.momentumRD.begin(), p.momentumRD.end()), weights(p.weightsRD.begin(), p.weightsRD.end());
+  for (size_t n = 0; n < weights.size(); ++n) {
+    if (p.isSampled &&
+        !std::binary_search(p.sampled.begin(), p.sampled.end(), static_cast<int32_t>(n / (p.subCenters * p.dim)))) {
+      continue;
+    }
+    momentum[n] =
+        double(sgd.momentum) * momentum[n] + expected.centerGradientRD[n] + double(sgd.weightDecay) * weights[n];
+    weights[n] -= double(sgd.learningRate) * momentum[n];
+  }
+  EXPECT_LE(relativeError(rowsOf(*centers), weights), kNormTolerance) << "weights";
+  EXPECT_LE(relativeError(rowsOf(*centers, Buffer::kMomentum), momentum), kNormTolerance) << "momentum";
+}
+
+using Shape = std::tuple<int64_t, int64_t, int64_t, int64_t>;  // B, C, K, D
+
+class EngineShapes : public testing::TestWithParam<Shape> {};
+
+TEST_P(EngineShapes, MatchesTheReferenceOnEveryInstructionSet) {
+  const auto [batch, classes, subCenters, dim] = GetParam();
+  const Problem p = makeProblem(batch, classes, subCenters, dim, 11);
+  for (CpuIsa isa : supportedIsas()) {
+    auto engine = makeEngine(isa);
+    SCOPED_TRACE(engine->device().instructionSet);
+    expectMatches(*engine, p);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Batches, EngineShapes,
+                         testing::Combine(testing::Values(1, 2, 15, 16, 17, 33, 64), testing::Values(2, 13, 257),
+                                          testing::Values(1, 3), testing::Values(7, 127)));
+INSTANTIATE_TEST_SUITE_P(Dimensions, EngineShapes,
+                         testing::Combine(testing::Values(5), testing::Values(1, 13, 300), testing::Values(1, 2),
+                                          testing::Values(3, 15, 16, 17, 31, 32, 33, 128, 512)));
+INSTANTIATE_TEST_SUITE_P(Large, EngineShapes,
+                         testing::Values(Shape{300, 1000, 1, 64}, Shape{40, 1500, 1, 512}, Shape{70, 700, 3, 256},
+                                         Shape{9, 40, 16, 1000}, Shape{33, 50, 1, 4096}, Shape{3, 5000, 1, 16}));
+
+TEST(Engine, MatchesInOneAndTwoDimensions) {
+  // Here the tangent part is all cancellation (in one dimension exactly 0), so errors are measured against what it is
+  // the rest of: s/‖v‖.
+  for (CpuIsa isa : supportedIsas()) {
+    auto engine = makeEngine(isa);
+    for (int64_t dim : {1, 2}) {
+      const Problem p = makeProblem(5, 300, 2, dim, 11);
+      const ReferenceStep expected = referenceStep(p);
+      auto centers = makeCenters(*engine, p);
+      auto step = forwardOf(*centers, p.asBatch());
+      EXPECT_LE(relativeError(step->lossB(), expected.lossB), kNormTolerance);
+      const std::vector<float> gradient = gradientOf(*centers, {step.get()});
+      for (int64_t r = 0; r < p.rows(); ++r) {
+        for (int64_t d = 0; d < dim; ++d) {
+          const double norm =
+              dim == 1 ? std::abs(p.weightsRD[r]) : std::hypot(p.weightsRD[2 * r], p.weightsRD[2 * r + 1]);
+          const double difference = gradient[r * dim + d] - expected.centerGradientRD[r * dim + d];
+          ASSERT_LE(std::abs(difference) * norm, 1e-6 * p.rule.scale) << "row " << r;
+        }
+      }
+    }
+  }
+}
+
+TEST(Engine, MatchesForEveryMarginFallbackAndGradientMode) {
+  auto engine = makeEngine();
+  Problem p = makeProblem(24, 60, 1, 48, 3);
+  const MarginRule rules[] = {{64, 1, 0.5, 0},   {64, 1, 0, 0.35}, {30, 1, 0, 0},
+                              {64, 1, 0.3, 0.2}, {64, 1.35, 0, 0}, {16, 2, -0.4, -0.5}};
+  for (MarginRule rule : rules) {
+    for (Fallback fallback : {Fallback::kHard, Fallback::kEasy, Fallback::kNone, Fallback::kClip}) {
+      for (GradientMode mode : {GradientMode::kExact, GradientMode::kStraightThrough}) {
+        SCOPED_TRACE(testing::Message() << rule.m1 << ' ' << rule.m2 << ' ' << rule.m3 << " fallback "
+                                        << int(fallback));
+        p.rule = rule;
+        p.rule.fallback = fallback;
+        p.rule.gradient = mode;
+        expectMatches(*engine, p);
+      }
+    }
+  }
+}
+
+TEST(Engine, TakesMarginParametersPerSample) {
+  auto engine = makeEngine();
+  Problem p = makeProblem(20, 50, 2, 32, 5);
+  for (int i = 0; i < 20; ++i) {
+    for (float value : {10.0f + 3.0f * i, 1.0f + 0.05f * (i % 3), 0.02f * i, 0.3f - 0.02f * i})
+      p.rowParametersB4.push_back(value);
+  }
+  expectMatches(*engine, p);
+}
+
+TEST(Engine, MatchesOnSampledClasses) {
+  for (CpuIsa isa : supportedIsas()) {
+    auto engine = makeEngine(isa);
+    for (int64_t subCenters : {1, 3}) {
+      Problem p = makeProblem(40, 700, subCenters, 96, 7);
+      p.isSampled = true;
+      auto centers = makeCenters(*engine, p);
+      const Status status = centers->sample(p.labelsB.data(), p.batch, {.rate = 0.3, .seed = 5, .step = 9}, &p.sampled);
+      ASSERT_TRUE(status) << status.message();
+      EXPECT_EQ(p.sampled.size(), 210u);
+      expectMatches(*engine, p);
+    }
+  }
+}
+
+TEST(Engine, OneSampledClassLeavesNothingToLearn) {
+  auto engine = makeEngine();
+  Problem p = makeProblem(1, 10, 1, 8, 7);
+  p.isSampled = true;
+  p.sampled = {p.labelsB[0]};
+  expectMatches(*engine, p);
+}
+
+TEST(Engine, KeepsItsNegativesAtAnyScale) {
+  // Above s = 69 every negative of a row can fall below fp32 under the first shift.
+  auto engine = makeEngine();
+  for (float scale : {64.0f, 128.0f, 400.0f, 1024.0f}) {
+    SCOPED_TRACE(scale);
+    Problem p = makeProblem(12, 30, 1, 64, 13);
+    p.rule.scale = scale;
+    // Row 3 points away from every centre: all its cosines are negative.
+    Problem away = p;
+    std::fill_n(&away.embeddingsBD[3 * 64], 64, 0.0f);
+    for (int64_t n = 0; n < 30 * 64; ++n) {
+      away.weightsRD[n] = std::abs(away.weightsRD[n]);
+      away.embeddingsBD[3 * 64 + n % 64] -= away.weightsRD[n];
+    }
+    const ReferenceStep expected = referenceStep(away);
+    auto centers = makeCenters(*engine, away);
+    auto step = forwardOf(*centers, away.asBatch());
+    // The error of a cosine counts s times in the exponent.
+    const double tolerance = kNormTolerance * std::max(1.0, scale / 64.0);
+    EXPECT_LE(relativeError(step->lossB(), expected.lossB), tolerance);
+    EXPECT_LE(relativeError(step->embeddingGradientBD(), expected.embeddingGradientBD), tolerance);
+    EXPECT_LE(relativeError(gradientOf(*centers, {step.get()}), expected.centerGradientRD), tolerance);
+    EXPECT_GT(step->sumExpB()[3], 0.0f);
+  }
+}
+
+TEST(Engine, StaysFiniteAtCosinesOfPlusAndMinusOne) {
+  auto engine = makeEngine();
+  for (Fallback fallback : {Fallback::kHard, Fallback::kEasy, Fallback::kNone, Fallback::kClip}) {
+    Problem p = makeProblem(4, 6, 1, 32, 17);
+    p.rule.fallback = fallback;
+    p.labelsB = {0, 1, 0, 3};
+    for (int64_t d = 0; d < 32; ++d) {
+      p.embeddingsBD[d] = 4.0f * p.weightsRD[d];                // c = 1
+      p.embeddingsBD[32 + d] = -8.0f * p.weightsRD[32 + d];     // c = −1
+      p.embeddingsBD[64 + d] = 2.0f * p.weightsRD[4 * 32 + d];  // c = 1 with a wrong class
+    }
+    auto centers = makeCenters(*engine, p);
+    auto step = forwardOf(*centers, p.asBatch());
+    EXPECT_FLOAT_EQ(step->targetCosineB()[0], 1.0f);
+    EXPECT_FLOAT_EQ(step->targetCosineB()[1], -1.0f);
+    expectMatches(*engine, p);
+  }
+}
+
+TEST(Engine, CosinesAreTheMaximumOverSubCenters) {
+  for (CpuIsa isa : supportedIsas()) {
+    auto engine = makeEngine(isa);
+    const Problem p = makeProblem(300, 77, 3, 40, 23);
+    auto centers = makeCenters(*engine, p);
+    std::vector<float> cosines(p.batch * p.classes);
+    ASSERT_TRUE(centers->cosines(p.embeddingsBD.data(), p.batch, cosines.data()));
+    for (int64_t i = 0; i < p.batch; ++i) {
+      for (int64_t j = 0; j < p.classes; ++j) {
+        double best = -2.0;
+        for (int64_t k = 0; k < 3; ++k) {
+          double xw = 0.0, xx = 0.0, ww = 0.0;
+          for (int64_t d = 0; d < p.dim; ++d) {
+            const double x = p.embeddingsBD[i * p.dim + d], w = p.weightsRD[(3 * j + k) * p.dim + d];
+            xw += x * w, xx += x * x, ww += w * w;
+          }
+          best = std::max(best, xx == 0.0 || ww == 0.0 ? 0.0 : xw / std::sqrt(xx * ww));
+        }
+        ASSERT_NEAR(cosines[i * p.classes + j], best, 5e-7) << i << ' ' << j;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace hyperarc::test

@@ -1,0 +1,193 @@
+#include "reference.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <random>
+
+#include "margins/margin.h"
+
+namespace hyperarc::test {
+
+namespace {
+
+Doubles unitVector(const float* x, int64_t dim, double* norm) {
+  double squares = 0.0;
+  for (int64_t d = 0; d < dim; ++d) squares += double(x[d]) * double(x[d]);
+  *norm = std::sqrt(squares);
+  Doubles unit(dim, 0.0);
+  for (int64_t d = 0; *norm >= 1e-12 && d < dim; ++d) unit[d] = x[d] / *norm;
+  return unit;
+}
+
+double dot(const Doubles& x, const Doubles& y) {
+  double sum = 0.0;
+  for (size_t d = 0; d < x.size(); ++d) sum += x[d] * y[d];
+  return sum;
+}
+
+void add(double* out, const Doubles& x, double factor) {
+  for (size_t d = 0; d < x.size(); ++d) out[d] += factor * x[d];
+}
+
+/// v's part across the unit vector u.
+Doubles tangentPart(const Doubles& v, const Doubles& u) {
+  const double along = dot(v, u);
+  Doubles result = v;
+  add(result.data(), u, -along);
+  return result;
+}
+
+}  // namespace
+
+Batch Problem::asBatch() const {
+  Batch input;
+  input.embeddingsBD = embeddingsBD.data();
+  input.labelsB = labelsB.data();
+  input.batch = batch;
+  input.rule = rule;
+  input.rowParametersB4 = rowParametersB4.empty() ? nullptr : rowParametersB4.data();
+  static const int32_t kNothing = 0;
+  if (isSampled) input.sampledClasses = sampled.empty() ? &kNothing : sampled.data();
+  input.sampledCount = static_cast<int64_t>(sampled.size());
+  return input;
+}
+
+ReferenceStep referenceStep(const Problem& p) {
+  const int64_t dim = p.dim;
+  std::vector<Doubles> centers;
+  Doubles centerNorms(p.rows());
+  for (int64_t r = 0; r < p.rows(); ++r) centers.push_back(unitVector(&p.weightsRD[r * dim], dim, &centerNorms[r]));
+  std::vector<int32_t> taking = p.sampled;
+  if (!p.isSampled) {
+    for (int64_t j = 0; j < p.classes; ++j) taking.push_back(static_cast<int32_t>(j));
+  }
+
+  ReferenceStep step;
+  step.centerGradientRD.assign(p.rows() * dim, 0.0);
+  for (int64_t i = 0; i < p.batch; ++i) {
+    double norm = 0.0;
+    const Doubles x = unitVector(&p.embeddingsBD[i * dim], dim, &norm);
+    const float* own = p.rowParametersB4.empty() ? nullptr : &p.rowParametersB4[4 * i];
+    const margins::Row<double> row = own ? margins::Row<double>{own[0], own[1], own[2], own[3]}
+                                         : margins::Row<double>{p.rule.scale, p.rule.m1, p.rule.m2, p.rule.m3};
+    const auto winnerOf = [&](int64_t j, double* cosine) {
+      int64_t winner = j * p.subCenters;
+      *cosine = dot(x, centers[winner]);
+      for (int64_t r = winner + 1; r < (j + 1) * p.subCenters; ++r) {
+        if (dot(x, centers[r]) > *cosine) {
+          winner = r;
+          *cosine = dot(x, centers[r]);
+        }
+      }
+      return winner;
+    };
+
+    double cosine = 0.0;
+    const int64_t y = winnerOf(p.labelsB[i], &cosine);
+    Doubles across = centers[y];
+    add(across.data(), x, -cosine);
+    const bool isZero = norm < 1e-12 || centerNorms[y] < 1e-12;
+    const double sine = isZero ? 1.0 : std::sqrt(dot(across, across));
+    const auto target = margins::target(row, margins::angleOf(cosine, sine), p.rule.fallback, p.rule.gradient);
+    const bool moves = !isZero && sine >= 1e-6;
+
+    std::vector<std::pair<int64_t, double>> negatives;  // winner row, logit
+    double largest = -std::numeric_limits<double>::infinity();
+    for (int32_t j : taking) {
+      if (j == p.labelsB[i]) continue;
+      double c = 0.0;
+      const int64_t r = winnerOf(j, &c);
+      negatives.emplace_back(r, row.scale * c);
+      largest = std::max(largest, row.scale * c);
+    }
+    double sum = 0.0;
+    for (const auto& [r, logit] : negatives) sum += std::exp(logit - largest);
+    const double logSum = negatives.empty() ? largest : largest + std::log(sum);
+    const double total = std::max(logSum, target.logit) + std::log1p(std::exp(-std::abs(logSum - target.logit)));
+    const double gap = logSum - target.logit;
+    const double loss = negatives.empty() ? 0.0 : std::max(gap, 0.0) + std::log1p(std::exp(-std::abs(gap)));
+    const double error = negatives.empty() ? 0.0 : 1.0 / (1.0 + std::exp(target.logit - logSum));
+    step.lossB.push_back(loss);
+    step.targetCosineB.push_back(cosine);
+    step.sumExpLogB.push_back(logSum);
+
+    Doubles toX(dim, 0.0);
+    for (const auto& [r, logit] : negatives) {
+      const double weight = std::exp(logit - total) * row.scale;
+      add(toX.data(), centers[r], weight);
+      add(&step.centerGradientRD[r * dim], tangentPart(x, centers[r]), weight / p.batch);
+    }
+    if (moves) {
+      add(toX.data(), centers[y], -error * target.h / sine);
+      Doubles toW = x;
+      add(toW.data(), centers[y], -cosine);
+      add(&step.centerGradientRD[y * dim], toW, -error * target.h / sine / p.batch);
+    }
+    Doubles gradient = tangentPart(toX, x);
+    for (double& value : gradient) value = norm < 1e-12 ? 0.0 : value / norm / p.batch;
+    step.embeddingGradientBD.insert(step.embeddingGradientBD.end(), gradient.begin(), gradient.end());
+  }
+  for (int64_t r = 0; r < p.rows(); ++r) {
+    for (int64_t d = 0; d < dim; ++d) {
+      double& value = step.centerGradientRD[r * dim + d];
+      value = centerNorms[r] < 1e-12 ? 0.0 : value / centerNorms[r];
+    }
+  }
+  return step;
+}
+
+Problem makeProblem(int64_t batch, int64_t classes, int64_t subCenters, int64_t dim, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  Problem p;
+  p.batch = batch;
+  p.classes = classes;
+  p.subCenters = subCenters;
+  p.dim = dim;
+  for (int64_t n = 0; n < batch * dim; ++n) p.embeddingsBD.push_back(normal(random));
+  for (int64_t n = 0; n < p.rows() * dim; ++n) p.weightsRD.push_back(0.05f * normal(random));
+  for (int64_t n = 0; n < p.rows() * dim; ++n) p.momentumRD.push_back(0.01f * normal(random));
+  for (int64_t i = 0; i < batch; ++i) p.labelsB.push_back(static_cast<int32_t>(random() % classes));
+  if (classes > 4) std::fill_n(&p.weightsRD[2 * subCenters * dim], dim, 0.0f);
+  for (int64_t i = 0; i < batch; ++i) {
+    // Near its own class, near a wrong class, opposite its own class (θ + m > π), and as it came.
+    const int64_t near = i % 4 == 1 ? (p.labelsB[i] + 1) % classes : p.labelsB[i];
+    if (i % 4 == 3) continue;
+    const float sign = i % 4 == 2 ? -1.0f : 1.0f;
+    for (int64_t d = 0; d < dim; ++d) {
+      p.embeddingsBD[i * dim + d] =
+          20.0f * sign * p.weightsRD[near * subCenters * dim + d] + 0.1f * p.embeddingsBD[i * dim + d];
+    }
+  }
+  if (batch > 4) std::fill_n(&p.embeddingsBD[4 * dim], dim, 0.0f);
+  return p;
+}
+
+double relativeError(std::span<const float> actual, const Doubles& expected) {
+  double difference = 0.0, size = 0.0;
+  for (size_t n = 0; n < expected.size(); ++n) {
+    difference += (actual[n] - expected[n]) * (actual[n] - expected[n]);
+    size += expected[n] * expected[n];
+  }
+  return std::isnan(difference) ? difference : std::sqrt(difference) / std::max(std::sqrt(size), 1e-30);
+}
+
+double worstRowError(std::span<const float> actual, const Doubles& expected, int64_t rowLength) {
+  const int64_t rows = static_cast<int64_t>(expected.size()) / rowLength;
+  Doubles differences(rows), sizes(rows);
+  for (int64_t n = 0; n < rows * rowLength; ++n) {
+    const double difference = actual[n] - expected[n];
+    differences[n / rowLength] += difference * difference;
+    sizes[n / rowLength] += expected[n] * expected[n];
+  }
+  const double largest = std::sqrt(*std::max_element(sizes.begin(), sizes.end()));
+  double worst = 0.0;
+  for (int64_t r = 0; r < rows; ++r) {
+    const double error = std::sqrt(differences[r]) / std::max({std::sqrt(sizes[r]), 1e-6 * largest, 1e-30});
+    if (!(error <= worst)) worst = error;
+  }
+  return worst;
+}
+
+}  // namespace hyperarc::test

@@ -1,0 +1,54 @@
+// The engine's step in plain double precision, written from docs/numerics.md and sharing nothing with the engine but
+// the margin functions, which have their own tests against published values and finite differences.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "hyperarc/engine.h"
+
+namespace hyperarc::test {
+
+using Doubles = std::vector<double>;
+
+/// A problem's operands in fp32, as both implementations get them.
+struct Problem {
+  int64_t batch = 0;
+  int64_t classes = 0;
+  int64_t subCenters = 1;
+  int64_t dim = 0;
+  std::vector<float> embeddingsBD;
+  std::vector<int32_t> labelsB;
+  std::vector<float> weightsRD;
+  std::vector<float> momentumRD;
+  MarginRule rule;
+  std::vector<float> rowParametersB4;
+  bool isSampled = false;
+  std::vector<int32_t> sampled;
+
+  Batch asBatch() const;
+  int64_t rows() const { return classes * subCenters; }
+};
+
+struct ReferenceStep {
+  Doubles lossB;
+  Doubles embeddingGradientBD;
+  Doubles targetCosineB;
+  Doubles sumExpLogB;        // a_i
+  Doubles centerGradientRD;  // dW of the mean loss over this step alone
+};
+
+ReferenceStep referenceStep(const Problem& problem);
+
+/// Random operands: N(0, 1) embeddings, N(0, 0.05²) centres, planted near matches (a quarter of the samples lie close
+/// to their class or to a wrong one), one zero embedding and one zero centre when there is room.
+Problem makeProblem(int64_t batch, int64_t classes, int64_t subCenters, int64_t dim, uint32_t seed);
+
+/// ‖actual − expected‖/‖expected‖ over everything.
+double relativeError(std::span<const float> actual, const Doubles& expected);
+/// The largest relative error of a row; rows below 1e-6 of the largest compare with that.
+double worstRowError(std::span<const float> actual, const Doubles& expected, int64_t rowLength);
+
+}  // namespace hyperarc::test
