@@ -1,1 +1,20 @@
-export {};
+/**
+ * Margin-softmax heads in plain tfjs ops, for any backend, browser included. Nothing here loads native code;
+ * '@hyperarc/heads/engine' is the path for large class counts.
+ */
+export { HyperArcError } from '@hyperarc/kernels-cuda/errors';
+export type { MarginRule } from '@hyperarc/kernels-cuda/margin';
+export type { Labels } from './checks.js';
+export { MarginHead, type MarginHeadOptions } from './margin-head.js';
+export { marginLogits } from './margin-logits.js';
+export { classCosines, marginSoftmaxLoss, type Centers } from './margin-softmax.js';
+export {
+  arcFace,
+  combinedMargin,
+  cosFace,
+  normFace,
+  presets,
+  type CombinedMarginOptions,
+  type CommonMarginOptions,
+  type MarginSpec,
+} from './specs.js';

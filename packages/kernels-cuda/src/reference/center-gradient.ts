@@ -18,15 +18,15 @@ export function centerGradient(
   // First the gradient with respect to the unit centres, then through the normalisation.
   const toUnit = Array.from({ length: centers.classes * subCenters }, () => new Float64Array(dim));
   for (const step of steps) {
-    const shard = step.shards[shardIndex]!;
+    const shard = step.shards[shardIndex];
     unitEmbeddings(step.batch, dim).forEach((x, i) => {
-      for (const negative of shard.negatives[i]!) {
+      for (const negative of shard.negatives[i]) {
         const factor = negativeProbability(step, i, negative) * scaleOf(step, i);
-        addScaled(toUnit[negative.localClass * subCenters + negative.winner]!, factor, x);
+        addScaled(toUnit[negative.localClass * subCenters + negative.winner], factor, x);
       }
       const target = shard.targets[i];
       if (!target) return;
-      addScaled(toUnit[target.localClass * subCenters + target.winner]!, -step.targetError[i]! * target.derivative, x);
+      addScaled(toUnit[target.localClass * subCenters + target.winner], -step.targetError[i] * target.derivative, x);
     });
   }
   const gradientRD = new Float64Array(toUnit.length * dim);
@@ -34,7 +34,7 @@ export function centerGradient(
   toUnit.forEach((total, r) => {
     const length = norm(row(centers.weights, r, dim));
     if (length < ZERO_NORM) return;
-    const gradient = tangentPart(total, unitRows[r]!).map((value) => value / (length * samples));
+    const gradient = tangentPart(total, unitRows[r]).map((value) => value / (length * samples));
     gradientRD.set(gradient, r * dim);
   });
   return gradientRD;

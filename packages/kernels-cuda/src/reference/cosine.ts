@@ -27,7 +27,7 @@ export function cosines(centers: ReferenceCenters, embeddingsBD: ArrayLike<numbe
   const cosinesBC = new Float64Array(batch * classes);
   for (let i = 0; i < batch; i++) {
     const x = unit(row(embeddingsBD, i, dim));
-    for (let j = 0; j < classes; j++) cosinesBC[i * classes + j] = classCosine(x, centerVectors[j]!).cosine;
+    for (let j = 0; j < classes; j++) cosinesBC[i * classes + j] = classCosine(x, centerVectors[j]).cosine;
   }
   return cosinesBC;
 }

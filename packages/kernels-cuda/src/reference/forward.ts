@@ -47,7 +47,7 @@ export function negativeProbability(
   i: number,
   negative: Negative,
 ): number {
-  return Math.exp(negative.logit - step.negativeLogSum[i]!) * step.targetError[i]!;
+  return Math.exp(negative.logit - step.negativeLogSum[i]) * step.targetError[i];
 }
 
 /**
@@ -62,7 +62,7 @@ export function forward(
   batch: ReferenceBatch,
   sampledByShard: Participants = [],
 ): ReferenceStep {
-  const { dim } = shards[0]!;
+  const { dim } = shards[0];
   const batchSize = batch.labels.length;
   const shardSteps = shards.map((centers, h): ShardStep => {
     const sampled = sampledByShard[h];
@@ -70,12 +70,12 @@ export function forward(
   });
 
   const ofEachSample = (value: (i: number) => number) => Float64Array.from({ length: batchSize }, (_, i) => value(i));
-  const targetOf = (i: number) => shardSteps.map((shard) => shard.targets[i]!).find((term) => term !== null)!;
+  const targetOf = (i: number) => shardSteps.map((shard) => shard.targets[i]).find((term) => term !== null)!;
   const negativeLogSum = ofEachSample((i) =>
-    logSumExp(shardSteps.flatMap((shard) => shard.negatives[i]!.map((negative) => negative.logit))),
+    logSumExp(shardSteps.flatMap((shard) => shard.negatives[i].map((negative) => negative.logit))),
   );
   const targetLogits = ofEachSample((i) => targetOf(i).logit);
-  const sampleLoss = ofEachSample((i) => softplus(negativeLogSum[i]! - targetLogits[i]!));
+  const sampleLoss = ofEachSample((i) => softplus(negativeLogSum[i] - targetLogits[i]));
   const step = {
     batch,
     shards: shardSteps,
@@ -84,7 +84,7 @@ export function forward(
     targetCosine: ofEachSample((i) => targetOf(i).cosine),
     sampleLoss,
     loss: sampleLoss.reduce((sum, value) => sum + value, 0) / batchSize,
-    targetError: ofEachSample((i) => sigmoid(negativeLogSum[i]! - targetLogits[i]!)),
+    targetError: ofEachSample((i) => sigmoid(negativeLogSum[i] - targetLogits[i])),
   };
   return { ...step, embeddingGradient: embeddingGradient(shards, step, dim) };
 }
@@ -103,14 +103,14 @@ function embeddingGradient(
     if (length < ZERO_NORM) return;
     const toUnit = new Float64Array(dim);
     step.shards.forEach((shard, h) => {
-      for (const negative of shard.negatives[i]!) {
-        const w = centerVectors[h]![negative.localClass]![negative.winner]!;
+      for (const negative of shard.negatives[i]) {
+        const w = centerVectors[h][negative.localClass][negative.winner];
         addScaled(toUnit, negativeProbability(step, i, negative) * scaleOf(step, i), w);
       }
       const target = shard.targets[i];
       if (!target) return;
-      const w = centerVectors[h]![target.localClass]![target.winner]!;
-      addScaled(toUnit, -step.targetError[i]! * target.derivative, w);
+      const w = centerVectors[h][target.localClass][target.winner];
+      addScaled(toUnit, -step.targetError[i] * target.derivative, w);
     });
     const gradient = tangentPart(toUnit, x).map((value) => value / (length * batchSize));
     gradientBD.set(gradient, i * dim);
@@ -120,5 +120,5 @@ function embeddingGradient(
 
 /** s of sample i. */
 export function scaleOf(step: Pick<ReferenceStep, 'batch'>, i: number): number {
-  return step.batch.rowParameters ? step.batch.rowParameters[4 * i]! : step.batch.rule.scale;
+  return step.batch.rowParameters ? step.batch.rowParameters[4 * i] : step.batch.rule.scale;
 }

@@ -20,11 +20,11 @@ export function negatives(
   const takingPart = sampled ? Array.from(sampled) : centerVectors.map((_, j) => j);
   return unitEmbeddings(batch, centers.dim).map((x, i) => {
     const { scale } = ruleOf(batch, i);
-    const own = localLabel(centers, batch.labels[i]!);
+    const own = localLabel(centers, batch.labels[i]);
     return takingPart
       .filter((j) => j !== own)
       .map((j) => {
-        const { cosine, winner } = classCosine(x, centerVectors[j]!);
+        const { cosine, winner } = classCosine(x, centerVectors[j]);
         return { localClass: j, winner, logit: scale * cosine };
       });
   });

@@ -40,7 +40,7 @@ export type Participants = readonly (ArrayLike<number> | undefined)[];
 export function ruleOf(batch: ReferenceBatch, i: number): ReferenceRule {
   const p = batch.rowParameters;
   if (!p) return batch.rule;
-  return { ...batch.rule, scale: p[4 * i]!, m1: p[4 * i + 1]!, m2: p[4 * i + 2]!, m3: p[4 * i + 3]! };
+  return { ...batch.rule, scale: p[4 * i], m1: p[4 * i + 1], m2: p[4 * i + 2], m3: p[4 * i + 3] };
 }
 
 /** The unit embeddings x̂_i as B vectors. */

@@ -16,7 +16,7 @@ export interface SampleRequest {
 /** The 32-bit random key of local class j. */
 export function classKey(j: number, request: Pick<SampleRequest, 'seed' | 'step' | 'shard'>): number {
   const [stepLow, stepHigh] = words(request.step);
-  return philox4x32([Math.floor(j / 4), request.shard, stepLow, stepHigh], words(request.seed))[j % 4]!;
+  return philox4x32([Math.floor(j / 4), request.shard, stepLow, stepHigh], words(request.seed))[j % 4];
 }
 
 /**

@@ -32,8 +32,8 @@ export function sgdUpdate(
   const momentum = Float64Array.from(momentumRD);
   for (let e = 0; e < weights.length; e++) {
     if (options.unsampled === 'frozen' && !isDrawn(Math.floor(e / dim))) continue;
-    momentum[e] = options.momentum * momentum[e]! + gradientRD[e]! + options.weightDecay * weights[e]!;
-    weights[e]! -= options.learningRate * momentum[e]!;
+    momentum[e] = options.momentum * momentum[e] + gradientRD[e] + options.weightDecay * weights[e];
+    weights[e] -= options.learningRate * momentum[e];
   }
   return { weights, momentum };
 }
@@ -44,7 +44,7 @@ export function drawnRows(
   subCenters: number,
   shardIndex = 0,
 ): (row: number) => boolean {
-  const lists = steps.map((step) => step.shards[shardIndex]!.sampled);
+  const lists = steps.map((step) => step.shards[shardIndex].sampled);
   if (lists.includes(undefined)) return () => true;
   const drawn = new Set(lists.flatMap((list) => Array.from(list!)));
   return (row) => drawn.has(Math.floor(row / subCenters));

@@ -27,10 +27,10 @@ export interface TargetTerm {
 export function targetTerms(centers: ReferenceCenters, batch: ReferenceBatch): (TargetTerm | null)[] {
   const centerVectors = unitCenters(centers);
   return unitEmbeddings(batch, centers.dim).map((x, i) => {
-    const localClass = localLabel(centers, batch.labels[i]!);
+    const localClass = localLabel(centers, batch.labels[i]);
     if (localClass < 0) return null;
-    const { cosine, winner } = classCosine(x, centerVectors[localClass]!);
-    const w = centerVectors[localClass]![winner]!;
+    const { cosine, winner } = classCosine(x, centerVectors[localClass]);
+    const w = centerVectors[localClass][winner];
     const isZero = norm(x) === 0 || norm(w) === 0;
     const tangent = w.slice();
     addScaled(tangent, -cosine, x);

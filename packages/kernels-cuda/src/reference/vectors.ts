@@ -5,7 +5,7 @@ export const ZERO_NORM = 1e-12;
 
 export function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
   let sum = 0;
-  for (let d = 0; d < a.length; d++) sum += a[d]! * b[d]!;
+  for (let d = 0; d < a.length; d++) sum += a[d] * b[d];
   return sum;
 }
 
@@ -21,16 +21,16 @@ export function unit(v: ArrayLike<number>): Float64Array {
 
 /** total ← total + factor·v */
 export function addScaled(total: Float64Array, factor: number, v: ArrayLike<number>): void {
-  for (let d = 0; d < total.length; d++) total[d]! += factor * v[d]!;
+  for (let d = 0; d < total.length; d++) total[d] += factor * v[d];
 }
 
 /** The part of v that is orthogonal to the unit vector `direction`: v − (v·direction)·direction. */
 export function tangentPart(v: ArrayLike<number>, direction: ArrayLike<number>): Float64Array {
   const along = dot(v, direction);
-  return Float64Array.from(v, (value, d) => value - along * direction[d]!);
+  return Float64Array.from(v, (value, d) => value - along * direction[d]);
 }
 
 /** Row `index` of a row-major matrix, in float64. */
 export function row(matrix: ArrayLike<number>, index: number, columns: number): Float64Array {
-  return Float64Array.from({ length: columns }, (_, d) => matrix[index * columns + d]!);
+  return Float64Array.from({ length: columns }, (_, d) => matrix[index * columns + d]);
 }

@@ -3,6 +3,8 @@ export const RELATIVE_NORM = 1e-5;
 export const WORST_ROW = 1e-4;
 /** Rows shorter than this share of the longest one compare absolutely. */
 const SMALL_ROW = 1e-6;
+/** Below this fp32 arithmetic loses digits to denormal numbers. */
+const UNDERFLOW = 1e-30;
 /** A row that cancels compares against this share of the sum of its parts' lengths. */
 const CANCELLED_SHARE = 1e-2;
 
@@ -15,7 +17,7 @@ export interface Tolerance {
 
 function length(values: ArrayLike<number>, from: number, to: number): number {
   let sum = 0;
-  for (let e = from; e < to; e++) sum += values[e]! ** 2;
+  for (let e = from; e < to; e++) sum += values[e] ** 2;
   return Math.sqrt(sum);
 }
 
@@ -34,7 +36,7 @@ export function expectRows(
     throw new Error(`${what}: expected ${expected.length} numbers, received ${actual.length}`);
   }
   const rows = expected.length / columns;
-  const difference = Float64Array.from(expected, (value, e) => actual[e]! - value);
+  const difference = Float64Array.from(expected, (value, e) => actual[e] - value);
   const expectedLengths = Array.from({ length: rows }, (_, r) => length(expected, r * columns, (r + 1) * columns));
   const longest = expectedLengths.reduce((a, b) => Math.max(a, b), 0);
   const floors = expectedLengths.map((_, r) => CANCELLED_SHARE * (rowMagnitudes?.[r] ?? 0));
@@ -42,13 +44,13 @@ export function expectRows(
   let worst = { row: 0, error: 0 };
   for (let r = 0; r < rows; r++) {
     const error = length(difference, r * columns, (r + 1) * columns);
-    const against = Math.max(expectedLengths[r]!, SMALL_ROW * longest, floors[r]!);
+    const against = Math.max(expectedLengths[r], SMALL_ROW * longest, floors[r], UNDERFLOW);
     const relative = error === 0 ? 0 : error / against;
     if (!(relative <= worst.error)) worst = { row: r, error: relative };
     if (Number.isNaN(relative)) break;
   }
   const error = length(difference, 0, difference.length);
-  const against = Math.max(length(expected, 0, expected.length), length(floors, 0, rows));
+  const against = Math.max(length(expected, 0, expected.length), length(floors, 0, rows), UNDERFLOW);
   const relative = error === 0 ? 0 : error / against;
   if (relative <= relativeNorm && worst.error <= worstRow) return;
 

@@ -34,7 +34,7 @@ export function normals(seed: number, count: number): Float32Array {
 export function problem(seed: number, size: Size, rule: ReferenceRule = ARCFACE): Problem {
   const { batch, classes, dim, subCenters = 1 } = size;
   const rows = classes * subCenters;
-  const weights = normals(3 * seed, rows * dim).map((value, e) => value * [0.05, 1, 5][Math.floor(e / dim) % 3]!);
+  const weights = normals(3 * seed, rows * dim).map((value, e) => value * [0.05, 1, 5][Math.floor(e / dim) % 3]);
   const momentum = normals(3 * seed + 1, rows * dim).map((value) => 0.1 * value);
   const noise = normals(3 * seed + 2, batch * dim);
   // Steps of 7 (or 1) through the classes: neighbours in the batch are not neighbours in memory, and classes repeat.
@@ -42,11 +42,11 @@ export function problem(seed: number, size: Size, rule: ReferenceRule = ARCFACE)
   const embeddings = Float32Array.from(noise, (value, e) => {
     const i = Math.floor(e / dim);
     const d = e % dim;
-    const row = labels[i]! * subCenters + (i % subCenters);
+    const row = labels[i] * subCenters + (i % subCenters);
     const centerLength = Math.hypot(...weights.subarray(row * dim, (row + 1) * dim));
-    const center = centerLength > 0 ? (weights[row * dim + d]! / centerLength) * Math.sqrt(dim) : 0;
-    const plant = [0, 1, -1, 0][i % 4]!;
-    return plant === 0 ? value * [0.05, 1][i % 2]! : plant * 3 * center + 0.3 * value;
+    const center = centerLength > 0 ? (weights[row * dim + d] / centerLength) * Math.sqrt(dim) : 0;
+    const plant = [0, 1, -1, 0][i % 4];
+    return plant === 0 ? value * [0.05, 1][i % 2] : plant * 3 * center + 0.3 * value;
   });
   return {
     centers: { classes, subCenters, dim, firstClass: 0, globalClasses: classes, weights, momentum },

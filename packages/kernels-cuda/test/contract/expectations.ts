@@ -26,9 +26,9 @@ export function referenceForward(centers: ContractCenters, batch: ContractBatch)
 function embeddingMagnitudes(step: ReferenceStep, dim: number): Float64Array {
   const { embeddings, labels, rule, rowParameters } = step.batch;
   return Float64Array.from(labels, (_, i) => {
-    const scale = rowParameters ? rowParameters[4 * i]! : rule.scale;
-    const length = norm(Array.from({ length: dim }, (_, d) => embeddings[i * dim + d]!));
-    return length < ZERO_NORM ? 0 : (scale * step.targetError[i]!) / (labels.length * length);
+    const scale = rowParameters ? rowParameters[4 * i] : rule.scale;
+    const length = norm(Array.from({ length: dim }, (_, d) => embeddings[i * dim + d]));
+    return length < ZERO_NORM ? 0 : (scale * step.targetError[i]) / (labels.length * length);
   });
 }
 
@@ -38,14 +38,14 @@ function centerMagnitudes(centers: ContractCenters, steps: readonly ReferenceSte
   const samples = steps.reduce((sum, step) => sum + step.batch.labels.length, 0);
   const magnitudes = new Float64Array(weights.length / dim);
   for (const step of steps) {
-    const { negatives, targets } = step.shards[shard]!;
+    const { negatives, targets } = step.shards[shard];
     targets.forEach((target, i) => {
-      const scale = step.batch.rowParameters ? step.batch.rowParameters[4 * i]! : step.batch.rule.scale;
-      const error = step.targetError[i]!;
-      if (target) magnitudes[target.localClass * subCenters + target.winner]! += scale * error;
-      for (const { localClass, winner, logit } of negatives[i]!) {
-        const probability = Math.exp(logit - step.negativeLogSum[i]!) * error;
-        magnitudes[localClass * subCenters + winner]! += scale * probability;
+      const scale = step.batch.rowParameters ? step.batch.rowParameters[4 * i] : step.batch.rule.scale;
+      const error = step.targetError[i];
+      if (target) magnitudes[target.localClass * subCenters + target.winner] += scale * error;
+      for (const { localClass, winner, logit } of negatives[i]) {
+        const probability = Math.exp(logit - step.negativeLogSum[i]) * error;
+        magnitudes[localClass * subCenters + winner] += scale * probability;
       }
     });
   }

@@ -51,6 +51,7 @@ export interface Implementation<Step = unknown> {
   readonly name: string;
   /** Most sub-centres it takes. */
   readonly maxSubCenters: number;
+  readonly hasRowParameters: boolean;
   readonly hasUpdate: boolean;
   readonly hasSampling: boolean;
   readonly hasShards: boolean;

@@ -36,14 +36,14 @@ class ReferenceSubject implements Subject<ShardedStep> {
     centerGradient(
       this.centers,
       steps.map(({ step }) => step),
-      steps[0]!.shard,
+      steps[0].shard,
     );
 
   update: Subject<ShardedStep>['update'] = (steps, options) => {
     const isDrawn = drawnRows(
       steps.map(({ step }) => step),
       this.shape.subCenters,
-      steps[0]!.shard,
+      steps[0].shard,
     );
     const { weights, momentum } = this.state;
     this.state = sgdUpdate(weights, momentum, this.gradients(steps), this.shape.dim, isDrawn, options);
@@ -67,6 +67,7 @@ class ReferenceSubject implements Subject<ShardedStep> {
 export const referenceImplementation: Implementation<ShardedStep> = {
   name: 'float64 reference',
   maxSubCenters: Infinity,
+  hasRowParameters: true,
   hasUpdate: true,
   hasSampling: true,
   hasShards: true,

@@ -16,7 +16,7 @@ export interface ContractCase {
 export function contractCases(implementation: Implementation): ContractCase[] {
   return [
     ...sizeCases(implementation),
-    ...marginCases(),
+    ...marginCases(implementation),
     ...edgeCases(implementation),
     ...samplingCases(implementation),
     ...updateCases(implementation),

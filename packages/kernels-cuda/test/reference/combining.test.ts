@@ -50,7 +50,7 @@ describe('invariances', () => {
     const { centers, batch } = problem(24, 5, 6, 4);
     const step = forward([centers], batch);
     const along = (rows: Float64Array, gradient: Float64Array, i: number) =>
-      [0, 1, 2, 3].reduce((sum, d) => sum + rows[4 * i + d]! * gradient[4 * i + d]!, 0);
+      [0, 1, 2, 3].reduce((sum, d) => sum + rows[4 * i + d] * gradient[4 * i + d], 0);
     for (let i = 0; i < 5; i++) expect(along(batch.embeddings, step.embeddingGradient, i)).toBeCloseTo(0, 12);
     const gradient = centerGradient(centers, [step]);
     for (let j = 0; j < 6; j++) expect(along(centers.weights, gradient, j)).toBeCloseTo(0, 12);
@@ -60,7 +60,7 @@ describe('invariances', () => {
     const { centers, batch } = problem(25, 6, 7, 8);
     const plain = forward([centers], { ...batch, rule: NORMFACE });
     const margin = forward([centers], batch);
-    margin.sampleLoss.forEach((loss, i) => expect(loss).toBeGreaterThan(plain.sampleLoss[i]!));
+    margin.sampleLoss.forEach((loss, i) => expect(loss).toBeGreaterThan(plain.sampleLoss[i]));
   });
 
   it('K equal sub-centres give the loss of one, and all of the gradient to the first', () => {

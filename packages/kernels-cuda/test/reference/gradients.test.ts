@@ -18,13 +18,13 @@ function expectTrueGradients({ centers, batch }: Problem, sampled?: number[]): v
 /** Puts embedding i at angle θ from its centre. */
 function placeAtAngle({ centers, batch }: Problem, i: number, theta: number): void {
   const { dim } = centers;
-  const label = batch.labels[i]!;
+  const label = batch.labels[i];
   const w = unit(centers.weights.slice(label * dim, (label + 1) * dim));
   const x = batch.embeddings.slice(i * dim, (i + 1) * dim);
   const along = classCosine(x, [w]).cosine;
-  const aside = unit(x.map((value, d) => value - along * w[d]!));
+  const aside = unit(x.map((value, d) => value - along * w[d]));
   batch.embeddings.set(
-    w.map((value, d) => 2 * (Math.cos(theta) * value + Math.sin(theta) * aside[d]!)),
+    w.map((value, d) => 2 * (Math.cos(theta) * value + Math.sin(theta) * aside[d])),
     i * dim,
   );
 }
@@ -75,7 +75,7 @@ describe('straight-through', () => {
       scale,
       1,
       0,
-      step.targetCosine[i]! - logit / scale,
+      step.targetCosine[i] - logit / scale,
     ]);
     const linear = { ...batch, rule: { ...ARCFACE, fallback: 'none' as const }, rowParameters };
     const linearStep = forward([centers], linear);
@@ -89,7 +89,7 @@ describe('straight-through', () => {
     const step = forward([centers], batch);
     const exact = forward([centers], { ...batch, rule: { ...straight, gradient: 'exact' } });
     expect(step.loss).toBe(exact.loss);
-    const largest = Math.max(...step.embeddingGradient.map((g, e) => Math.abs(g - exact.embeddingGradient[e]!)));
+    const largest = Math.max(...step.embeddingGradient.map((g, e) => Math.abs(g - exact.embeddingGradient[e])));
     expect(largest).toBeGreaterThan(1e-2);
   });
 });

@@ -50,7 +50,7 @@ export function finiteDifferences(f: (values: Float64Array) => number, at: Array
 export function expectClose(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number): void {
   expect(actual.length).toBe(expected.length);
   for (let e = 0; e < expected.length; e++) {
-    const error = Math.abs(actual[e]! - expected[e]!) / Math.max(1, Math.abs(expected[e]!));
+    const error = Math.abs(actual[e] - expected[e]) / Math.max(1, Math.abs(expected[e]));
     expect(error, `element ${e}: ${actual[e]} for ${expected[e]}`).toBeLessThanOrEqual(tolerance);
   }
 }

@@ -28,7 +28,7 @@ describe('values of other implementations', () => {
   it('hold a sample beyond θ + m = π', () => {
     const { classes, dim, embeddings, labels, cases } = vectors;
     const centers = { classes, subCenters: 1, dim, firstClass: 0, weights: vectors.centers };
-    const { targetCosine } = forward([centers], { embeddings, labels, rule: cases[0]!.rule });
+    const { targetCosine } = forward([centers], { embeddings, labels, rule: cases[0].rule });
     expect(Math.min(...targetCosine)).toBeLessThan(Math.cos(Math.PI - 0.5));
   });
 });

@@ -1,0 +1,43 @@
+import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
+import * as tf from '@tensorflow/tfjs-core';
+
+/** Class indices [B]: an int32 tensor, or numbers. */
+export type Labels = tf.Tensor1D | Int32Array | readonly number[];
+
+export function checkShape(name: string, tensor: tf.Tensor, expected: string, isRight: boolean): void {
+  if (!isRight)
+    throw new HyperArcError('E_SHAPE', `${name}: expected ${expected}, received [${tensor.shape.join(', ')}]`);
+}
+
+export function checkFloat(name: string, tensor: tf.Tensor): void {
+  if (tensor.dtype !== 'float32') {
+    throw new HyperArcError('E_DTYPE', `${name}: expected float32, received ${tensor.dtype}; cast it with tf.cast`);
+  }
+}
+
+export function checkPositiveInteger(name: string, value: unknown): void {
+  if (!Number.isSafeInteger(value) || (value as number) < 1) {
+    throw new HyperArcError('E_RANGE', `${name}: expected an integer ≥ 1, received ${String(value)}`);
+  }
+}
+
+/**
+ * Labels as numbers, each checked to lie in [0, classes). A tensor is read back from its device, so on WebGPU, which cannot read
+ * synchronously, labels have to come as numbers.
+ */
+export function readLabels(labels: Labels, batch: number, classes: number): Int32Array {
+  if (labels instanceof tf.Tensor && labels.dtype !== 'int32') {
+    throw new HyperArcError('E_DTYPE', `labels: expected int32, received ${labels.dtype}; cast them with tf.cast`);
+  }
+  const values = labels instanceof tf.Tensor ? labels.dataSync<'int32'>() : labels;
+  if (values.length !== batch) {
+    throw new HyperArcError('E_SHAPE', `labels: expected ${batch}, one for each embedding, received ${values.length}`);
+  }
+  for (let i = 0; i < batch; i++) {
+    const label = values[i];
+    if (!Number.isInteger(label) || label < 0 || label >= classes) {
+      throw new HyperArcError('E_RANGE', `labels[${i}]: expected an integer in [0, ${classes}), received ${label}`);
+    }
+  }
+  return Int32Array.from(values);
+}

@@ -1,0 +1,80 @@
+import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
+import { seedRows } from '@hyperarc/kernels-cuda/reference';
+import * as tf from '@tensorflow/tfjs-core';
+import type { Labels } from './checks.js';
+import { checkPositiveInteger } from './checks.js';
+import { marginLogits } from './margin-logits.js';
+import { classCosines, marginSoftmaxLoss, type Centers } from './margin-softmax.js';
+import type { MarginSpec } from './specs.js';
+
+export interface MarginHeadOptions {
+  /** C ≥ 1 */
+  readonly classes: number;
+  /** D ≥ 1 */
+  readonly dim: number;
+  readonly margin: MarginSpec;
+  /** K ≥ 1; default 1. */
+  readonly subCenters?: number;
+  /** Seed of the centres; default 0. The engine's head starts from the same centres with the same seed. */
+  readonly seed?: bigint;
+  /** Standard deviation of the centres' first values; default 0.01. */
+  readonly stddev?: number;
+}
+
+/**
+ * A margin-softmax head in plain tfjs ops, on any backend, browser included. Owns the class centres as a trainable variable, so
+ * that `optimizer.minimize(() => head.loss(model.apply(x), y))` trains them with the backbone.
+ */
+export class MarginHead {
+  readonly margin: MarginSpec;
+  /** Class centres [C, D], or [C, K, D] when K > 1. */
+  readonly centers: tf.Variable<tf.Rank.R2> | tf.Variable<tf.Rank.R3>;
+  private isDisposed = false;
+
+  /** @throws HyperArcError E_RANGE naming the option. */
+  constructor({ classes, dim, margin, subCenters = 1, seed = 0n, stddev = 0.01 }: MarginHeadOptions) {
+    checkPositiveInteger('classes', classes);
+    checkPositiveInteger('dim', dim);
+    checkPositiveInteger('subCenters', subCenters);
+    if (!(stddev > 0 && Number.isFinite(stddev))) {
+      throw new HyperArcError('E_RANGE', `stddev: expected a number > 0, received ${stddev}`);
+    }
+    const values = seedRows(seed, Math.fround(stddev), 0, classes * subCenters, dim);
+    this.margin = margin;
+    this.centers = tf.tidy(() =>
+      subCenters === 1
+        ? tf.variable(tf.tensor2d(values, [classes, dim]))
+        : tf.variable(tf.tensor3d(values, [classes, subCenters, dim])),
+    );
+  }
+
+  /**
+   * Mean loss, a scalar; differentiable with respect to the embeddings [B, D] and the centres. See {@link marginSoftmaxLoss}.
+   * @throws HyperArcError E_SHAPE, E_DTYPE, E_RANGE, E_DISPOSED.
+   */
+  loss(embeddings: tf.Tensor2D, labels: Labels): tf.Scalar {
+    return marginSoftmaxLoss(embeddings, this.liveCenters(), labels, this.margin);
+  }
+
+  /**
+   * Logits [B, C] for inspection: s·cosθ, and with `labels` the margin at each target. Not differentiable.
+   * @throws HyperArcError E_SHAPE, E_DTYPE, E_RANGE, E_DISPOSED.
+   */
+  logits(embeddings: tf.Tensor2D, labels?: Labels): tf.Tensor2D {
+    return tf.tidy(() => {
+      const cosines = classCosines(embeddings, this.liveCenters());
+      return labels ? marginLogits(cosines, labels, this.margin) : tf.mul(cosines, this.margin.scale);
+    });
+  }
+
+  /** Frees the centres. Every later call but this one throws E_DISPOSED. */
+  dispose(): void {
+    if (!this.isDisposed) this.centers.dispose();
+    this.isDisposed = true;
+  }
+
+  private liveCenters(): Centers {
+    if (this.isDisposed) throw new HyperArcError('E_DISPOSED', 'MarginHead: used after dispose()');
+    return this.centers as Centers;
+  }
+}

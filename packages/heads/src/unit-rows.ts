@@ -1,0 +1,27 @@
+import * as tf from '@tensorflow/tfjs-core';
+
+/** Below this length a row counts as zero (docs/numerics.md, "Unit vectors"). */
+const ZERO_NORM = 1e-12;
+
+export interface UnitRows {
+  /** Rows scaled to unit length, zero rows left 0 [N, D]. */
+  readonly units: tf.Tensor2D;
+  /** 1/‖row‖, 0 for zero rows [N, 1]. */
+  readonly inverseLengths: tf.Tensor2D;
+}
+
+export function unitRows(rows: tf.Tensor2D): UnitRows {
+  const lengths = tf.norm(rows, 2, 1, true);
+  const isZero = tf.less(lengths, ZERO_NORM);
+  const ones = tf.onesLike(lengths);
+  const inverseLengths = tf.where(isZero, tf.zerosLike(lengths), tf.div(ones, lengths)) as tf.Tensor2D;
+  // Divided, not multiplied by the inverse: one rounding less in every cosine.
+  const nonZero = tf.where(isZero, tf.zerosLike(rows), rows);
+  const units = tf.div(nonZero, tf.where(isZero, ones, lengths)) as tf.Tensor2D;
+  return { units, inverseLengths };
+}
+
+/** Row by row, the part of `vectors` orthogonal to `units`: v − (v·u)u. Both [N, D]. */
+export function tangentPart(vectors: tf.Tensor2D, units: tf.Tensor2D): tf.Tensor2D {
+  return tf.sub(vectors, tf.mul(tf.sum(tf.mul(vectors, units), 1, true), units));
+}
