@@ -1,25 +1,20 @@
-import { createRequire } from 'node:module';
-
-import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
-import '@tensorflow/tfjs-backend-wasm';
+import * as tf from '@tensorflow/tfjs-core';
 
-function hasTensorFlow(): boolean {
-  try {
-    createRequire(import.meta.url)('@tensorflow/tfjs-node-gpu');
-    return true;
-  } catch {
-    console.warn('tests on the TensorFlow backend are skipped: its binding is not built (scripts/setup-tensorflow)');
-    return false;
-  }
-}
+import { backendStatus, initBackend } from '../../dist/backend/index.js';
 
-/** tfjs backends of this machine: cpu and wasm always, tensorflow where its binding is built. */
-export const backends: readonly string[] = hasTensorFlow() ? ['cpu', 'wasm', 'tensorflow'] : ['cpu', 'wasm'];
+const status = backendStatus();
+if (status.name !== 'tensorflow') console.warn(`tests on the TensorFlow backend are skipped: ${status.reason}`);
 
-export async function useBackend(name: string): Promise<void> {
-  if (!(await tf.setBackend(name))) throw new Error(`tfjs backend '${name}' did not start`);
+/** tfjs backends of this machine: cpu and wasm always, tensorflow where its binding is built. The last is the fastest. */
+export const backends: readonly ('cpu' | 'wasm' | 'tensorflow')[] =
+  status.name === 'tensorflow' ? ['cpu', 'wasm', 'tensorflow'] : ['cpu', 'wasm'];
+
+/** @returns whether convolutions can be trained on it; on wasm that takes HyperArc's addon. */
+export async function useBackend(name: (typeof backends)[number]): Promise<boolean> {
+  const info = await initBackend(name);
   await tf.ready();
+  return info.cannotTrain === undefined;
 }
 
 /** Reproducible values of (−1, 1): the same on every backend. */

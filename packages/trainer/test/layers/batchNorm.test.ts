@@ -23,7 +23,7 @@ function train(
 ) {
   const x = tf.variable(tf.tensor(xData, shape));
   const dy = tf.tensor(dyData, shape);
-  tf.tidy(() => layer.apply(x));
+  layer.build(x.shape);
   layer.setWeights(weights.map((w) => tf.tensor1d(w)));
   let output!: tf.Tensor;
   const [gamma, beta] = layer.trainableWeights.map((w) => w.read() as tf.Variable) as [tf.Variable, tf.Variable];
@@ -43,7 +43,9 @@ function train(
 }
 
 describe.each(backends)('FusedBatchNorm on %s', (backend) => {
-  beforeAll(() => useBackend(backend));
+  beforeAll(async () => {
+    await useBackend(backend);
+  });
 
   // A map of odd extents, one row more than a vector width, dense activations, and a single row a channel (variance 0).
   const shapes = [
@@ -124,7 +126,7 @@ describe.each(backends)('FusedBatchNorm on %s', (backend) => {
   it('leaves no tensor behind', () => {
     const layer = new FusedBatchNorm();
     const x = tf.ones([2, 4, 4, 3]);
-    tf.tidy(() => layer.apply(x));
+    layer.build(x.shape);
     const variables = layer.trainableWeights.map((w) => w.read() as tf.Variable);
     const step = () => {
       const { value, grads } = tf.variableGrads(

@@ -24,16 +24,18 @@ const shapes: [string, ConvShape][] = [
   ['groups of 2 → 4', { batch: 2, size: 5, channels: 4, filters: 8, kernelSize: 3, stride: 1, padding: 1, groups: 2 }],
 ];
 
-// The wasm backend has no gradient of the filter of its own.
 describe.each(backends)('PaddedConv2D on %s', (backend) => {
-  beforeAll(() => useBackend(backend));
+  let trains = false;
+  beforeAll(async () => {
+    trains = await useBackend(backend);
+  });
 
   it.each(shapes)('%s equals the definition', (_, shape) => {
     const { batch, size, channels, filters, kernelSize, groups } = shape;
     const layer = new PaddedConv2D(shape);
     const x = tf.variable(tf.tensor(values(batch * size * size * channels, 1), [batch, size, size, channels]));
     const outputShape = layer.computeOutputShape([batch, size, size, channels]) as number[];
-    tf.tidy(() => layer.apply(x));
+    layer.build(x.shape);
     const kernel = layer.trainableWeights[0]!.read() as tf.Variable;
     expect(kernel.shape).toEqual([kernelSize, kernelSize, channels, filters / groups]);
     kernel.assign(tf.tensor(values(kernel.size, 2), kernel.shape));
@@ -49,7 +51,7 @@ describe.each(backends)('PaddedConv2D on %s', (backend) => {
     const output = layer.apply(x) as tf.Tensor;
     expect(output.shape).toEqual(outputShape);
     expect(relativeError(output.dataSync(), expected.output)).toBeLessThan(1e-5);
-    if (backend === 'wasm') return;
+    if (!trains) return;
     const { grads } = tf.variableGrads(() => tf.sum(tf.mul(layer.apply(x) as tf.Tensor, dy)) as tf.Scalar, [x, kernel]);
     expect(relativeError(grads[x.name]!.dataSync(), expected.dx)).toBeLessThan(1e-5);
     expect(relativeError(grads[kernel.name]!.dataSync(), expected.dKernel)).toBeLessThan(1e-5);

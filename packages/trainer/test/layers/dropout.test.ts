@@ -5,7 +5,9 @@ import { SeededDropout } from '../../dist/layers/index.js';
 import { backends, useBackend } from './backends.js';
 
 describe.each(backends)('SeededDropout on %s', (backend) => {
-  beforeAll(() => useBackend(backend));
+  beforeAll(async () => {
+    await useBackend(backend);
+  });
   const draw = (layer: SeededDropout) => [
     ...(layer.apply(tf.ones([50, 40]), { training: true }) as tf.Tensor).dataSync(),
   ];

@@ -7,7 +7,7 @@ import { backends, relativeError, useBackend, values } from './backends.js';
 
 function run(layer: tfl.layers.Layer, xData: Float32Array, dyData: Float32Array, shape: number[], alpha: Float32Array) {
   const x = tf.variable(tf.tensor(xData, shape));
-  tf.tidy(() => layer.apply(x));
+  layer.build(x.shape);
   const slope = layer.trainableWeights[0]!.read() as tf.Variable;
   slope.assign(tf.tensor(alpha, slope.shape));
   let output!: tf.Tensor;
@@ -19,7 +19,9 @@ function run(layer: tfl.layers.Layer, xData: Float32Array, dyData: Float32Array,
 }
 
 describe.each(backends)('PReLU on %s', (backend) => {
-  beforeAll(() => useBackend(backend));
+  beforeAll(async () => {
+    await useBackend(backend);
+  });
 
   it.each([[[3, 5, 7, 6]], [[2, 1, 3, 17]], [[9, 8]]])('equals the formula and its derivatives, %j', (shape) => {
     const channels = shape[shape.length - 1]!;
