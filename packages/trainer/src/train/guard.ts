@@ -63,22 +63,16 @@ export function checkLoss(loss: number, context: BatchContext): void {
 }
 
 /**
- * Checks the gradient's global norm, and only where that is not finite, which variables are the cause.
- * @param read the gradient of a variable, by name; called for each name in order.
- * @throws HyperArcError E_NONFINITE naming the variables.
+ * Runs `compute`, and says at which step it was if a number in it is not finite.
+ * @throws HyperArcError E_NONFINITE of `compute`, with the step and the fix.
  */
-export function checkGradients(
-  norm: number,
-  names: readonly string[],
-  read: (name: string) => Float32Array,
-  context: BatchContext,
-): void {
-  if (Number.isFinite(norm)) return;
-  const found = names.flatMap((name) => {
-    const values = read(name);
-    return nonFiniteRows(values, values.length).length === 0 ? [] : [`${name} (${describe(values)})`];
-  });
-  // Every gradient is finite, but the sum of squares is not.
-  if (found.length === 0) refuse(context, 'a finite gradient norm', `${norm}, though each gradient is finite`);
-  refuse(context, 'finite gradients', firstFew(found));
+export function atStep<T>(context: BatchContext, compute: () => T): T {
+  try {
+    return compute();
+  } catch (error) {
+    // Messages that already name the step pass as they are.
+    if (!(error instanceof HyperArcError) || error.code !== 'E_NONFINITE' || error.message.includes(FIX)) throw error;
+    const message = error.message.replace(/^E_NONFINITE: /, '');
+    throw new HyperArcError('E_NONFINITE', `step ${context.step}: ${message}; ${FIX}`, { cause: error });
+  }
 }

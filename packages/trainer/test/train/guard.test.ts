@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
-import { checkEmbeddings, checkGradients, checkLoss, nonFiniteRows } from '../../dist/train/guard.js';
+import { HyperArcError } from '@hyperarc/kernels-cuda';
+
+import { atStep, checkEmbeddings, checkLoss, nonFiniteRows } from '../../dist/train/guard.js';
 
 const context = { step: 12, indices: [40, 7, 9], nameOf: (index: number) => `face-${index}.jpg` };
 
@@ -12,7 +14,7 @@ describe('guard', () => {
   it('lets finite numbers pass', () => {
     checkEmbeddings(new Float32Array(6), 2, context);
     checkLoss(0, context);
-    checkGradients(1e30, ['a'], () => expect.fail('read though the norm is finite'), context);
+    expect(atStep(context, () => 3)).toBe(3);
   });
 
   it('names the rows and images of embeddings', () => {
@@ -31,14 +33,17 @@ describe('guard', () => {
     );
   });
 
-  it('names the variables behind a gradient norm', () => {
-    const gradients: Record<string, Float32Array> = {
-      a: Float32Array.of(1, 2),
-      b: Float32Array.of(1, NaN),
-      c: Float32Array.of(-Infinity),
-    };
-    const read = (name: string): Float32Array => gradients[name]!;
-    expect(() => checkGradients(NaN, ['a', 'b', 'c'], read, context)).toThrow('received b (NaN), c (Infinity)');
-    expect(() => checkGradients(Infinity, ['a'], read, context)).toThrow(/gradient norm, received Infinity/);
+  it('says at which step something else was not finite, once, and leaves other errors as they are', () => {
+    const fail = (error: Error) => () =>
+      atStep(context, () =>
+        atStep(context, () => {
+          throw error;
+        }),
+      );
+    expect(fail(new HyperArcError('E_NONFINITE', 'grads: received NaN in a'))).toThrow(
+      /^E_NONFINITE: step 12: grads: received NaN in a; lower optimizer\.learningRate[^;]*$/,
+    );
+    const other = new HyperArcError('E_SHAPE', 'x');
+    expect(fail(other)).toThrow(other);
   });
 });

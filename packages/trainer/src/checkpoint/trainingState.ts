@@ -1,0 +1,34 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+
+import { HyperArcError } from '@hyperarc/kernels-cuda';
+import * as z from 'zod';
+
+const count = z.number().int().min(0);
+
+const stateSchema = z.strictObject({
+  /** Updates made. */
+  step: count,
+  /** Backend that computed them; on another one the bits differ. */
+  backend: z.string(),
+  data: z.strictObject({ classes: count, images: count, sha256: z.string() }),
+  loader: z.strictObject({ epoch: count, position: count, seed: count, batchSize: count, samples: count }),
+  /** The margin head's own: where its sampler stands. */
+  head: z.unknown(),
+  window: z.strictObject({ steps: count, loss: z.number(), targetCosine: z.number(), gradientNorm: z.number() }),
+});
+
+/** What a checkpoint holds besides arrays and the configuration. */
+export type TrainingState = z.infer<typeof stateSchema>;
+
+export function writeTrainingState(path: string, state: TrainingState): void {
+  writeFileSync(path, `${JSON.stringify(state, null, 2)}\n`);
+}
+
+/** @throws HyperArcError E_FORMAT if the file is not a training state. */
+export function readTrainingState(path: string): TrainingState {
+  try {
+    return stateSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+  } catch (cause) {
+    throw new HyperArcError('E_FORMAT', `${path}: expected a training state; ${(cause as Error).message}`, { cause });
+  }
+}

@@ -1,0 +1,92 @@
+import { MetricsWriter, type EvaluateRecord, type TrainRecord } from '../metrics/jsonLines.js';
+import { TensorBoardWriter } from '../metrics/tensorBoard.js';
+import type { Progress } from './progress.js';
+import type { RunFolder } from './runFolder.js';
+import type { Schedule } from './schedule.js';
+import type { StepRates, StepResult } from './step.js';
+import { Window, type WindowSums } from './window.js';
+
+/** Where a run's numbers go: metrics.jsonl, TensorBoard events and the progress line. */
+export class Journal {
+  readonly #metrics: MetricsWriter;
+  readonly #events: TensorBoardWriter;
+  readonly #window: Window;
+  readonly #startedAt = performance.now();
+  #stepsDone = 0;
+  /** At the last line of the log. */
+  #last = { at: performance.now(), stepsDone: 0, waitMs: 0 };
+  /** Mean loss of the last line, if there was one in this process. */
+  lastLoss: number | undefined;
+
+  /**
+   * @param imagesPerStep images of one update.
+   * @param resumed where a resumed run goes on: steps done, and the sums of its open window.
+   */
+  constructor(
+    run: RunFolder,
+    private readonly schedule: Schedule,
+    private readonly imagesPerStep: number,
+    private readonly progress: Progress,
+    resumed?: { step: number; window: WindowSums },
+  ) {
+    this.#metrics = new MetricsWriter(run.metricsPath, resumed?.step ?? 0);
+    this.#events = new TensorBoardWriter(run.eventsPath, resumed?.step ?? 0);
+    this.#window = new Window(resumed?.window);
+  }
+
+  add(result: StepResult): void {
+    this.#window.add(result);
+    this.#stepsDone++;
+  }
+
+  windowSums(): WindowSums {
+    return this.#window.sums();
+  }
+
+  /**
+   * Closes the window with a line.
+   * @param step updates made so far.
+   * @param waitMs time spent waiting for images so far.
+   */
+  log(step: number, rates: StepRates, waitMs: number): void {
+    const now = performance.now();
+    const sinceMs = Math.max(1e-3, now - this.#last.at);
+    const record: TrainRecord = {
+      kind: 'train',
+      step,
+      epoch: step / this.schedule.stepsPerEpoch,
+      ...this.#window.take(),
+      ...rates,
+      imagesPerSecond: ((this.#stepsDone - this.#last.stepsDone) * this.imagesPerStep * 1000) / sinceMs,
+      dataWaitShare: (waitMs - this.#last.waitMs) / sinceMs,
+      stepsDone: this.#stepsDone,
+      elapsedMs: now - this.#startedAt,
+    };
+    this.#last = { at: now, stepsDone: this.#stepsDone, waitMs };
+    this.lastLoss = record.loss;
+    this.#metrics.write(record);
+    this.#events.scalars(step, {
+      'train/loss': record.loss,
+      'train/target_cosine': record.targetCosine,
+      'train/learning_rate': record.learningRate,
+      'train/head_learning_rate': record.headLearningRate,
+      'train/gradient_norm': record.gradientNorm,
+      'speed/images_per_second': record.imagesPerSecond,
+      'speed/data_wait_share': record.dataWaitShare,
+    });
+    this.progress.update(record);
+  }
+
+  evaluation(step: number, accuracy: number, accuracyStd: number): void {
+    const epoch = step / this.schedule.stepsPerEpoch;
+    const record: EvaluateRecord = { kind: 'evaluate', step, epoch, accuracy, accuracyStd };
+    this.#metrics.write(record);
+    this.#events.scalars(step, { 'evaluate/accuracy': accuracy });
+    this.progress.note(`step ${step}: held-out accuracy ${(100 * accuracy).toFixed(2)}%`);
+  }
+
+  close(): void {
+    this.#metrics.close();
+    this.#events.close();
+  }
+}
