@@ -1,6 +1,6 @@
-// Class centres and steps by number. A TensorFlow op can carry only numbers as attributes, so the addon gives each of its
-// objects an id that is unique in the process, and the op's kernel comes back to the object through it.
-// Every function here may be called from any thread. No id is ever used twice.
+// Class centres and steps by number. A TensorFlow op can carry only numbers as attributes, so the addon gives each of
+// its objects an id that is unique in the process, and the op's kernel comes back to the object through it. Every
+// function here may be called from any thread. No id is ever used twice.
 #pragma once
 
 #include <cstdint>

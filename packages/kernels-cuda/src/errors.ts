@@ -1,4 +1,10 @@
-import type { HyperArcErrorCode } from './binding.js';
+import type { HyperArcErrorCode, NativePlan } from './binding.js';
+
+/** What an error carries besides its message. */
+export interface HyperArcErrorOptions extends ErrorOptions {
+  /** With E_MEMORY: the bytes that were asked for, by part. */
+  readonly plan?: NativePlan | undefined;
+}
 
 /**
  * Every error that HyperArc raises on purpose. `code` is a stable string (docs/architecture.md, "Errors"); the message reads
@@ -6,12 +12,40 @@ import type { HyperArcErrorCode } from './binding.js';
  */
 export class HyperArcError extends Error {
   override readonly name = 'HyperArcError';
+  readonly plan?: NativePlan;
 
   constructor(
     readonly code: HyperArcErrorCode,
     message: string,
-    options?: ErrorOptions,
+    options?: HyperArcErrorOptions,
   ) {
     super(`${code}: ${message}`, options);
+    if (options?.plan) this.plan = options.plan;
+  }
+}
+
+/** The addon throws plain Errors with a `code`; this is the same error as the package's users know it. */
+export function fromNative(error: unknown): unknown {
+  if (error instanceof HyperArcError || !(error instanceof Error)) return error;
+  const { code } = error as { code?: unknown };
+  if (typeof code !== 'string' || !code.startsWith('E_')) return error;
+  return new HyperArcError(code as HyperArcErrorCode, error.message, { cause: error });
+}
+
+/** Calls the addon; its errors come out as {@link HyperArcError}. */
+export function callNative<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw fromNative(error);
+  }
+}
+
+/** The same for a call that answers with a promise. The call itself is made at once, so calls keep their order. */
+export async function callNativeAsync<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw fromNative(error);
   }
 }

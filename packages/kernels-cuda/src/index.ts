@@ -1,3 +1,26 @@
-export { HyperArcError } from './errors.js';
+export { addonStatus, loadAddon, type AddonAttempt, type AddonStatus } from './loader.js';
+export { ClassCenters, type CentersBuffer, type CentersOptions, type SampleOptions, type Seam } from './centers.js';
+export {
+  Device,
+  listDevices,
+  openDevice,
+  type DeviceInfo,
+  type DeviceOptions,
+  type DeviceSpec,
+  type MemoryPlan,
+  type PlanOptions,
+} from './device.js';
+export { HyperArcError, type HyperArcErrorOptions } from './errors.js';
 export { checkMarginRule, type MarginRule } from './margin.js';
-export type { Fallback, GradientMode, HyperArcErrorCode, InstructionSet, Precision, Unsampled } from './binding.js';
+export type { BatchOptions, ForwardResult, UpdateOptions } from './pass-options.js';
+export type { CentersShape } from './shape.js';
+export { Step } from './step.js';
+export type {
+  Fallback,
+  GradientMode,
+  HyperArcErrorCode,
+  InstructionSet,
+  NativeAddon,
+  Precision,
+  Unsampled,
+} from './binding.js';

@@ -1,0 +1,285 @@
+// NativeClassCenters: forward with its stages and seams, update, gradients, cosines.
+#include <algorithm>
+
+#include "objects.h"
+#include "promise_job.h"
+
+namespace hyperarc::addon {
+namespace {
+
+/// The properties of a NativeForwardOutputs, read once.
+struct OutputValues {
+  Napi::Value loss, embeddingGradient, targetCosine;
+};
+
+/// Their elements, with lengths checked. Valid until JavaScript runs again.
+struct OutputSpans {
+  std::span<float> lossB, embeddingGradientBD, targetCosineB;
+};
+
+/// The same kept over an asynchronous call. Values wait here, and not in the arrays, because JavaScript may detach
+/// those.
+struct KeptOutputs {
+  Napi::ObjectReference loss, embeddingGradient, targetCosine;
+  std::vector<float> lossB, embeddingGradientBD, targetCosineB;
+};
+
+OutputValues readOutputs(Napi::Value value) {
+  const Napi::Object object = requireObject(value, "out");
+  return {object.Get("loss"), object.Get("embeddingGradient"), object.Get("targetCosine")};
+}
+
+OutputSpans checkOutputs(const OutputValues& values, int64_t batch, int32_t dim) {
+  return {requireFloat32(values.loss, "out.loss", batch, "batch"),
+          requireFloat32(values.embeddingGradient, "out.embeddingGradient", batch * dim, "batch × dim"),
+          requireFloat32(values.targetCosine, "out.targetCosine", batch, "batch")};
+}
+
+void copyOutputs(Step& step, const OutputSpans& out) {
+  std::ranges::copy(std::as_const(step).lossB(), out.lossB.begin());
+  std::ranges::copy(step.embeddingGradientBD(), out.embeddingGradientBD.begin());
+  std::ranges::copy(std::as_const(step).targetCosineB(), out.targetCosineB.begin());
+}
+
+enum class Seam { kTargetLogits, kSumExp, kEmbeddingGradient };
+constexpr std::pair<const char*, Seam> kSeams[] = {
+    {"targetLogits", Seam::kTargetLogits}, {"sumExp", Seam::kSumExp}, {"embeddingGradient", Seam::kEmbeddingGradient}};
+
+/// The seam's memory; E_RANGE before the stage that fills it.
+std::span<float> seamOf(StepCore& core, Seam seam) {
+  const Stage needed = seam == Seam::kTargetLogits ? Stage::kTargetTerms
+                       : seam == Seam::kSumExp     ? Stage::kNegativeSums
+                                                   : Stage::kReady;
+  if (core.stage.load() < needed) {
+    fail(StatusCode::kRange,
+         "seam: expected a step whose forward pass has come to this seam, received one that has not");
+  }
+  switch (seam) {
+    case Seam::kTargetLogits:
+      return core.step->targetLogitsB();
+    case Seam::kSumExp:
+      return core.step->sumExpB();
+    case Seam::kEmbeddingGradient:
+      break;
+  }
+  return core.step->embeddingGradientBD();
+}
+
+int64_t countEmbeddings(std::span<const float> embeddings, int32_t dim) {
+  if (embeddings.empty() || embeddings.size() % static_cast<size_t>(dim) != 0) {
+    fail(StatusCode::kShape, "embeddings: expected a positive multiple of dim " + std::to_string(dim) +
+                                 " elements, received " + std::to_string(embeddings.size()));
+  }
+  return static_cast<int64_t>(embeddings.size()) / dim;
+}
+
+/// [B, C]; E_MEMORY where the count does not fit.
+int64_t resultLength(int64_t a, int64_t b, int64_t c, const char* name) {
+  const int64_t length = productOrMinusOne(a, b, c);
+  if (length < 0) fail(StatusCode::kMemory, std::string(name) + ": the result is larger than any memory");
+  return length;
+}
+
+}  // namespace
+
+CentersObject::Steps CentersObject::readSteps(Napi::Value value) {
+  const Napi::Array array = requireArray(value, "steps");
+  const uint32_t count = array.Length();
+  if (count == 0) fail(StatusCode::kShape, "steps: expected at least one step, received none");
+  std::vector<Napi::Value> values;
+  for (uint32_t i = 0; i < count; ++i) values.push_back(array.Get(i));
+  Steps steps;
+  std::set<StepCore*> seen;
+  for (uint32_t i = 0; i < count; ++i) {
+    const std::string name = "steps[" + std::to_string(i) + "]";
+    steps.push_back(StepObject::require(values[i], name, *live()->engine));
+    if (!seen.insert(steps.back().get()).second) {
+      fail(StatusCode::kRange, name + ": expected each step once, received one that is in the list already");
+    }
+  }
+  return steps;
+}
+
+Napi::Value CentersObject::forward(const Napi::CallbackInfo& info) {
+  live();
+  const BatchValues values = readBatch(info[0]);
+  const OutputValues outputs = readOutputs(info[2]);
+  const auto core = live();
+  const auto step = StepObject::require(info[1], "step", *core->engine);
+  const OwnedBatch batch(values, config_.dim);
+  const OutputSpans out = checkOutputs(outputs, batch.size(), config_.dim);
+  runNow({step}, [&] {
+    Status status = runForward(*core, *step, batch.view());
+    if (status) copyOutputs(*step->step, out);
+    return status;
+  });
+  return info.Env().Undefined();
+}
+
+Napi::Value CentersObject::forwardAsync(const Napi::CallbackInfo& info) {
+  live();
+  const BatchValues values = readBatch(info[0]);
+  const OutputValues outputs = readOutputs(info[2]);
+  const auto core = live();
+  const auto step = StepObject::require(info[1], "step", *core->engine);
+  const auto batch = std::make_shared<const OwnedBatch>(values, config_.dim);
+  checkOutputs(outputs, batch->size(), config_.dim);
+  const auto kept = std::make_shared<KeptOutputs>();
+  kept->loss = Napi::Persistent(outputs.loss.As<Napi::Object>());
+  kept->embeddingGradient = Napi::Persistent(outputs.embeddingGradient.As<Napi::Object>());
+  kept->targetCosine = Napi::Persistent(outputs.targetCosine.As<Napi::Object>());
+  kept->lossB.resize(batch->size());
+  kept->embeddingGradientBD.resize(batch->size() * config_.dim);
+  kept->targetCosineB.resize(batch->size());
+  return PromiseJob::start(
+      info.Env(), core, {step},
+      [core = core.get(), step = step.get(), batch, kept] {
+        Status status = runForward(*core, *step, batch->view());
+        if (status) copyOutputs(*step->step, {kept->lossB, kept->embeddingGradientBD, kept->targetCosineB});
+        return status;
+      },
+      [kept, size = batch->size(), dim = config_.dim](Napi::Env env) -> Napi::Value {
+        const OutputSpans out =
+            checkOutputs({kept->loss.Value(), kept->embeddingGradient.Value(), kept->targetCosine.Value()}, size, dim);
+        std::ranges::copy(kept->lossB, out.lossB.begin());
+        std::ranges::copy(kept->embeddingGradientBD, out.embeddingGradientBD.begin());
+        std::ranges::copy(kept->targetCosineB, out.targetCosineB.begin());
+        return env.Undefined();
+      });
+}
+
+Napi::Value CentersObject::targetTerms(const Napi::CallbackInfo& info) {
+  live();
+  const BatchValues values = readBatch(info[0]);
+  const auto core = live();
+  const auto step = StepObject::require(info[1], "step", *core->engine);
+  const OwnedBatch batch(values, config_.dim);
+  runNow({step}, [&] { return runTargetTerms(*core, *step, batch.view()); });
+  return info.Env().Undefined();
+}
+
+Napi::Value CentersObject::negativeSums(const Napi::CallbackInfo& info) {
+  const auto core = live();
+  const auto step = StepObject::require(info[0], "step", *core->engine);
+  runNow({step}, [&] { return runNegativeSums(*core, *step); });
+  return info.Env().Undefined();
+}
+
+Napi::Value CentersObject::finishForward(const Napi::CallbackInfo& info) {
+  live();
+  const OutputValues outputs = readOutputs(info[1]);
+  const auto core = live();
+  const auto step = StepObject::require(info[0], "step", *core->engine);
+  OutputSpans out;
+  if (step->stage == Stage::kNegativeSums) out = checkOutputs(outputs, step->batch, config_.dim);
+  runNow({step}, [&] {
+    Status status = runFinishForward(*core, *step);
+    if (status) copyOutputs(*step->step, out);
+    return status;
+  });
+  return info.Env().Undefined();
+}
+
+Napi::Value CentersObject::getSeam(const Napi::CallbackInfo& info) {
+  const auto core = live();
+  const auto step = StepObject::require(info[0], "step", *core->engine);
+  const Seam seam = requireOneOf(info[1], "seam", kSeams);
+  std::vector<float> values;
+  runNow({step}, [&] {
+    const std::span<const float> memory = seamOf(*step, seam);
+    values.assign(memory.begin(), memory.end());
+    return Status::ok();
+  });
+  Napi::Float32Array array = environment_->newFloat32Array(static_cast<int64_t>(values.size()), "seam");
+  std::ranges::copy(values, requireFloat32(array, "seam").begin());
+  return array;
+}
+
+Napi::Value CentersObject::setSeam(const Napi::CallbackInfo& info) {
+  const auto core = live();
+  const auto step = StepObject::require(info[0], "step", *core->engine);
+  const Seam seam = requireOneOf(info[1], "seam", kSeams);
+  runNow({step}, [&] {
+    const std::span<float> memory = seamOf(*step, seam);
+    const auto length = static_cast<int64_t>(memory.size());
+    std::ranges::copy(requireFloat32(info[2], "values", length, "length of the seam"), memory.begin());
+    return Status::ok();
+  });
+  return info.Env().Undefined();
+}
+
+Napi::Value CentersObject::update(const Napi::CallbackInfo& info) {
+  live();
+  const SgdOptions options = toSgdOptions(info[1]);
+  const Steps steps = readSteps(info[0]);
+  const auto core = live();
+  runNow(steps, [&] { return runUpdate(*core, steps, options); });
+  return info.Env().Undefined();
+}
+
+Napi::Value CentersObject::updateAsync(const Napi::CallbackInfo& info) {
+  live();
+  const SgdOptions options = toSgdOptions(info[1]);
+  const Steps steps = readSteps(info[0]);
+  const auto core = live();
+  return PromiseJob::start(
+      info.Env(), core, steps, [core = core.get(), steps, options] { return runUpdate(*core, steps, options); },
+      [](Napi::Env env) { return env.Undefined(); });
+}
+
+Napi::Value CentersObject::gradients(const Napi::CallbackInfo& info) {
+  live();
+  const Steps steps = readSteps(info[0]);
+  const auto core = live();
+  const int64_t length = resultLength(config_.classes, config_.subCenters, config_.dim, "gradients");
+  Napi::Float32Array result = environment_->newFloat32Array(length, "gradients");
+  float* gradientCKD = requireFloat32(result, "gradients").data();
+  runNow(steps, [&] { return runGradients(*core, steps, gradientCKD); });
+  return result;
+}
+
+Napi::Value CentersObject::gradientsAsync(const Napi::CallbackInfo& info) {
+  live();
+  const Steps steps = readSteps(info[0]);
+  const auto core = live();
+  const int64_t length = resultLength(config_.classes, config_.subCenters, config_.dim, "gradients");
+  // JavaScript sees the array only when the promise is settled, so nothing can detach it before.
+  Napi::Float32Array result = environment_->newFloat32Array(length, "gradients");
+  float* gradientCKD = requireFloat32(result, "gradients").data();
+  const auto kept = std::make_shared<Napi::ObjectReference>(Napi::Persistent(result.As<Napi::Object>()));
+  return PromiseJob::start(
+      info.Env(), core, steps,
+      [core = core.get(), steps, gradientCKD] { return runGradients(*core, steps, gradientCKD); },
+      [kept](Napi::Env) -> Napi::Value { return kept->Value(); });
+}
+
+Napi::Value CentersObject::cosines(const Napi::CallbackInfo& info) {
+  const auto core = live();
+  const std::span<const float> embeddings = requireFloat32(info[0], "embeddings");
+  const int64_t batch = countEmbeddings(embeddings, config_.dim);
+  const std::vector<float> embeddingsBD(embeddings.begin(), embeddings.end());
+  Napi::Float32Array result =
+      environment_->newFloat32Array(resultLength(batch, config_.classes, 1, "cosines"), "cosines");
+  float* cosinesBC = requireFloat32(result, "cosines").data();
+  runNow({}, [&] { return core->centers->cosines(embeddingsBD.data(), batch, cosinesBC); });
+  return result;
+}
+
+Napi::Value CentersObject::cosinesAsync(const Napi::CallbackInfo& info) {
+  const auto core = live();
+  const std::span<const float> embeddings = requireFloat32(info[0], "embeddings");
+  const int64_t batch = countEmbeddings(embeddings, config_.dim);
+  std::vector<float> embeddingsBD(embeddings.begin(), embeddings.end());
+  Napi::Float32Array result =
+      environment_->newFloat32Array(resultLength(batch, config_.classes, 1, "cosines"), "cosines");
+  float* cosinesBC = requireFloat32(result, "cosines").data();
+  const auto kept = std::make_shared<Napi::ObjectReference>(Napi::Persistent(result.As<Napi::Object>()));
+  return PromiseJob::start(
+      info.Env(), core, {},
+      [core = core.get(), embeddingsBD = std::move(embeddingsBD), batch, cosinesBC] {
+        return core->centers->cosines(embeddingsBD.data(), batch, cosinesBC);
+      },
+      [kept](Napi::Env) -> Napi::Value { return kept->Value(); });
+}
+
+}  // namespace hyperarc::addon

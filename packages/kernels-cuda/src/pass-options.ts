@@ -1,0 +1,77 @@
+import type { NativeBatch, NativeSgdOptions, Unsampled } from './binding.js';
+import { requireFloat32, requireInt32, requireNumber, requireObject, requireOneOf } from './checks.js';
+import { HyperArcError } from './errors.js';
+import { checkMarginRule, type MarginRule } from './margin.js';
+import type { Step } from './step.js';
+
+/** A micro-batch for the head. The arrays are copied by the call: they may be changed as soon as it returns. */
+export interface BatchOptions {
+  /** [B, D] row-major, finite; need not have unit length. */
+  readonly embeddings: Float32Array;
+  /** [B] global class indices in [0, globalClasses). */
+  readonly labels: Int32Array;
+  readonly margin: MarginRule;
+  /** [B, 4]: per-sample (s, m1, m2, m3) instead of the rule's four numbers: adaptive margins. */
+  readonly rowParameters?: Float32Array | undefined;
+  /** Partial FC: sorted unique local class indices that take part (see `sample`); all classes by default. */
+  readonly sampled?: Int32Array | undefined;
+  /** A step whose memory to use again; a new one by default. */
+  readonly step?: Step | undefined;
+}
+
+/** What a forward pass gives. */
+export interface ForwardResult {
+  /** Mean loss over the batch, in nats. */
+  readonly loss: number;
+  /** [B] */
+  readonly lossPerSample: Float32Array;
+  /** [B, D] gradient of the mean loss with respect to the embeddings. */
+  readonly embeddingGradient: Float32Array;
+  /** [B] cosine of the angle to the target centre (the winner of K). */
+  readonly targetCosine: Float32Array;
+  /** What `update` and `gradients` need. */
+  readonly step: Step;
+}
+
+/** SGD as PyTorch defines it: v ← μ·v + (dW + λ·w); w ← w − η·v. */
+export interface UpdateOptions {
+  /** η ≥ 0. */
+  readonly learningRate: number;
+  /** μ in [0, 1); 0.9 by default, 0 for centres without a momentum buffer. */
+  readonly momentum?: number;
+  /** λ ≥ 0; 5e-4 by default. */
+  readonly weightDecay?: number;
+  /** What happens to the classes a partial-FC step left out: 'frozen' (default) or 'decayed'. */
+  readonly unsampled?: Unsampled;
+}
+
+const UNSAMPLED: readonly Unsampled[] = ['frozen', 'decayed'];
+
+/** @throws HyperArcError E_DTYPE or E_RANGE naming the field; lengths and values are the engine's to check. */
+export function toNativeBatch(options: BatchOptions): NativeBatch {
+  requireObject('options', options);
+  const { rowParameters, sampled } = options;
+  return {
+    embeddings: requireFloat32('embeddings', options.embeddings),
+    labels: requireInt32('labels', options.labels),
+    rule: checkMarginRule(requireObject('margin', options.margin)),
+    rowParameters: rowParameters === undefined ? undefined : requireFloat32('rowParameters', rowParameters),
+    sampled: sampled === undefined ? undefined : requireInt32('sampled', sampled),
+  };
+}
+
+/** @throws HyperArcError E_RANGE naming the field. */
+export function toNativeSgd(options: UpdateOptions, hasMomentum: boolean): NativeSgdOptions {
+  requireObject('options', options);
+  const momentum = requireNumber('momentum', options.momentum ?? (hasMomentum ? 0.9 : 0), 0, 1);
+  if (momentum === 1 || (momentum > 0 && !hasMomentum)) {
+    const expected = hasMomentum ? 'a number in [0, 1)' : '0 for class centres made with momentum: false';
+    throw new HyperArcError('E_RANGE', `momentum: expected ${expected}, received ${momentum}`);
+  }
+  return {
+    learningRate: requireNumber('learningRate', options.learningRate, 0, 3e38),
+    momentum,
+    weightDecay: requireNumber('weightDecay', options.weightDecay ?? 5e-4, 0, 3e38),
+    unsampled: requireOneOf('unsampled', options.unsampled ?? 'frozen', UNSAMPLED),
+  };
+}
