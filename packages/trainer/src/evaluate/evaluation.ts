@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { HyperArcError } from '@hyperarc/kernels-cuda';
 import { writeAtomically } from '../train/runFolder.js';
+import type { Environment } from './environment.js';
 import { embedImages, type EmbeddingModel, type ImageLoader } from './embed.js';
 import {
   imagesOfPairs,
@@ -29,11 +30,15 @@ export interface Evaluation {
   createdAt: string;
   /** What was verified, in words: the data folder and which identities. */
   data: string;
+  /** Folder that the paths of the worst pairs are relative to. */
+  root: string;
   images: number;
   imageSize: number;
   flip: boolean;
   /** In the order given; the last is the one the report is about. */
   models: ModelEvaluation[];
+  /** Of the process that evaluated. */
+  environment?: Environment;
   /** Of the last model. */
   worst: { falseRejects: ScoredPair[]; falseAccepts: ScoredPair[] };
 }
@@ -44,11 +49,15 @@ export interface EvaluateOptions {
   models: Readonly<Record<string, EmbeddingModel>>;
   imageSize: number;
   load: ImageLoader;
+  /** What is verified, in words. */
   data: string;
+  /** Folder that the pairs' paths are relative to; `load` knows it. Kept for the report's pictures. Default ".". */
+  root?: string;
   batchSize?: number;
   flip?: boolean;
   /** Pairs kept of each kind of error. Default 8. */
   worstCount?: number;
+  environment?: Environment;
   onProgress?: (model: string, done: number, total: number) => void;
 }
 
@@ -56,7 +65,7 @@ const CURVE_POINTS = 400;
 
 /** Verifies the pairs with every model. Errors: those of {@link embedImages} and {@link verify}. */
 export async function evaluatePairs(options: EvaluateOptions): Promise<Evaluation> {
-  const { pairs, imageSize, load, data, batchSize = 64, flip = true, worstCount = 8, onProgress } = options;
+  const { pairs, imageSize, load, data, root = '.', batchSize = 64, flip = true, worstCount = 8, onProgress } = options;
   const images = imagesOfPairs(pairs);
   const same = pairs.map((pair) => pair.same);
   const folds = pairs.map((pair) => pair.fold);
@@ -64,10 +73,12 @@ export async function evaluatePairs(options: EvaluateOptions): Promise<Evaluatio
     format: 'hyperarc-evaluation-1',
     createdAt: new Date().toISOString(),
     data,
+    root,
     images: images.length,
     imageSize,
     flip,
     models: [],
+    ...(options.environment && { environment: options.environment }),
     worst: { falseRejects: [], falseAccepts: [] },
   };
   for (const [name, model] of Object.entries(options.models)) {

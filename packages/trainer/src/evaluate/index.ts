@@ -3,3 +3,5 @@ export * from './verify.js';
 export * from './embed.js';
 export * from './pairs.js';
 export * from './evaluation.js';
+export * from './environment.js';
+export * from './evaluateRun.js';

@@ -1,18 +1,12 @@
 import { HyperArcError } from '@hyperarc/kernels-cuda';
+import type { ImagePair } from '../data/pairs.js';
 import type { Embeddings } from './embed.js';
 
-/** Two images of a verification protocol. */
-export interface ImagePair {
-  /** Paths of the images. */
-  a: string;
-  b: string;
-  same: boolean;
-  fold: number;
-}
+export type { ImagePair };
 
 /** A pair and how alike the model finds it. */
 export interface ScoredPair extends ImagePair {
-  similarity: number;
+  readonly similarity: number;
 }
 
 /** Every image of the pairs once, in order of appearance. */

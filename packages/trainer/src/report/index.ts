@@ -1,3 +1,2 @@
-export * from './environment.js';
 export * from './render.js';
 export * from './write.js';

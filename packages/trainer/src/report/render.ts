@@ -1,7 +1,6 @@
-import type { Evaluation, ModelEvaluation, ScoredPair } from '../evaluate/index.js';
+import type { Environment, Evaluation, ModelEvaluation, ScoredPair } from '../evaluate/index.js';
 import type { MetricsRecord } from '../metrics/jsonLines.js';
 import { histogramChart, lossChart, modelColor, rocChart, stepChart } from './charts.js';
-import type { Environment } from './environment.js';
 import { html, Html } from './html.js';
 import { COLOR, STYLE } from './style.js';
 

@@ -2,10 +2,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import sharp from 'sharp';
 
-import { readEvaluation, type Evaluation } from '../evaluate/index.js';
+import { collectEnvironment, readEvaluation, type Environment, type Evaluation } from '../evaluate/index.js';
 import { readMetrics } from '../metrics/jsonLines.js';
 import { writeAtomically } from '../train/runFolder.js';
-import { collectEnvironment, type Environment } from './environment.js';
 import { renderReport } from './render.js';
 
 export interface ReportOptions {
@@ -13,7 +12,7 @@ export interface ReportOptions {
   runFolder: string;
   /** Default: evaluation.json of the run folder, if there is one. */
   evaluation?: Evaluation;
-  /** Default: that of this process. */
+  /** Default: that of the evaluation, else of this process. */
   environment?: Environment;
   /** Default: report.html in the run folder. */
   output?: string;
@@ -33,7 +32,7 @@ export async function writeReport(options: ReportOptions): Promise<string> {
   const report = renderReport({
     title: basename(resolve(runFolder)),
     createdAt: new Date().toISOString(),
-    environment: options.environment ?? collectEnvironment(),
+    environment: options.environment ?? evaluation?.environment ?? collectEnvironment(),
     ...(existsSync(inRun('metrics.jsonl')) && { metrics: readMetrics(inRun('metrics.jsonl')) }),
     ...(existsSync(inRun('config.yaml')) && { config: readFileSync(inRun('config.yaml'), 'utf8') }),
     ...(evaluation && { evaluation, pictures: await readPictures(evaluation) }),
@@ -43,12 +42,12 @@ export async function writeReport(options: ReportOptions): Promise<string> {
 }
 
 /** Small JPEGs of the worst pairs as data URIs; an image that is gone or broken is left out, and the report says "no picture". */
-async function readPictures({ worst }: Evaluation): Promise<Map<string, string>> {
+async function readPictures({ worst, root }: Evaluation): Promise<Map<string, string>> {
   const paths = new Set([...worst.falseAccepts, ...worst.falseRejects].flatMap((pair) => [pair.a, pair.b]));
   const pictures = new Map<string, string>();
   for (const path of paths) {
     try {
-      const jpeg = await sharp(path)
+      const jpeg = await sharp(resolve(root, path))
         .resize(PICTURE_SIDE, PICTURE_SIDE, { fit: 'cover' })
         .jpeg({ quality: 75 })
         .toBuffer();

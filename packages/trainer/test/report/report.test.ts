@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
+  collectEnvironment,
   similarityHistogram,
   verify,
   worstPairs,
@@ -12,7 +13,7 @@ import {
   type ImagePair,
 } from '../../dist/evaluate/index.js';
 import { smooth, thinPoints } from '../../dist/report/charts.js';
-import { collectEnvironment, renderReport, writeReport, type ReportData } from '../../dist/report/index.js';
+import { renderReport, writeReport, type ReportData } from '../../dist/report/index.js';
 
 const HOSTILE = `</title><script>alert("1")</script><img src='x' onerror=alert(2)>&amp;`;
 
@@ -36,6 +37,7 @@ function evaluationOf(models: Record<string, number>, pairs: readonly ImagePair[
     format: 'hyperarc-evaluation-1',
     createdAt: '2030-01-01T00:00:00.000Z',
     data: 'test people',
+    root: '.',
     images: 20,
     imageSize: 16,
     flip: true,
@@ -217,9 +219,10 @@ describe('curves', () => {
   });
 });
 
-it('collectEnvironment names the machine and takes more facts', () => {
-  const environment = collectEnvironment({ Engine: 'avx512' });
+it('collectEnvironment names the machine, the backend and the engine', () => {
+  const environment = collectEnvironment({ name: 'wasm' });
   expect(environment['Node.js']).toBe(process.versions.node);
   expect(environment['CPU']).toMatch(/processors/);
-  expect(environment['Engine']).toBe('avx512');
+  expect(environment['TensorFlow.js']).toMatch(/^4\.\d+\.\d+, backend wasm$/);
+  expect(environment['Engine']).toMatch(/^cpu \(|^none: /);
 });

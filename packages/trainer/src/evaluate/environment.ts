@@ -1,6 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { cpus, release, totalmem } from 'node:os';
+import { listDevices } from '@hyperarc/kernels-cuda';
 import * as tf from '@tensorflow/tfjs-core';
+
+import type { BackendInfo } from '../backend/index.js';
 
 /** Facts for whoever wants to repeat a run: name → value, in the order to show them. */
 export type Environment = Record<string, string>;
@@ -16,8 +19,24 @@ export function gitCommit(folder: string): string | undefined {
   }
 }
 
-/** What this process runs on. `more` is shown after it, for example the engine's instruction set and TensorFlow's version. */
-export function collectEnvironment(more: Environment = {}): Environment {
+/** HyperArc's engines here, or why there is none. */
+function engines(): string {
+  try {
+    return listDevices()
+      .map(({ kind, index, name, instructionSet, threads }) =>
+        kind === 'cpu' ? `cpu (${instructionSet}, ${threads} threads)` : `${kind}:${index} ${name} (${instructionSet})`,
+      )
+      .join(', ');
+  } catch (error) {
+    return `none: ${(error as Error).message}`;
+  }
+}
+
+const backendText = ({ name, tensorflowVersion, usesGpu }: BackendInfo): string =>
+  tensorflowVersion === undefined ? name : `${name} ${tensorflowVersion} on the ${usesGpu ? 'GPU' : 'CPU'}`;
+
+/** What this process runs on; with `backend`, as initBackend answered, the tfjs backend too. */
+export function collectEnvironment(backend?: BackendInfo): Environment {
   const processors = cpus();
   const commit = gitCommit(import.meta.dirname);
   return {
@@ -25,8 +44,8 @@ export function collectEnvironment(more: Environment = {}): Environment {
     Memory: `${(totalmem() / 2 ** 30).toFixed(1)} GiB`,
     System: `${process.platform} ${process.arch}, ${release()}`,
     'Node.js': process.versions.node,
-    'TensorFlow.js': `${tf.version_core}, ${tf.getBackend() ? `backend ${tf.getBackend()}` : 'no backend loaded'}`,
+    'TensorFlow.js': tf.version_core + (backend === undefined ? '' : `, backend ${backendText(backend)}`),
+    Engine: engines(),
     ...(commit !== undefined && { Commit: commit }),
-    ...more,
   };
 }

@@ -1,0 +1,83 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { HyperArcError } from '@hyperarc/kernels-cuda';
+import { InvalidArgumentError, Option, type Command } from 'commander';
+
+import type { BackendChoice } from '../../backend/index.js';
+
+interface EvaluateFlags {
+  data?: string;
+  pairs?: string;
+  heldout?: number;
+  count?: number;
+  folds?: number;
+  seed?: number;
+  batchSize?: number;
+  flip: boolean;
+  backend?: BackendChoice;
+  output?: string;
+}
+
+/** @param min smallest value taken */
+function wholeNumber(min: number): (text: string) => number {
+  return (text) => {
+    if (!/^\d{1,9}$/.test(text) || Number(text) < min) {
+      throw new InvalidArgumentError(`Expected a whole number of at least ${min}.`);
+    }
+    return Number(text);
+  };
+}
+
+/** The keys that were given, so that the rest keep their defaults. */
+function given<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
+}
+
+async function runEvaluate(target: string, flags: EvaluateFlags): Promise<void> {
+  const { RunFolder } = await import('../../train/runFolder.js');
+  const { evaluateModelFolder, evaluateRun } = await import('../../evaluate/evaluateRun.js');
+  const { formatEvaluation, writeEvaluation } = await import('../../evaluate/evaluation.js');
+  const isModel = existsSync(join(target, 'model.json'));
+  const { data: root, pairs: pairsFile, heldout: heldOut, count: pairs, folds, seed } = flags;
+  const source = given({ root, pairsFile, heldOut, pairs, folds, seed });
+  const settings = {
+    ...given({ backend: flags.backend, batchSize: flags.batchSize }),
+    flip: flags.flip,
+    log: (line: string) => void process.stderr.write(`${line}\n`),
+  };
+  if (!isModel) {
+    const run = RunFolder.open(target);
+    const evaluation = await evaluateRun(run, source, settings);
+    if (flags.output !== undefined) writeEvaluation(flags.output, evaluation);
+    process.stdout.write(`${formatEvaluation(evaluation)}\n${join(run.path, 'evaluation.json')} written\n`);
+    return;
+  }
+  if (root === undefined) {
+    throw new HyperArcError('E_RANGE', '--data: expected an image folder to evaluate a model on, received none');
+  }
+  const evaluation = await evaluateModelFolder(target, { ...source, root }, settings);
+  process.stdout.write(`${formatEvaluation(evaluation)}\n`);
+  if (flags.output !== undefined) {
+    writeEvaluation(flags.output, evaluation);
+    process.stdout.write(`${flags.output} written\n`);
+  }
+}
+
+/** `hyperarc evaluate`. */
+export function registerEvaluateCommand(program: Command): void {
+  program
+    .command('evaluate')
+    .description('verify pairs of images: 10-fold accuracy, VAL, TAR at FAR, AUC, EER')
+    .argument('<run|model>', 'run folder, or folder with a tfjs model.json')
+    .option('--data <folder>', 'image folder (default: the identities that the run held out)')
+    .option('--pairs <file>', 'pairs to verify, as `hyperarc data pairs` writes them (default: drawn)')
+    .option('--heldout <n>', 'draw pairs of n identities set apart by the seed (default: of all)', wholeNumber(0))
+    .option('--count <n>', 'pairs to draw', wholeNumber(4))
+    .option('--folds <n>', 'folds of the drawn pairs', wholeNumber(2))
+    .option('--seed <n>', 'seed of drawing and setting apart', wholeNumber(0))
+    .option('--batch-size <n>', 'images of one forward pass', wholeNumber(1))
+    .option('--no-flip', 'do not add the embedding of the mirrored image')
+    .addOption(new Option('--backend <name>', 'tfjs backend').choices(['auto', 'tensorflow', 'wasm', 'cpu']))
+    .option('--output <file>', 'also write the evaluation to this JSON file')
+    .action(runEvaluate);
+}

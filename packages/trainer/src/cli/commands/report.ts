@@ -1,0 +1,19 @@
+import type { Command } from 'commander';
+
+async function runReport(folder: string, flags: { output?: string }): Promise<void> {
+  const { RunFolder } = await import('../../train/runFolder.js');
+  const { writeReport } = await import('../../report/index.js');
+  const run = RunFolder.open(folder);
+  const path = await writeReport({ runFolder: run.path, ...(flags.output !== undefined && { output: flags.output }) });
+  process.stdout.write(`${path} written\n`);
+}
+
+/** `hyperarc report`. */
+export function registerReportCommand(program: Command): void {
+  program
+    .command('report')
+    .description('write a self-contained HTML report of a run: training curves, verification, worst pairs')
+    .argument('<run>', 'run folder')
+    .option('--output <file>', 'HTML file (default: report.html in the run folder)')
+    .action(runReport);
+}

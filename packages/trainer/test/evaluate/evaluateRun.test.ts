@@ -1,0 +1,112 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { initBackend } from '../../dist/backend/index.js';
+import { createBackbone } from '../../dist/backbones/index.js';
+import { saveModelFolder } from '../../dist/checkpoint/modelFolder.js';
+import { createProgram } from '../../dist/cli/main.js';
+import { registerEvaluateCommand } from '../../dist/cli/commands/evaluate.js';
+import { registerReportCommand } from '../../dist/cli/commands/report.js';
+import { loadConfig } from '../../dist/config/index.js';
+import { evaluateModelFolder, evaluateRun, readEvaluation } from '../../dist/evaluate/index.js';
+import { RunFolder } from '../../dist/train/runFolder.js';
+
+const IMAGE_SIZE = 32;
+let folder: string;
+let run: RunFolder;
+
+function makeRun(overrides: readonly string[]): RunFolder {
+  const file = join(folder, 'config.yaml');
+  const config = { name: 'tiny', output: join(folder, 'runs'), data: { root: join(folder, 'people') } };
+  writeFileSync(file, JSON.stringify(config));
+  const fixed = [
+    `data.imageSize=${IMAGE_SIZE}`,
+    'backbone.name=mobilefacenet',
+    'backbone.embeddingSize=16',
+    'backend=wasm',
+    'evaluate.pairs=24',
+    'evaluate.folds=2',
+  ];
+  return RunFolder.create(loadConfig(file, [...fixed, ...overrides]));
+}
+
+/** Runs a command of a fresh program and returns what it printed. */
+async function command(...args: string[]): Promise<string> {
+  const program = createProgram();
+  if (!program.commands.some((entry) => entry.name() === 'evaluate')) registerEvaluateCommand(program);
+  if (!program.commands.some((entry) => entry.name() === 'report')) registerReportCommand(program);
+  const write = process.stdout.write;
+  let printed = '';
+  process.stdout.write = ((text: string) => ((printed += text), true)) as typeof process.stdout.write;
+  try {
+    await program.parseAsync(args, { from: 'user' });
+  } finally {
+    process.stdout.write = write;
+  }
+  return printed;
+}
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'hyperarc-evaluate-run-'));
+  for (let person = 0; person < 8; person++) {
+    mkdirSync(join(folder, 'people', `p${person}`), { recursive: true });
+    for (let sample = 0; sample < 4; sample++) {
+      const background = { r: 30 * person, g: 200 - 20 * person, b: 60 + 5 * sample };
+      const image = sharp({ create: { width: IMAGE_SIZE, height: IMAGE_SIZE, channels: 3, background } });
+      await image.png().toFile(join(folder, 'people', `p${person}`, `${sample}.png`));
+    }
+  }
+  await initBackend('wasm');
+  run = makeRun(['data.heldOut=5']);
+  const trained = createBackbone({ name: 'mobilefacenet', embeddingSize: 16, inputSize: IMAGE_SIZE, seed: 9 });
+  await saveModelFolder(trained, run.modelPath);
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+it('evaluates a run on its held-out identities, beside raw pixels and the untrained backbone', async () => {
+  const evaluation = await evaluateRun(run);
+  expect(evaluation.models.map((model) => model.name)).toEqual(['raw pixels', 'untrained', 'trained']);
+  expect(evaluation.data).toMatch(/5 held-out identities$/);
+  expect(evaluation.models[0]).toMatchObject({ pairs: 24, samePairs: 12, differentPairs: 12 });
+  const held = new Set(
+    [...evaluation.worst.falseAccepts].flatMap((pair) => [pair.a.split('/')[0], pair.b.split('/')[0]]),
+  );
+  expect(held.size).toBeLessThanOrEqual(5);
+  expect(evaluation.environment!['TensorFlow.js']).toMatch(/backend wasm/);
+  // Other weights, other figures: the trained model is not the untrained one.
+  expect(evaluation.models[2]!.histogram).not.toEqual(evaluation.models[1]!.histogram);
+  expect(readEvaluation(join(run.path, 'evaluation.json'))).toEqual(evaluation);
+});
+
+it('hyperarc evaluate prints the table, hyperarc report shows the pictures of the worst pairs', async () => {
+  const printed = await command('evaluate', run.path, '--count', '40', '--batch-size', '8');
+  expect(printed).toMatch(/20 same and 20 different pairs/);
+  expect(printed).toMatch(/^trained +\d/m);
+  expect(await command('report', run.path)).toBe(`${join(run.path, 'report.html')} written\n`);
+  const report = readFileSync(join(run.path, 'report.html'), 'utf8');
+  expect(report.match(/src="data:image\/jpeg;base64,/g)).toHaveLength(32);
+  expect(report).not.toContain('no picture');
+});
+
+it('evaluates a model folder on any image folder, and a list of pairs', async () => {
+  const root = join(folder, 'people');
+  const drawn = await evaluateModelFolder(run.modelPath, { root, pairs: 24, folds: 2 }, { backend: 'wasm' });
+  expect(drawn.data).toMatch(/all 8 identities/);
+  const pairsFile = join(folder, 'pairs.txt');
+  const lines = [0, 1].flatMap((fold) => [
+    `p${fold}/0.png\tp${fold}/1.png\t1\t${fold}`,
+    `p${fold}/0.png\tp${fold + 2}/1.png\t0\t${fold}`,
+  ]);
+  writeFileSync(pairsFile, `${lines.join('\n')}\n`);
+  const listed = await evaluateModelFolder(run.modelPath, { root, pairsFile }, { backend: 'wasm' });
+  expect(listed.models[0]).toMatchObject({ pairs: 4, samePairs: 2 });
+});
+
+it('says what is missing', async () => {
+  await expect(evaluateRun(makeRun(['data.heldOut=0']))).rejects.toThrow(/E_RANGE: data: .*give --data/);
+  await expect(evaluateRun(makeRun(['data.heldOut=5']))).rejects.toThrow(/E_FORMAT/);
+  await expect(command('evaluate', run.modelPath)).rejects.toThrow(/E_RANGE: --data/);
+  await expect(command('evaluate', join(folder, 'nowhere'))).rejects.toThrow(/E_FORMAT: run/);
+});
