@@ -16,7 +16,7 @@ export interface MarginHeadOptions {
   /** K ≥ 1; default 1. */
   readonly subCenters?: number;
   /** Seed of the centres; default 0. The engine's head starts from the same centres with the same seed. */
-  readonly seed?: bigint;
+  readonly seed?: number | bigint;
   /** Standard deviation of the centres' first values; default 0.01. */
   readonly stddev?: number;
 }
@@ -39,7 +39,7 @@ export class MarginHead {
     if (!(stddev > 0 && Number.isFinite(stddev))) {
       throw new HyperArcError('E_RANGE', `stddev: expected a number > 0, received ${stddev}`);
     }
-    const values = seedRows(seed, Math.fround(stddev), 0, classes * subCenters, dim);
+    const values = seedRows(BigInt(seed), Math.fround(stddev), 0, classes * subCenters, dim);
     this.margin = margin;
     this.centers = tf.tidy(() =>
       subCenters === 1

@@ -1,0 +1,268 @@
+import {
+  ClassCenters,
+  HyperArcError,
+  type Device,
+  type DeviceSpec,
+  type MemoryPlan,
+  type Precision,
+  type Step,
+  type Unsampled,
+  type UpdateOptions,
+} from '@hyperarc/kernels-cuda';
+import { marginSoftmax } from '@hyperarc/kernels-cuda/ops';
+import * as tf from '@tensorflow/tfjs-core';
+import { checkFloat, checkShape, readLabels, type Labels } from '../checks.js';
+import type { MarginSpec } from '../specs.js';
+
+/** How a head uses its centres; nothing of this is in a saved file. */
+export interface PartialFCBehaviour {
+  readonly margin: MarginSpec;
+  /** Share r of the classes that takes part in each loss, in (0, 1]; default 1, all of them. */
+  readonly rate?: number;
+  /** What an update does to classes that no loss drew: 'frozen' (default) or 'decayed' (momentum and weight decay move them). */
+  readonly unsampled?: Unsampled;
+  /** An open device, or 'auto' (default), 'cpu', 'cuda:N'. */
+  readonly device?: Device | DeviceSpec;
+}
+
+export interface PartialFCOptions extends PartialFCBehaviour {
+  /** C ≥ 1 */
+  readonly classes: number;
+  /** D in [1, 4096] */
+  readonly dim: number;
+  /** K in [1, 16]; default 1. */
+  readonly subCenters?: number;
+  /** Seed of the centres and of the sampler, in [0, 2⁶⁴); default 0. */
+  readonly seed?: number | bigint;
+  /** Standard deviation of the centres' first values; default 0.01. */
+  readonly stddev?: number;
+  /** How centres are stored; default 'fp32'. */
+  readonly precision?: Precision;
+  /** Whether to hold a momentum buffer, as large as the weights; default true. */
+  readonly momentum?: boolean;
+}
+
+/** What, besides the weights, decides how training goes on. Plain JSON. */
+export interface PartialFCState {
+  /** Number of losses computed so far: the step number of the sampler. */
+  readonly samplerStep: number;
+}
+
+export interface Evaluation {
+  /** Mean loss over all classes, in nats. */
+  readonly loss: number;
+  /** [B] */
+  readonly lossPerSample: Float32Array;
+  /** [B] cosine between each embedding and the centre of its class */
+  readonly targetCosine: Float32Array;
+}
+
+/**
+ * A margin-softmax head for up to millions of classes on the HyperArc engine, with partial FC: An et al., "Killing Two Birds with One
+ * Stone: Efficient and Robust Training of Face Recognition CNNs by Partial FC", CVPR 2022. The centres live in the engine; no
+ * [B, C] matrix is ever made (docs/architecture.md, "The head's step").
+ *
+ * `loss` gives a scalar that back-propagates to the embeddings and remembers what the centres' own gradient needs; `update` then
+ * moves the centres. Several losses before one update accumulate: equal to one large batch.
+ */
+export class PartialFC {
+  readonly margin: MarginSpec;
+  readonly rate: number;
+  readonly unsampled: Unsampled;
+  /** The centres, to read, write, resize, or shard by hand. */
+  readonly centers: ClassCenters;
+  private readonly remembered: Step[] = [];
+  private readonly spare: Step[] = [];
+  private samplerStep = 0;
+  private lastTargetCosine = new Float32Array(0);
+
+  /** @throws HyperArcError E_RANGE naming the option, E_MEMORY with the plan, E_DEVICE. */
+  constructor({ margin, rate = 1, unsampled = 'frozen', ...centers }: PartialFCOptions) {
+    checkBehaviour(rate, unsampled);
+    this.margin = margin;
+    this.rate = rate;
+    this.unsampled = unsampled;
+    this.centers = ClassCenters.create(centers);
+  }
+
+  /**
+   * A head with the centres that {@link save} wrote, and its `state()` of then.
+   * @throws HyperArcError E_FORMAT for a file cut short or foreign, E_RANGE, E_MEMORY, E_DEVICE.
+   */
+  static async load(path: string, behaviour: PartialFCBehaviour, state?: PartialFCState): Promise<PartialFC> {
+    const { margin, rate = 1, unsampled = 'frozen', ...device } = behaviour;
+    checkBehaviour(rate, unsampled);
+    const centers = await ClassCenters.load(path, device);
+    const head = Object.create(PartialFC.prototype) as PartialFC;
+    Object.assign(head, { margin, rate, unsampled, centers, remembered: [], spare: [], samplerStep: 0, lastTargetCosine: new Float32Array(0) });
+    if (state) head.loadState(state);
+    return head;
+  }
+
+  /**
+   * Mean margin-softmax loss over the classes drawn for this call, differentiable with respect to the embeddings. Never moves the
+   * centres; remembers the micro-batch for {@link update} ({@link evaluate} does not).
+   *
+   * @param embeddings float32 [B, D], finite; need not have unit length
+   * @param labels [B], class indices in [0, C)
+   * @param rowParameters float32 [B, 4]: (s, m1, m2, m3) of each sample, for margins that adapt
+   * @throws HyperArcError E_SHAPE, E_DTYPE, E_RANGE, E_NONFINITE, E_BUSY, E_DISPOSED; then nothing is remembered.
+   */
+  loss(embeddings: tf.Tensor2D, labels: Labels, rowParameters?: tf.Tensor2D): tf.Scalar {
+    this.checkEmbeddings(embeddings);
+    const labelsB = readLabels(labels, embeddings.shape[0], this.centers.config.globalClasses);
+    const step = this.spare.pop() ?? this.centers.createStep();
+    try {
+      const sampled = this.sample(labelsB);
+      const result = marginSoftmax(this.centers, embeddings, labelsB, {
+        margin: this.margin,
+        rowParameters,
+        sampled,
+        step,
+      });
+      this.lastTargetCosine = result.targetCosine.dataSync<'float32'>();
+      tf.dispose([result.lossPerSample, result.targetCosine]);
+      this.remembered.push(step);
+      this.samplerStep += 1;
+      return result.loss;
+    } catch (error) {
+      this.spare.push(step);
+      throw error;
+    }
+  }
+
+  /** [B] cosine of each sample of the last {@link loss} to the centre of its class; empty before the first. */
+  get targetCosine(): Float32Array {
+    return this.lastTargetCosine;
+  }
+
+  /** Number of micro-batches that the next update will use. */
+  get pending(): number {
+    return this.remembered.length;
+  }
+
+  /**
+   * Moves the centres by the gradient of the mean loss over every micro-batch since the last update, and forgets those.
+   * v ← μ·v + (dW + λ·w); w ← w − η·v.
+   * @throws HyperArcError E_RANGE for an option or when nothing is pending, E_STALE if the centres were moved by other means,
+   * E_BUSY, E_DISPOSED; then everything stays as it was.
+   */
+  update(options: Omit<UpdateOptions, 'unsampled'>): void {
+    this.centers.update(this.pendingSteps(), { ...options, unsampled: this.unsampled });
+    this.discard();
+  }
+
+  /** {@link update} on the device's thread, so that it runs while the backbone's own gradient is computed. */
+  async updateAsync(options: Omit<UpdateOptions, 'unsampled'>): Promise<void> {
+    const steps = this.pendingSteps();
+    this.remembered.length = 0;
+    try {
+      await this.centers.updateAsync(steps, { ...options, unsampled: this.unsampled });
+    } catch (error) {
+      this.remembered.unshift(...steps);
+      throw error;
+    }
+    this.spare.push(...steps);
+  }
+
+  /** Forgets the micro-batches that an update would have used. */
+  discard(): void {
+    this.spare.push(...this.remembered.splice(0));
+  }
+
+  /**
+   * Loss over all classes, without sampling, remembering or moving anything.
+   * @throws HyperArcError as {@link loss}.
+   */
+  async evaluate(embeddings: tf.Tensor2D, labels: Labels): Promise<Evaluation> {
+    this.checkEmbeddings(embeddings);
+    const labelsB = readLabels(labels, embeddings.shape[0], this.centers.config.globalClasses);
+    const values = await embeddings.data<'float32'>();
+    const result = await this.centers.forwardAsync({ embeddings: values, labels: labelsB, margin: this.margin });
+    result.step.dispose();
+    const { loss, lossPerSample, targetCosine } = result;
+    return { loss, lossPerSample, targetCosine };
+  }
+
+  /**
+   * s·cosθ to every class, without margin [B, C]: makes the whole matrix, so for inference and few classes.
+   * @throws HyperArcError E_SHAPE, E_DTYPE, E_NONFINITE, E_MEMORY, E_DISPOSED.
+   */
+  async logits(embeddings: tf.Tensor2D): Promise<tf.Tensor2D> {
+    this.checkEmbeddings(embeddings);
+    const values = await embeddings.data<'float32'>();
+    const logitsBC = await this.centers.logitsAsync(values, { scale: this.margin.scale });
+    return tf.tensor2d(logitsBC, [embeddings.shape[0], this.centers.shape[0]]);
+  }
+
+  /**
+   * Bytes of this head by part, for micro-batches of `batch` samples.
+   * @throws HyperArcError E_RANGE, E_DISPOSED.
+   */
+  plan(batch: number): MemoryPlan {
+    return this.centers.device.plan({ ...this.centers.config, batch, rate: this.rate });
+  }
+
+  /** Writes weights and momentum to a safetensors file, whole or not at all. Keep {@link state} beside it to resume exactly. */
+  async save(path: string): Promise<void> {
+    await this.centers.save(path);
+  }
+
+  state(): PartialFCState {
+    return { samplerStep: this.samplerStep };
+  }
+
+  /** @throws HyperArcError E_FORMAT for anything but what {@link state} gave. */
+  loadState(state: PartialFCState): void {
+    const { samplerStep } = (state ?? {}) as Partial<PartialFCState>;
+    if (!Number.isSafeInteger(samplerStep) || samplerStep! < 0) {
+      throw new HyperArcError(
+        'E_FORMAT',
+        `state.samplerStep: expected an integer ≥ 0, received ${String(samplerStep)}`,
+      );
+    }
+    this.samplerStep = samplerStep!;
+  }
+
+  /** Frees centres and steps (and the device, if this head opened it). A second call does nothing. */
+  dispose(): void {
+    for (const step of [...this.remembered.splice(0), ...this.spare.splice(0)]) step.dispose();
+    this.centers.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  private sample(labels: Int32Array): Int32Array | undefined {
+    if (this.rate === 1) return undefined;
+    const { seed } = this.centers.config;
+    return this.centers.sample({ labels, rate: this.rate, seed, step: this.samplerStep });
+  }
+
+  private pendingSteps(): Step[] {
+    if (this.remembered.length === 0) {
+      throw new HyperArcError(
+        'E_RANGE',
+        'update: expected a loss() since the last update, received none; call loss first',
+      );
+    }
+    return [...this.remembered];
+  }
+
+  private checkEmbeddings(embeddings: tf.Tensor2D): void {
+    const dim = this.centers.shape[2];
+    checkFloat('embeddings', embeddings);
+    const isRight = embeddings.rank === 2 && embeddings.shape[0] >= 1 && embeddings.shape[1] === dim;
+    checkShape('embeddings', embeddings, `[B, ${dim}], B ≥ 1`, isRight);
+  }
+}
+
+function checkBehaviour(rate: number, unsampled: Unsampled): void {
+  if (!(typeof rate === 'number' && rate > 0 && rate <= 1)) {
+    throw new HyperArcError('E_RANGE', `rate: expected a number in (0, 1], received ${String(rate)}`);
+  }
+  if (unsampled !== 'frozen' && unsampled !== 'decayed') {
+    throw new HyperArcError('E_RANGE', `unsampled: expected 'frozen' or 'decayed', received ${String(unsampled)}`);
+  }
+}

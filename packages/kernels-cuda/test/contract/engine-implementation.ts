@@ -1,0 +1,87 @@
+import type { BatchOptions, InstructionSet, Step } from '../../dist/index.js';
+import { ClassCenters, openDevice } from '../../dist/index.js';
+import type { ContractBatch, ContractCenters, ForwardResult, Implementation, Subject } from './implementation.js';
+
+class EngineSubject implements Subject<Step> {
+  readonly centers: ClassCenters;
+  private readonly rows: number;
+  private readonly steps: Step[] = [];
+
+  constructor(
+    instructionSet: InstructionSet,
+    { classes, subCenters, dim, firstClass, globalClasses, weights, momentum }: ContractCenters,
+  ) {
+    const device = openDevice('cpu', { instructionSet, threads: 2 });
+    this.rows = classes * subCenters;
+    this.centers = ClassCenters.create({ classes, subCenters, dim, firstClass, globalClasses, device });
+    this.centers.writeRows(0, weights, 'weights');
+    this.centers.writeRows(0, momentum, 'momentum');
+  }
+
+  forward: Subject<Step>['forward'] = (batch) => this.result(this.centers.forward(toOptions(batch)));
+
+  /** Keeps the step to dispose it with the centres. */
+  result(result: ReturnType<ClassCenters['forward']>): ForwardResult<Step> {
+    const { step, lossPerSample: sampleLoss, embeddingGradient, targetCosine } = result;
+    this.steps.push(step);
+    return { step, sampleLoss, embeddingGradient, targetCosine };
+  }
+
+  gradients: Subject<Step>['gradients'] = (steps) => this.centers.gradients(steps);
+  update: Subject<Step>['update'] = (steps, options) => this.centers.update(steps, options);
+  weights = () => this.centers.readRows(0, this.rows, 'weights');
+  momentum = () => this.centers.readRows(0, this.rows, 'momentum');
+  cosines = (embeddings: Float32Array) => this.centers.logits(embeddings);
+  seed = (seed: bigint, stddev: number) => this.centers.seed(seed, stddev);
+  sample: Subject['sample'] = ({ labels, rate, seed, step, shard }) =>
+    this.centers.sample({ labels: Int32Array.from(labels), rate, seed, step, shard });
+
+  dispose(): void {
+    for (const step of this.steps) step.dispose();
+    this.centers.dispose();
+    this.centers.device.dispose();
+  }
+}
+
+function toOptions({ embeddings, labels, rule, rowParameters, sampled }: ContractBatch): BatchOptions {
+  return { embeddings, labels, margin: rule, rowParameters, sampled };
+}
+
+function sum(parts: readonly Float32Array[]): Float32Array {
+  return parts[0].map((_, e) => parts.reduce((total, part) => total + part[e], 0));
+}
+
+/** The three stages on every shard, with their seams summed in between, as a group of processes would. */
+function forwardSharded(shards: readonly EngineSubject[], batch: ContractBatch): ForwardResult<readonly Step[]> {
+  const steps = shards.map(({ centers }) => centers.targetTerms(toOptions(batch)));
+  const addSeam = (seam: 'targetLogits' | 'sumExp') => {
+    const total = sum(shards.map(({ centers }, h) => centers.getSeam(steps[h], seam)));
+    shards.forEach(({ centers }, h) => centers.setSeam(steps[h], seam, total));
+  };
+  addSeam('targetLogits');
+  shards.forEach(({ centers }, h) => centers.negativeSums(steps[h]));
+  addSeam('sumExp');
+  const results = shards.map((shard, h) => shard.result(shard.centers.finishForward(steps[h])));
+  const gradients = results.map((result) => Float32Array.from(result.embeddingGradient));
+  return {
+    step: steps,
+    sampleLoss: results[0].sampleLoss,
+    embeddingGradient: sum(gradients),
+    targetCosine: sum(results.map((result) => Float32Array.from(result.targetCosine))),
+  };
+}
+
+/** The CPU engine with one of its instruction sets. */
+export function engineImplementation(instructionSet: InstructionSet): Implementation {
+  const implementation: Implementation<Step> = {
+    name: `CPU engine, ${instructionSet}`,
+    maxSubCenters: 16,
+    hasRowParameters: true,
+    hasUpdate: true,
+    hasSampling: true,
+    hasShards: true,
+    create: (centers) => new EngineSubject(instructionSet, centers),
+    forwardSharded: (subjects, batch) => forwardSharded(subjects as readonly EngineSubject[], batch),
+  };
+  return implementation as Implementation;
+}
