@@ -3,6 +3,12 @@ import { readFileSync } from 'node:fs';
 import { HyperArcError } from '@hyperarc/kernels-cuda';
 import { Command, CommanderError } from 'commander';
 
+import { registerDataCommand } from './commands/data.js';
+import { registerDoctorCommand } from './commands/doctor.js';
+import { registerEvaluateCommand } from './commands/evaluate.js';
+import { registerReportCommand } from './commands/report.js';
+import { registerStartCommand } from './commands/start.js';
+import { registerSynthCommand } from './commands/synth.js';
 import { registerTrainCommand } from './commands/train.js';
 import { EXIT } from './exitCodes.js';
 
@@ -18,7 +24,13 @@ export function createProgram(): Command {
     .version(version())
     .showSuggestionAfterError()
     .exitOverride();
+  registerStartCommand(program);
   registerTrainCommand(program);
+  registerEvaluateCommand(program);
+  registerReportCommand(program);
+  registerSynthCommand(program);
+  registerDataCommand(program);
+  registerDoctorCommand(program);
   return program;
 }
 

@@ -28,7 +28,7 @@ const backbone = z.strictObject({
 const head = z.strictObject({
   loss: oneOf(['arcface', 'cosface', 'normface', 'combined']).default('arcface'),
   scale: real({ min: 0, max: 1024, openMin: true }).default(64),
-  /** arcface: radians (default 0.5); cosface: cosine (default 0.4). */
+  /** arcface: radians (default 0.5); cosface: cosine (default 0.35). */
   margin: real({ min: 0, max: 1.57 }).optional(),
   /** combined only: cos(m1·θ + m2) − m3. */
   m1: real({ min: 0.5, max: 4 }).optional(),

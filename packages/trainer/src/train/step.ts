@@ -24,8 +24,8 @@ export interface StepRates {
 export interface StepHead {
   /** Mean loss of the batch, differentiable with respect to the embeddings [B, D]; remembered until {@link update}. */
   loss(embeddings: tf.Tensor2D, labels: Int32Array): tf.Scalar;
-  /** Mean cosine of the last batch to its own class centres. */
-  readonly targetCosine: number;
+  /** [B] cosine of each sample of the last loss to its own class centre. */
+  readonly targetCosine: Float32Array;
   /** Moves the class centres by the gradient of every loss since the last update. */
   update(options: { learningRate: number; momentum: number; weightDecay: number }): void;
 }
@@ -50,6 +50,8 @@ export interface StepResult {
   /** Global L2 norm of the backbone's gradient before clipping. */
   gradientNorm: number;
 }
+
+const mean = (values: Float32Array): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** Forward and backward of one micro-batch. The caller disposes the gradients. */
 function backward(
@@ -99,7 +101,7 @@ export function trainStep(
         tf.dispose(grads);
       }
       result.loss += loss * share;
-      result.targetCosine += parts.head.targetCosine * share;
+      result.targetCosine += mean(parts.head.targetCosine) * share;
     }
     const last: BatchContext = { step, indices: batches.at(-1)!.indices, nameOf: parts.nameOf };
     const gradients = sum.take();

@@ -1,19 +1,51 @@
 import { HyperArcError } from '@hyperarc/kernels-cuda';
 import type { Command } from 'commander';
 
-import { formatConfig, loadConfig } from '../../config/index.js';
+import { loadConfig, resumeDifferences, type Config } from '../../config/index.js';
+import { EXIT } from '../exitCodes.js';
 
 interface TrainFlags {
   dryRun?: boolean;
   resume?: string;
+  fallBack?: boolean;
 }
 
-async function runTrain(config: string | undefined, overrides: string[], flags: TrainFlags): Promise<void> {
-  if (config === undefined) {
-    throw new HyperArcError('E_RANGE', 'CONFIG: expected a YAML file, received nothing; or give --resume RUN');
+/**
+ * The configuration of a resumed run: its own, or the file given, with overrides.
+ * @throws HyperArcError E_RANGE listing the keys that would make it another run.
+ */
+function resumedConfig(path: string | undefined, overrides: readonly string[], runConfigPath: string): Config {
+  const was = loadConfig(runConfigPath);
+  const now = loadConfig(path ?? runConfigPath, overrides);
+  const differences = resumeDifferences(was, now);
+  if (differences.length > 0) {
+    throw new HyperArcError(
+      'E_RANGE',
+      `--resume: expected the configuration of ${runConfigPath}, received another; start a new run, or take these back\n  ${differences.join('\n  ')}`,
+    );
   }
-  const resolved = loadConfig(config, overrides);
-  if (flags.dryRun === true) process.stdout.write(formatConfig(resolved));
+  return now;
+}
+
+async function runTrain(first: string | undefined, rest: string[], flags: TrainFlags): Promise<void> {
+  // With --resume no file is needed, and the first argument may be an override.
+  const isFile = first !== undefined && !first.includes('=');
+  const overrides = first === undefined || isFile ? rest : [first, ...rest];
+  const path = isFile ? first : undefined;
+  if (path === undefined && flags.resume === undefined) {
+    throw new HyperArcError('E_RANGE', 'CONFIG: expected a YAML file, received none; or give --resume RUN');
+  }
+  const { RunFolder } = await import('../../train/runFolder.js');
+  const resumed = flags.resume === undefined ? undefined : RunFolder.open(flags.resume);
+  const config = resumed ? resumedConfig(path, overrides, resumed.configPath) : loadConfig(path!, overrides);
+  if (flags.dryRun === true) {
+    const { describeRun } = await import('../dryRun.js');
+    process.stdout.write(await describeRun(config));
+    return;
+  }
+  const { runTraining } = await import('../runTraining.js');
+  const { stoppedBy } = await runTraining(config, resumed, flags.fallBack === true);
+  if (stoppedBy !== undefined) process.exitCode = stoppedBy === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted;
 }
 
 /** `hyperarc train`. */
@@ -22,8 +54,9 @@ export function registerTrainCommand(program: Command): void {
     .command('train')
     .description('train a backbone and its class centres')
     .argument('[config]', 'YAML configuration')
-    .argument('[overrides...]', 'key=value, such as training.epochs=3')
+    .argument('[overrides...]', 'key=value, such as training.epochs=3; null unsets a key')
     .option('--dry-run', 'print the resolved configuration, the model and the memory plan, and stop')
     .option('--resume <run>', 'go on with a run folder from its newest checkpoint')
+    .option('--fall-back', 'with --resume: pass over damaged checkpoints to the newest whole one')
     .action(runTrain);
 }

@@ -1,0 +1,135 @@
+import { setImmediate } from 'node:timers/promises';
+
+import { saveModelFolder } from '../checkpoint/modelFolder.js';
+import { CheckpointStore } from '../checkpoint/store.js';
+import type { Config } from '../config/index.js';
+import type { Batch } from '../data/index.js';
+import { Journal } from './journal.js';
+import { Progress } from './progress.js';
+import type { RunFolder } from './runFolder.js';
+import { createSession, ratesAt, type Session } from './session.js';
+import { readSessionState, writeSession } from './sessionFiles.js';
+import { trainStep } from './step.js';
+import { HeldOutVerification } from './verification.js';
+
+export interface TrainOptions {
+  config: Config;
+  run: RunFolder;
+  /** Go on from the run's newest checkpoint; `fallBack` passes over damaged ones. */
+  resume?: { fallBack: boolean };
+  /** Where progress is written. */
+  stream: NodeJS.WritableStream & { isTTY?: boolean; columns?: number };
+  /** Asked after every step; a signal ends the run after a checkpoint. */
+  stop?: { readonly signal: NodeJS.Signals | undefined };
+}
+
+export interface TrainResult {
+  /** Updates made, of `totalSteps`. */
+  step: number;
+  totalSteps: number;
+  /** The newest checkpoint. */
+  checkpoint: string;
+  /** Why the run ended early, if it did. */
+  stoppedBy: NodeJS.Signals | undefined;
+}
+
+/** Micro-batches of one update. */
+async function nextBatches({ loader, config }: Session): Promise<Batch[]> {
+  const batches: Batch[] = [];
+  for (let i = 0; i < config.training.accumulate; i++) batches.push(await loader.next());
+  return batches;
+}
+
+/** The loop, on a session that stands at `step`. */
+class Run {
+  #savedStep = -1;
+  #checkpoint = '';
+  #lastAccuracy: number | null = null;
+
+  constructor(
+    private readonly options: TrainOptions,
+    private readonly session: Session,
+    private readonly store: CheckpointStore,
+    private readonly journal: Journal,
+    private readonly progress: Progress,
+    private readonly verification: HeldOutVerification | undefined,
+  ) {}
+
+  async loop(firstStep: number): Promise<TrainResult> {
+    const { stop, config } = this.options;
+    const { totalSteps } = this.session.schedule;
+    let step = firstStep;
+    while (step < totalSteps && stop?.signal === undefined) {
+      const rates = ratesAt(this.session, step);
+      this.journal.add(trainStep(this.session.parts, await nextBatches(this.session), rates, step + 1));
+      step++;
+      const due = (every: number): boolean => (every > 0 && step % every === 0) || step === totalSteps;
+      if (due(config.training.logEvery)) this.journal.log(step, rates, this.session.loader.waitMs);
+      if (config.evaluate.every > 0 && due(config.evaluate.every)) await this.#verify(step);
+      if (due(config.checkpoint.every)) await this.#save(step);
+      // TensorFlow blocks the event loop during a step; signals and decoded images come in here.
+      await setImmediate();
+    }
+    if (this.#savedStep !== step) await this.#save(step);
+    await saveModelFolder(this.session.backbone, this.options.run.modelPath);
+    const stoppedBy = step < totalSteps ? stop?.signal : undefined;
+    return { step, totalSteps, checkpoint: this.#checkpoint, stoppedBy };
+  }
+
+  async #verify(step: number): Promise<void> {
+    if (this.verification === undefined) return;
+    const { mean, std } = await this.verification.run(this.session.backbone);
+    this.#lastAccuracy = mean;
+    this.journal.evaluation(step, mean, std);
+  }
+
+  /** The score is the last accuracy where held-out identities are verified during training, else the falling loss. */
+  async #save(step: number): Promise<void> {
+    const { lastLoss } = this.journal;
+    const score = this.verification === undefined ? (lastLoss === undefined ? null : -lastLoss) : this.#lastAccuracy;
+    const window = this.journal.windowSums();
+    this.#checkpoint = await this.store.save(step, score, (folder) => writeSession(this.session, folder, step, window));
+    this.#savedStep = step;
+    this.store.prune(this.options.config.checkpoint.keepLast);
+    this.progress.note(`saved ${this.#checkpoint}`);
+  }
+}
+
+/**
+ * Trains as configured into a run folder: metrics.jsonl, TensorBoard events, checkpoints, and the backbone as a tfjs model.
+ *
+ * Resumed, it makes the same updates that the uninterrupted run would have made (bit for bit on the TensorFlow CPU backend).
+ * @throws HyperArcError E_NONFINITE when training diverges, E_FORMAT for a damaged checkpoint, E_RANGE for other data, and
+ *   those of the parts. Checkpoints written before stay.
+ */
+export async function train(options: TrainOptions): Promise<TrainResult> {
+  const { config, run, resume, stream } = options;
+  const log = (line: string): void => void stream.write(`${line}\n`);
+  const store = new CheckpointStore(run.checkpointsPath);
+  const folder = resume && (await store.newest(resume.fallBack, log)).path;
+  const saved = folder === undefined ? undefined : { folder, state: readSessionState(folder) };
+  const session = await createSession(config, log, saved);
+  let journal: Journal | undefined;
+  let verification: HeldOutVerification | undefined;
+  try {
+    if (saved !== undefined) {
+      const { state } = saved;
+      log(`going on from ${saved.folder} at step ${state.step}`);
+      if (state.backend !== session.backend.name) {
+        log(
+          `saved on the ${state.backend} backend, now ${session.backend.name}: results will differ in the last digits`,
+        );
+      }
+    }
+    const { heldOut } = session.datasets;
+    if (config.evaluate.every > 0 && heldOut !== undefined) verification = new HeldOutVerification(heldOut, config);
+    const progress = new Progress(stream, session.schedule.totalSteps);
+    const imagesPerStep = config.training.batchSize * config.training.accumulate;
+    journal = new Journal(run, session.schedule, imagesPerStep, progress, saved?.state);
+    return await new Run(options, session, store, journal, progress, verification).loop(saved?.state.step ?? 0);
+  } finally {
+    journal?.close();
+    await verification?.close();
+    await session.close();
+  }
+}
