@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { HyperArcError } from '@hyperarc/kernels-cuda';
+import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { DecodePool } from './decodePool.js';
 import type { ImageDataset } from './imageFolder.js';
 import { KeyedRandom } from './keyedRandom.js';

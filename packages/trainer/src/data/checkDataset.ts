@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import sharp from 'sharp';
-import { HyperArcError } from '@hyperarc/kernels-cuda';
+import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { decodeImage, MAX_INPUT_PIXELS, readImageFile, sniffFormat } from './decodeImage.js';
 import { byName, identityFolders, isImageName } from './imageFolder.js';
 

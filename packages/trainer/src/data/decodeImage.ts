@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
-import { HyperArcError } from '@hyperarc/kernels-cuda';
+import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 
 /** Pictures of more pixels are refused before any is decoded. */
 export const MAX_INPUT_PIXELS = 64_000_000;

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { HyperArcError, type HyperArcErrorCode } from '@hyperarc/kernels-cuda';
+import type { HyperArcErrorCode } from '@hyperarc/kernels-cuda';
+import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 
 export interface DecodeTask {
   readonly id: number;
@@ -40,7 +41,8 @@ export class DecodePool {
     }
     const script = new URL('./decodeWorker.js', import.meta.url);
     this.workers = Array.from({ length: workers }, () => {
-      const worker = new Worker(script);
+      // Options of the main program (such as --input-type) are not this script's.
+      const worker = new Worker(script, { execArgv: [] });
       worker.unref();
       worker.on('message', (answer: DecodeAnswer) => this.settle(worker, answer));
       worker.on('error', (cause) => {

@@ -1,6 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import sharp from 'sharp';
-import { HyperArcError } from '@hyperarc/kernels-cuda';
+import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { decodeImage } from './decodeImage.js';
 import type { DecodeAnswer, DecodeTask } from './decodePool.js';
 

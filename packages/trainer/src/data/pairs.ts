@@ -1,5 +1,5 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { HyperArcError } from '@hyperarc/kernels-cuda';
+import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import type { ImageDataset } from './imageFolder.js';
 import { KeyedRandom } from './keyedRandom.js';
 

@@ -1,7 +1,7 @@
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, extname, join } from 'node:path';
 import sharp from 'sharp';
-import { HyperArcError } from '@hyperarc/kernels-cuda';
+import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { scanImageFolder } from '../data/imageFolder.js';
 
 export interface ContactSheetOptions {

@@ -11,7 +11,8 @@ export function drawBackHair(drawing: HeadDrawing, { traits, strands }: Identity
   const volume = traits.hairVolume * (1 + 1.5 * drawing.conditions.hairChange);
   const width = traits.faceWidth + volume * 0.8;
   const bottom = Math.max(0.15, traits.hairLength * (1 + drawing.conditions.hairChange));
-  const flare = 0.04 + 0.18 * traits.hairWave;
+  // Short hair lies close; only long hair has the weight to swing out.
+  const flare = (0.04 + 0.18 * traits.hairWave) * Math.min(1, Math.max(-0.6, traits.hairLength / 0.7 - 0.3));
   const wave = (i: number) => 1 + 0.12 * traits.hairWave * strands[i]!;
   const half = (sign: number, first: number): HeadPoint[] => [
     [sign * 0.45, -traits.foreheadHeight - volume * 0.95 * wave(first), -0.15],

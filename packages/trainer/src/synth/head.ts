@@ -8,7 +8,7 @@ export type PicturePoint = readonly [x: number, y: number];
 
 /** The drawing's coordinates: every picture is drawn on a square of this side and scaled. */
 export const DRAWING_SIDE = 112;
-const PIXELS_PER_HEAD_UNIT = 40;
+const PIXELS_PER_HEAD_UNIT = 42;
 /** 1/distance of the camera, in head units. */
 const PERSPECTIVE = 0.13;
 

@@ -1,4 +1,4 @@
-import { HyperArcError } from '@hyperarc/kernels-cuda';
+import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 
 /** Rises whenever the same parameters give other pictures. */
 export const SYNTH_VERSION = 1;

@@ -5,14 +5,14 @@ import { STREAM } from './identity.js';
 export const OCCLUSIONS = ['none', 'glasses', 'sunglasses', 'mask', 'scarf', 'strand', 'hat', 'block'] as const;
 export type Occlusion = (typeof OCCLUSIONS)[number];
 const OCCLUSION_WEIGHTS: Readonly<Record<Occlusion, number>> = {
-  none: 56,
+  none: 60,
   glasses: 14,
   sunglasses: 4,
-  mask: 5,
+  mask: 4,
   scarf: 5,
-  strand: 6,
-  hat: 5,
-  block: 5,
+  strand: 5,
+  hat: 4,
+  block: 4,
 };
 
 /** How a person is seen in one picture. Angles in radians, shifts in 1/112 of the picture's side. */
@@ -54,10 +54,10 @@ export function drawSample(seed: number, identity: number, sample: number): Samp
   return {
     yaw: spread(0.2, 0.5),
     pitch: spread(0.11, 0.27),
-    roll: spread(0.1, 0.26),
-    zoom: 1 + spread(0.06, 0.14),
-    shiftX: spread(3.5, 8),
-    shiftY: spread(3.5, 8),
+    roll: spread(0.08, 0.2),
+    zoom: 1 + spread(0.05, 0.12),
+    shiftX: spread(2.5, 6),
+    shiftY: spread(2.5, 6),
     smile: spread(0.5, 1),
     mouthOpen: Math.max(0, spread(0.4, 1)),
     browRaise: spread(0.5, 1),
@@ -66,12 +66,12 @@ export function drawSample(seed: number, identity: number, sample: number): Samp
     gazeY: spread(0.3, 1),
     hairChange: spread(0.12, 0.3),
     lightAngle: random.uniform(0, 2 * Math.PI),
-    lightSlope: random.uniform(0, 0.8),
+    lightSlope: random.uniform(0, 0.7),
     lightLevel: Math.exp(spread(0.25, 0.6)),
     temperature: spread(0.12, 0.3),
     contrast: Math.exp(spread(0.15, 0.4)),
-    blur: 1.3 * random.uniform() ** 2,
-    noise: 14 * random.uniform() ** 2,
+    blur: 1.2 * random.uniform() ** 2,
+    noise: 12 * random.uniform() ** 2,
     jpegQuality: random.integer(51) + 45,
     occlusion: drawOcclusion(random),
   };

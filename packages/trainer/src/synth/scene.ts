@@ -1,8 +1,7 @@
 import { KeyedRandom } from '../data/keyedRandom.js';
-import { css, shade, type Colour } from './colour.js';
+import { css, mix, shade, type Colour } from './colour.js';
 import { DRAWING_SIDE, type HeadDrawing, type HeadPoint } from './head.js';
 import { lowerFaceHeights } from './noseMouth.js';
-import { headOutline } from './skin.js';
 
 const randomColour = (random: KeyedRandom): Colour => [
   random.uniform(15, 240),
@@ -18,7 +17,9 @@ export interface Scene {
 
 /** Fills the picture with a two-colour gradient and a few shapes, and chooses clothing. */
 export function drawBackground(drawing: HeadDrawing, random: KeyedRandom): Scene {
-  const [from, to] = [randomColour(random), randomColour(random)];
+  const dull = random.uniform(0, 0.7);
+  const wallColour = () => mix(randomColour(random), [128, 126, 122], dull);
+  const [from, to] = [wallColour(), wallColour()];
   const [x, y] = [random.uniform(), random.uniform()];
   drawing.definitions.push(
     `<linearGradient id="wall" x1="${x.toFixed(2)}" y1="0" x2="${y.toFixed(2)}" y2="1">` +
@@ -31,9 +32,7 @@ export function drawBackground(drawing: HeadDrawing, random: KeyedRandom): Scene
     const place = random.chance(0.5)
       ? `<ellipse cx="${cx.toFixed(1)}" cy="${cy.toFixed(1)}" rx="${(w / 2).toFixed(1)}" ry="${(h / 2).toFixed(1)}"`
       : `<rect x="${(cx - w / 2).toFixed(1)}" y="${(cy - h / 2).toFixed(1)}" width="${w.toFixed(1)}" height="${h.toFixed(1)}"`;
-    drawing.parts.push(
-      `${place} fill="${css(randomColour(random))}" opacity="${random.uniform(0.2, 0.9).toFixed(2)}"/>`,
-    );
+    drawing.parts.push(`${place} fill="${css(wallColour())}" opacity="${random.uniform(0.2, 0.9).toFixed(2)}"/>`);
   }
   return { clothing: randomColour(random), random };
 }
@@ -89,38 +88,29 @@ function drawGlasses(drawing: HeadDrawing, random: KeyedRandom, dark: boolean): 
   }
 }
 
-function drawMask(drawing: HeadDrawing, random: KeyedRandom, low: boolean): void {
+function drawMask(drawing: HeadDrawing, random: KeyedRandom, scarf: boolean): void {
   const { traits } = drawing;
   const colour = random.chance(0.4) ? ([206, 222, 230] as const) : randomColour(random);
   const { noseY, mouthY } = lowerFaceHeights(traits);
-  const topY = low ? mouthY - 0.02 : noseY - 0.18;
-  const rim: [number, number][] = [
-    [-traits.faceWidth * 1.03, topY + 0.12],
-    [-0.35, topY + 0.04],
-    [0, topY - 0.04],
-    [0.35, topY + 0.04],
-    [traits.faceWidth * 1.03, topY + 0.12],
-    [traits.jawWidth * traits.faceWidth * 1.05, traits.jawHeight + 0.1],
-    [traits.chinWidth + 0.1, traits.chinLength + 0.05],
-    [-traits.chinWidth - 0.1, traits.chinLength + 0.05],
-    [-traits.jawWidth * traits.faceWidth * 1.05, traits.jawHeight + 0.1],
+  const topY = scarf ? mouthY - 0.04 : noseY - 0.18;
+  const side = traits.faceWidth * (scarf ? 1.12 : 0.97);
+  const bottom = scarf ? traits.chinLength + 0.5 : traits.chinLength + 0.06;
+  const lower = scarf ? side : traits.chinWidth + 0.14;
+  const half = (sign: number): HeadPoint[] => [
+    [sign * 0.4, topY + 0.03, 0.8],
+    [sign * side, topY - (scarf ? 0.08 : -0.06), 0.12],
+    [sign * Math.max(lower, traits.jawWidth * traits.faceWidth * 1.03), traits.jawHeight + 0.12, 0.2],
+    [sign * lower, bottom, 0.25],
   ];
-  drawing.path(
-    rim.map(([x, y]) => drawing.onFace(x, y, Math.abs(x) < 0.4 ? 0.12 : 0)),
-    { fill: colour, stroke: shade(colour, 0.7), width: 0.02, closed: true },
-  );
-  for (const drop of [0.2, 0.32]) {
-    drawing.path(
-      [
-        drawing.onFace(-0.5, topY + drop + 0.06),
-        drawing.onFace(0, topY + drop, 0.1),
-        drawing.onFace(0.5, topY + drop + 0.06),
-      ],
-      {
-        stroke: shade(colour, 0.75),
-        width: 0.02,
-      },
-    );
+  const outline: HeadPoint[] = [[0, topY - 0.03, 0.92], ...half(1), [0, bottom + 0.06, 0.4], ...half(-1).reverse()];
+  drawing.path(outline, { fill: colour, stroke: shade(colour, 0.7), width: 0.02, closed: true });
+  for (const drop of scarf ? [0.1, 0.26, 0.42] : [0.16, 0.28]) {
+    const fold: HeadPoint[] = [
+      [-0.75 * side, topY + drop + 0.05, 0.4],
+      [0, topY + drop, 0.85],
+      [0.75 * side, topY + drop + 0.05, 0.4],
+    ];
+    drawing.path(fold, { stroke: shade(colour, 0.75), width: 0.022 });
   }
 }
 
@@ -142,20 +132,22 @@ function drawLooseStrand(drawing: HeadDrawing, random: KeyedRandom, hair: Colour
 
 function drawHat(drawing: HeadDrawing, random: KeyedRandom): void {
   const colour = randomColour(random);
-  const { foreheadHeight, faceWidth, eyeHeight, browGap } = drawing.traits;
+  const { foreheadHeight, foreheadWidth, faceWidth, eyeHeight, browGap } = drawing.traits;
   const brimY = Math.min(-0.42, eyeHeight - browGap - 0.2);
-  const rim = headOutline(drawing, 0.14).filter(([, y]) => y < brimY + 0.1);
-  const right = rim.filter(([x]) => x >= 0).sort((a, b) => a[1] - b[1]);
-  const left = rim.filter(([x]) => x < 0).sort((a, b) => b[1] - a[1]);
-  const side = 1.1 * faceWidth;
+  const side = foreheadWidth * faceWidth + 0.16;
+  const top = -foreheadHeight - random.uniform(0.18, 0.34);
+  const half = (sign: number): HeadPoint[] => [
+    [sign * 0.6 * side, 0.92 * top, 0],
+    [sign * 0.98 * side, 0.5 * top + 0.5 * brimY, 0.05],
+  ];
   const brim: HeadPoint[] = [
     [side, brimY, 0.1],
-    [0.5 * side, brimY - 0.04, 0.68],
-    [0, brimY - 0.06, 0.8],
-    [-0.5 * side, brimY - 0.04, 0.68],
+    [0.55 * side, brimY - 0.03, 0.6],
+    [0, brimY - 0.05, 0.78],
+    [-0.55 * side, brimY - 0.03, 0.6],
     [-side, brimY, 0.1],
   ];
-  drawing.path([[0, -foreheadHeight - 0.25, 0], ...right, ...brim, ...left], { fill: colour, closed: true });
+  drawing.path([[0, top, 0], ...half(1), ...brim, ...half(-1).reverse()], { fill: colour, closed: true });
   drawing.path(brim, { stroke: shade(colour, 0.6), width: 0.1 });
 }
 

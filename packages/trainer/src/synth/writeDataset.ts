@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { Worker } from 'node:worker_threads';
-import { HyperArcError } from '@hyperarc/kernels-cuda';
+import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { drawIdentity, IDENTITY_TRAITS } from './identity.js';
 import { checkSynthParameters, identityFolder, sampleFile, SYNTH_VERSION, type SynthParameters } from './layout.js';
 import { drawSample, SAMPLE_CONDITIONS } from './sample.js';
@@ -99,7 +99,10 @@ async function drawAll(folder: string, parameters: SynthParameters, options: Wri
   }
   options.signal?.throwIfAborted();
   const script = new URL('./renderWorker.js', import.meta.url);
-  const workers = Array.from({ length: count }, () => new Worker(script, { workerData: { folder, parameters } }));
+  const workers = Array.from(
+    { length: count },
+    () => new Worker(script, { workerData: { folder, parameters }, execArgv: [] }),
+  );
   let next = 0;
   let done = 0;
   try {
