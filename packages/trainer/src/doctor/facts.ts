@@ -1,0 +1,67 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
+
+import { addonStatus, listDevices } from '@hyperarc/kernels-cuda';
+
+import { backendStatus, type BackendInfo } from '../backend/index.js';
+
+/** What was found on this machine; undefined where a tool is not there. */
+export interface MachineFacts {
+  nodeVersion: string;
+  processor: string;
+  processorCount: number;
+  totalMemoryBytes: number;
+  freeMemoryBytes: number;
+  compiler: string | undefined;
+  cmake: string | undefined;
+  nvcc: string | undefined;
+  nvidiaDriver: string | undefined;
+  addon: {
+    path: string | undefined;
+    buildDescription: string | undefined;
+    whyNoCuda: string | undefined;
+    /** Why the addon does not load; undefined when it does. */
+    error: string | undefined;
+  };
+  devices: { name: string; kind: string; instructionSet: string; threads: number; totalMemoryBytes: number }[];
+  backend: BackendInfo & { fix?: string };
+}
+
+/** First line of a tool's answer that has a version number in it. */
+function toolVersion(command: string, args: string[]): string | undefined {
+  const result = spawnSync(command, args, { encoding: 'utf8', timeout: 20_000 });
+  if (result.status !== 0) return undefined;
+  const lines = result.stdout.split('\n').map((line) => line.trim());
+  return lines.find((line) => /\brelease \d|\bV\d/.test(line)) ?? lines.find((line) => /\d+\.\d+/.test(line));
+}
+
+function nvidiaDriverVersion(): string | undefined {
+  const file = '/proc/driver/nvidia/version';
+  if (existsSync(file)) return /Kernel Module\s+(?:for \S+\s+)?([\d.]+)/.exec(readFileSync(file, 'utf8'))?.[1];
+  return toolVersion('nvidia-smi', ['--query-gpu=driver_version', '--format=csv,noheader']);
+}
+
+/** Asks the machine. Loads the addon into this process, and TensorFlow only in a child process. */
+export function gatherFacts(): MachineFacts {
+  const status = addonStatus();
+  return {
+    nodeVersion: process.versions.node,
+    processor: cpus()[0]?.model.trim() ?? 'unknown processor',
+    processorCount: availableParallelism(),
+    totalMemoryBytes: totalmem(),
+    freeMemoryBytes: freemem(),
+    compiler: toolVersion(process.env['CXX'] ?? 'g++', ['--version']),
+    cmake: toolVersion('cmake', ['--version']),
+    nvcc: toolVersion(process.env['CUDACXX'] ?? 'nvcc', ['--version']),
+    nvidiaDriver: nvidiaDriverVersion(),
+    addon: {
+      path: status.path,
+      buildDescription: status.buildDescription,
+      whyNoCuda: status.whyNoCuda,
+      error: status.loaded ? undefined : (status.error ?? 'it was not found'),
+    },
+    devices: status.loaded ? listDevices() : [],
+    backend: backendStatus(),
+  };
+}

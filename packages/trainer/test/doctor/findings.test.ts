@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+
+import type { MachineFacts } from '../../dist/doctor/facts.js';
+import { formatFindings, judge } from '../../dist/doctor/findings.js';
+
+const healthy: MachineFacts = {
+  nodeVersion: '20.20.2',
+  processor: 'a processor',
+  processorCount: 2,
+  totalMemoryBytes: 24 * 2 ** 30,
+  freeMemoryBytes: 12 * 2 ** 30,
+  compiler: 'g++ 12.2.0',
+  cmake: 'cmake version 3.25.1',
+  nvcc: 'release 13.0',
+  nvidiaDriver: '580.65',
+  addon: { path: 'hyperarc.node', buildDescription: 'cpu-only', whyNoCuda: undefined, error: undefined },
+  devices: [{ name: 'a processor', kind: 'cpu', instructionSet: 'avx2', threads: 2, totalMemoryBytes: 24 * 2 ** 30 }],
+  backend: { name: 'tensorflow', tensorflowVersion: '2.21.0', usesGpu: false },
+};
+
+const levels = (facts: MachineFacts) =>
+  Object.fromEntries(judge(facts).map((finding) => [finding.subject, finding.level]));
+
+describe('doctor', () => {
+  it('finds nothing to mend on a machine that has everything', () => {
+    expect(judge(healthy).every((finding) => finding.level === 'ok')).toBe(true);
+    expect(formatFindings(judge(healthy))).toContain('Training can run');
+  });
+
+  it('notes what only makes training slower, with the command that mends it', () => {
+    const facts: MachineFacts = {
+      ...healthy,
+      compiler: undefined,
+      nvcc: undefined,
+      nvidiaDriver: undefined,
+      addon: { ...healthy.addon, whyNoCuda: 'built without CUDA' },
+      backend: { name: 'wasm', reason: 'no python3', fix: 'scripts/setup-tensorflow --force' },
+    };
+    expect(levels(facts)).toMatchObject({
+      'C++ compiler': 'note',
+      'CUDA toolkit': 'note',
+      'NVIDIA driver': 'note',
+      'engine on CUDA': 'note',
+      'tfjs backend': 'note',
+    });
+    const text = formatFindings(judge(facts));
+    expect(text).toContain('mend: scripts/setup-tensorflow --force');
+    expect(text).toContain('built without CUDA');
+    expect(text).toContain('Training can run');
+  });
+
+  it.each<[string, Partial<MachineFacts>, string]>([
+    ['an old Node', { nodeVersion: '18.20.0' }, 'Node'],
+    ['Node 20.18', { nodeVersion: '20.18.9' }, 'Node'],
+    ['an addon that does not load', { addon: { ...healthy.addon, error: 'illegal instruction' } }, 'native addon'],
+    ['no backend that trains', { backend: { name: 'wasm', cannotTrain: 'no gradients' } }, 'tfjs backend'],
+  ])('fails on %s', (_, change, subject) => {
+    const facts = { ...healthy, ...change };
+    expect(levels(facts)[subject]).toBe('fail');
+    expect(formatFindings(judge(facts))).toContain('Training cannot run');
+  });
+
+  it('notes a driver that is too old for CUDA 13', () => {
+    expect(levels({ ...healthy, nvidiaDriver: '550.54' })['NVIDIA driver']).toBe('note');
+  });
+});
