@@ -3,6 +3,8 @@ import { type BackbonePlan, INPUT, PlanBuilder } from './plan.js';
 export interface IResNetShape {
   /** Residual blocks of the four stages; each stage halves height and width. */
   blocks: readonly [number, number, number, number];
+  /** Stride of the stem; with 2 the first stage has stride 1, which saves the work at full resolution. Default 1. */
+  stemStride?: 1 | 2;
   /** Channels of the four stages; the stem has those of the first. */
   widths: readonly [number, number, number, number];
 }
@@ -44,12 +46,15 @@ function block(plan: PlanBuilder, name: string, input: string, filters: number, 
  */
 export function planIResNet(name: string, shape: IResNetShape, options: PlanOptions): BackbonePlan {
   const plan = new PlanBuilder(name, options.inputSize);
-  let x = plan.conv('stem/conv', INPUT, { filters: shape.widths[0], kernelSize: 3, padding: 1, init: INIT });
+  const stemStride = shape.stemStride ?? 1;
+  const stem = { filters: shape.widths[0], kernelSize: 3, stride: stemStride, padding: 1, init: INIT } as const;
+  let x = plan.conv('stem/conv', INPUT, stem);
   x = plan.norm('stem/bn', x);
   x = plan.prelu('stem/prelu', x);
   shape.blocks.forEach((count, stage) => {
+    const firstStride = stage === 0 ? 2 / stemStride : 2;
     for (let i = 0; i < count; i++) {
-      x = block(plan, `stage${stage + 1}/block${i + 1}`, x, shape.widths[stage]!, i === 0 ? 2 : 1);
+      x = block(plan, `stage${stage + 1}/block${i + 1}`, x, shape.widths[stage]!, i === 0 ? firstStride : 1);
     }
   });
   x = plan.norm('head/bn', x);

@@ -6,11 +6,17 @@ import type { BackbonePlan } from './plan.js';
 
 const WIDTHS = [64, 128, 256, 512] as const;
 
+/** Ours, for small data sets and few cores; no published counterpart. w is the stem's width, and the stem's stride is 2. */
+const narrow = (w: number): IResNetShape => ({ blocks: [1, 1, 1, 1], widths: [w, 2 * w, 4 * w, 8 * w], stemStride: 2 });
+
 const iresnets: Readonly<Record<string, IResNetShape>> = {
   iresnet18: { blocks: [2, 2, 2, 2], widths: WIDTHS },
   iresnet34: { blocks: [3, 4, 6, 3], widths: WIDTHS },
   iresnet50: { blocks: [3, 4, 14, 3], widths: WIDTHS },
   iresnet100: { blocks: [3, 13, 30, 3], widths: WIDTHS },
+  'iresnet10-w16': narrow(16),
+  'iresnet10-w24': narrow(24),
+  'iresnet10-w32': narrow(32),
 };
 
 const MOBILE_FACE_NET = 'mobilefacenet';

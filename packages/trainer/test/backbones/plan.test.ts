@@ -19,6 +19,20 @@ describe('describeBackbone', () => {
     expect(description.trainableParameters).toBe(name === 'mobilefacenet' ? parameters : parameters - 512);
   });
 
+  it('counts our narrow networks', () => {
+    const { parameters, stages } = describeBackbone('iresnet10-w16', { inputSize: 64, embeddingSize: 128 });
+    expect(stages.map((s) => s.outputShape)).toEqual([
+      [32, 32, 16],
+      [32, 32, 16],
+      [16, 16, 32],
+      [8, 8, 64],
+      [4, 4, 128],
+      [128],
+    ]);
+    // Stem; identity block 16; blocks 16→32, 32→64, 64→128 with shortcuts; BN, dense 2048→128 with bias, BN.
+    expect(parameters).toBe(480 + 4720 + 14_592 + 57_856 + 230_400 + 262_784);
+  });
+
   it('counts the stages of an IResNet-18', () => {
     const stages = describeBackbone('iresnet18').stages;
     expect(stages.map((s) => s.stage)).toEqual(['stem', 'stage1', 'stage2', 'stage3', 'stage4', 'head']);
