@@ -19,7 +19,7 @@ import { inspectLibrary } from './libtensorflow.mjs';
 
 const require = createRequire(import.meta.url);
 /** Loads tfjs-node and prints its version as JSON; run as a child process. */
-export const PROBE = join(dirname(fileURLToPath(import.meta.url)), 'probe.cjs');
+export const PROBE = join(dirname(fileURLToPath(import.meta.url)), 'probe.mjs');
 
 /** The N-API version of the folder that tfjs-node's loader looks in (lib/napi-v8). */
 const NAPI_VERSION = 8;

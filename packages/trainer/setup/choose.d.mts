@@ -1,9 +1,7 @@
 import type { SetupEnvironment, SetupOptions } from './setup-tensorflow.mjs';
 
 export type LibrarySource =
-  | { kind: 'folder'; folder: string }
-  | { kind: 'wheel'; variant: 'cpu' | 'cuda' }
-  | { kind: 'archive'; url: string };
+  { kind: 'folder'; folder: string } | { kind: 'wheel'; variant: 'cpu' | 'cuda' } | { kind: 'archive'; url: string };
 
 export const WHEEL_VERSION: string;
 export const ARCHIVE_VERSION: string;

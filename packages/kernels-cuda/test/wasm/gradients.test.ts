@@ -1,6 +1,8 @@
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
+// Registers the gradients of tfjs's ops.
+import '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 import { registerWasmGradients } from '../../dist/ops/index.js';
@@ -40,15 +42,19 @@ async function run(
   });
 }
 
-async function expectSame(kernel: string, inputs: Parameters<typeof run>[2], attributes: object): Promise<void> {
-  const expected = await run('cpu', kernel, inputs, attributes);
-  const actual = await run('wasm', kernel, inputs, attributes);
+type Result = Awaited<ReturnType<typeof run>>;
+
+function expectClose(actual: Result, expected: Result): void {
   expect(actual.shape).toEqual(expected.shape);
   expect(actual.values.length).toBe(expected.values.length);
   const largest = expected.values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   const worst = actual.values.reduce((most, value, i) => Math.max(most, Math.abs(value - expected.values[i]!)), 0);
   expect(largest).toBeGreaterThan(0);
   expect(worst).toBeLessThanOrEqual(2e-6 * largest);
+}
+
+async function expectSame(kernel: string, inputs: Parameters<typeof run>[2], attributes: object): Promise<void> {
+  expectClose(await run('wasm', kernel, inputs, attributes), await run('cpu', kernel, inputs, attributes));
 }
 
 interface Geometry {
@@ -90,34 +96,54 @@ function outputShape(g: Geometry, depthwise: boolean): [number, number, number, 
 const size = (shape: number[]) => shape.reduce((product, side) => product * side, 1);
 const filled = (shape: number[], seed: number) => ({ shape, values: values(size(shape), seed) });
 
-describe('Conv2D gradients on wasm equal those of the cpu backend', () => {
-  for (const geometry of convolutions) {
-    const { input, filter, strides, pad, dilations = 1 } = geometry;
-    const dy = filled(outputShape(geometry, false), 2);
-    const common = { strides, pad, dilations, dataFormat: 'NHWC', dimRoundingMode: undefined };
-
-    it(`filter: ${name(geometry)}`, async () => {
-      const inputs = { x: filled(input, 1), dy };
-      // tfjs's cpu kernel ignores dilations, so a dilated filter is checked through the zeros that it has between its taps.
-      if (dilations === 1) {
-        await expectSame(tf.Conv2DBackpropFilter, inputs, { ...common, filterShape: filter });
-        return;
-      }
-      const [[dh, dw], [fh, fw, cin, cout]] = [dilations, filter];
-      const spread = [(fh - 1) * dh + 1, (fw - 1) * dw + 1, cin, cout];
-      const plain = { ...common, dilations: 1, filterShape: spread };
-      const expected = await run('cpu', tf.Conv2DBackpropFilter, inputs, plain);
-      const actual = await run('wasm', tf.Conv2DBackpropFilter, inputs, { ...common, filterShape: filter });
-      await tf.setBackend('cpu');
-      const taps = tf.stridedSlice(tf.tensor(expected.values, spread), [0, 0, 0, 0], spread, [dh, dw, 1, 1]);
-      expect(taps.shape).toEqual(filter);
-      taps.dataSync<'float32'>().forEach((value, i) => expect(actual.values[i]).toBeCloseTo(value, 4));
-    });
-
-    it.skipIf(dilations !== 1)(`input: ${name(geometry)}`, async () => {
-      await expectSame(tf.Conv2DBackpropInput, { dy, filter: filled(filter, 3) }, { ...common, inputShape: input });
-    });
+/** A dilated filter as an undilated one, with zeros between its taps: tfjs's cpu kernels ignore dilations. */
+function spread(filter: Result, [dh, dw]: [number, number]): Result {
+  const [height, width, inputs, outputs] = filter.shape as [number, number, number, number];
+  const shape = [(height - 1) * dh + 1, (width - 1) * dw + 1, inputs, outputs];
+  const result = new Float32Array(size(shape));
+  const tap = inputs * outputs;
+  for (let h = 0; h < height; ++h) {
+    for (let w = 0; w < width; ++w) {
+      const from = (h * width + w) * tap;
+      result.set(filter.values.subarray(from, from + tap), (h * dh * shape[1]! + w * dw) * tap);
+    }
   }
+  return { shape, values: result };
+}
+
+/** The taps of a dilated filter's gradient, out of the gradient of its spread form. */
+async function gather(gradient: Result, [dh, dw]: [number, number]): Promise<Result> {
+  await tf.setBackend('cpu');
+  return tf.tidy(() => {
+    const whole = tf.tensor4d(gradient.values, gradient.shape as [number, number, number, number]);
+    const taps = tf.stridedSlice(whole, [0, 0, 0, 0], gradient.shape, [dh, dw, 1, 1]);
+    return { shape: taps.shape, values: taps.dataSync<'float32'>() };
+  });
+}
+
+/** Checks both gradients of a convolution against the cpu backend. */
+async function checkGradients(geometry: Geometry, kernels: { filter: string; input: string }, depthwise: boolean) {
+  const { input, filter, strides, pad, dilations = [1, 1] } = geometry;
+  const x = filled(input, 1);
+  const dy = filled(outputShape(geometry, depthwise), 2);
+  const weights = filled(filter, 3);
+  const attributes = { strides, pad, dilations, dataFormat: 'NHWC', dimRoundingMode: undefined };
+  const undilated = { ...attributes, dilations: [1, 1] };
+
+  const wide = spread(weights, dilations);
+  const wideGradient = await run('cpu', kernels.filter, { x, dy }, { ...undilated, filterShape: wide.shape });
+  const filterGradient = await run('wasm', kernels.filter, { x, dy }, { ...attributes, filterShape: filter });
+  expectClose(filterGradient, await gather(wideGradient, dilations));
+
+  const inputGradient = await run('wasm', kernels.input, { dy, filter: weights }, { ...attributes, inputShape: input });
+  const expected = await run('cpu', kernels.input, { dy, filter: wide }, { ...undilated, inputShape: input });
+  expectClose(inputGradient, expected);
+}
+
+describe('Conv2D gradients on wasm equal those of the cpu backend', () => {
+  it.each(convolutions.map((geometry) => [name(geometry), geometry] as const))('%s', async (_, geometry) => {
+    await checkGradients(geometry, { filter: tf.Conv2DBackpropFilter, input: tf.Conv2DBackpropInput }, false);
+  });
 
   it('reads and writes NHWC only, and says so', async () => {
     const inputs = { x: filled([1, 3, 4, 4], 1), dy: filled([1, 2, 4, 4], 2) };
@@ -136,23 +162,10 @@ const depthwise: Geometry[] = [
 ];
 
 describe('DepthwiseConv2dNative gradients on wasm equal those of the cpu backend', () => {
-  for (const geometry of depthwise) {
-    const { input, filter, strides, pad, dilations = [1, 1] } = geometry;
-    const dy = filled(outputShape(geometry, true), 2);
-    const common = { strides, pad, dilations, dimRoundingMode: undefined };
-    it(name(geometry), async () => {
-      await expectSame(
-        tf.DepthwiseConv2dNativeBackpropFilter,
-        { x: filled(input, 1), dy },
-        { ...common, filterShape: filter },
-      );
-      await expectSame(
-        tf.DepthwiseConv2dNativeBackpropInput,
-        { dy, filter: filled(filter, 3) },
-        { ...common, inputShape: input },
-      );
-    });
-  }
+  const kernels = { filter: tf.DepthwiseConv2dNativeBackpropFilter, input: tf.DepthwiseConv2dNativeBackpropInput };
+  it.each(depthwise.map((geometry) => [name(geometry), geometry] as const))('%s', async (_, geometry) => {
+    await checkGradients(geometry, kernels, true);
+  });
 });
 
 describe('UnsortedSegmentSum on wasm', () => {
@@ -180,16 +193,18 @@ describe('UnsortedSegmentSum on wasm', () => {
 async function trainSmallNetwork(backend: string): Promise<number[]> {
   await tf.setBackend(backend);
   const variable = (shape: number[], seed: number, scale: number) =>
-    tf.variable(tf.tidy(() => tf.mul(tf.tensor(values(size(shape), seed), shape), scale)));
+    tf.tidy(() => tf.variable(tf.mul(tf.tensor(values(size(shape), seed), shape), scale)));
   const conv = variable([3, 3, 3, 8], 1, 0.3);
   const depthwiseFilter = variable([3, 3, 8, 1], 2, 0.3);
   const point = variable([1, 1, 8, 12], 3, 0.3);
-  const slope = tf.variable(tf.fill([8], 0.25));
-  const gamma = tf.variable(tf.ones([8]));
+  const [slope, gamma] = tf.tidy(() => [tf.variable(tf.fill([8], 0.25)), tf.variable(tf.ones([8]))]) as [
+    tf.Variable,
+    tf.Variable,
+  ];
   const dense = variable([3 * 3 * 12, 4], 4, 0.2);
   const variables = [conv, depthwiseFilter, point, slope, gamma, dense];
   const images = tf.tensor4d(values(6 * 12 * 12 * 3, 7), [6, 12, 12, 3]);
-  const labels = tf.oneHot(tf.tensor1d([0, 1, 2, 3, 0, 1], 'int32'), 4).toFloat();
+  const labels = tf.tidy(() => tf.cast(tf.oneHot(tf.tensor1d([0, 1, 2, 3, 0, 1], 'int32'), 4), 'float32'));
   const loss = () => {
     let x = tf.conv2d(
       tf.pad(images, [
@@ -198,16 +213,16 @@ async function trainSmallNetwork(backend: string): Promise<number[]> {
         [1, 1],
         [0, 0],
       ]),
-      conv as tf.Tensor4D,
+      conv as tf.Tensor as tf.Tensor4D,
       2,
       'valid',
     ) as tf.Tensor4D;
     const { mean, variance } = tf.moments(x, [0, 1, 2]);
     x = tf.mul(tf.mul(tf.sub(x, mean), tf.rsqrt(tf.add(variance, 1e-5))), gamma);
-    x = tf.prelu(x, slope);
-    x = tf.depthwiseConv2d(x, depthwiseFilter as tf.Tensor4D, 2, 'same');
-    x = tf.relu6(tf.conv2d(x, point as tf.Tensor4D, 1, 'valid'));
-    const logits = tf.matMul(tf.reshape(x, [6, -1]), dense as tf.Tensor2D);
+    x = tf.prelu(x, slope as tf.Tensor as tf.Tensor4D);
+    x = tf.depthwiseConv2d<tf.Tensor4D>(x, depthwiseFilter as tf.Tensor as tf.Tensor4D, 2, 'same');
+    x = tf.relu6(tf.conv2d(x, point as tf.Tensor as tf.Tensor4D, 1, 'valid'));
+    const logits = tf.matMul(tf.reshape(x, [6, -1]), dense as tf.Tensor as tf.Tensor2D);
     return tf.neg(tf.mean(tf.sum(tf.mul(labels, tf.logSoftmax(logits)), 1))) as tf.Scalar;
   };
   const losses: number[] = [];

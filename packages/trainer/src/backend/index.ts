@@ -2,6 +2,8 @@
 import { HyperArcError } from '@hyperarc/kernels-cuda';
 import { registerWasmGradients } from '@hyperarc/kernels-cuda/ops';
 import * as tf from '@tensorflow/tfjs-core';
+// Registers the gradients of tfjs's ops, which tfjs-core alone does not.
+import '@tensorflow/tfjs-layers';
 
 import { WASM_COST } from '../../setup/setup-tensorflow.mjs';
 import { askTensorFlow, loadTensorFlow } from './tensorflow.js';

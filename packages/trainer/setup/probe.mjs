@@ -1,5 +1,6 @@
 // Run as a child process: loads @tensorflow/tfjs-node-gpu, checks one product, prints its version as JSON.
-const util = require('node:util');
+import { createRequire } from 'node:module';
+import util from 'node:util';
 
 // Node 23 removed two functions that tfjs-node 4.22 calls.
 util.isNullOrUndefined ??= (value) => value === null || value === undefined;
@@ -7,7 +8,7 @@ util.isArray ??= Array.isArray;
 process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
 process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true';
 
-const tf = require('@tensorflow/tfjs-node-gpu');
+const tf = createRequire(import.meta.url)('@tensorflow/tfjs-node-gpu');
 const product = tf.matMul(tf.tensor2d([[1, 2]]), tf.tensor2d([[3], [4]])).dataSync()[0];
 if (product !== 11) throw new Error(`TensorFlow computed 1·3 + 2·4 = ${product}`);
 const backend = tf.backend();
