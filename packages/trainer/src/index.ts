@@ -1,1 +1,4 @@
-export {};
+/** The trainer as a library. The `hyperarc` command is in ./cli. */
+export { backendStatus, initBackend, type BackendChoice, type BackendInfo } from './backend/index.js';
+export * from './evaluate/index.js';
+export * from './report/index.js';
