@@ -21,6 +21,13 @@ export function checkPositiveInteger(name: string, value: unknown): void {
   }
 }
 
+export function checkSeed(seed: unknown): void {
+  const isInteger = typeof seed === 'bigint' || Number.isSafeInteger(seed);
+  if (!isInteger || BigInt(seed as number) < 0n || BigInt(seed as number) >= 2n ** 64n) {
+    throw new HyperArcError('E_RANGE', `seed: expected an integer in [0, 2^64), received ${String(seed)}`);
+  }
+}
+
 /**
  * Labels as numbers, each checked to lie in [0, classes). A tensor is read back from its device, so on WebGPU, which cannot read
  * synchronously, labels have to come as numbers.

@@ -2,7 +2,7 @@ import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { seedRows } from '@hyperarc/kernels-cuda/reference';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Labels } from './checks.js';
-import { checkPositiveInteger } from './checks.js';
+import { checkPositiveInteger, checkSeed } from './checks.js';
 import { marginLogits } from './margin-logits.js';
 import { classCosines, marginSoftmaxLoss, type Centers } from './margin-softmax.js';
 import type { MarginSpec } from './specs.js';
@@ -15,7 +15,7 @@ export interface MarginHeadOptions {
   readonly margin: MarginSpec;
   /** K ≥ 1; default 1. */
   readonly subCenters?: number;
-  /** Seed of the centres; default 0. The engine's head starts from the same centres with the same seed. */
+  /** Seed of the centres in [0, 2⁶⁴); default 0. The engine's head starts from the same centres with the same seed. */
   readonly seed?: number | bigint;
   /** Standard deviation of the centres' first values; default 0.01. */
   readonly stddev?: number;
@@ -32,10 +32,11 @@ export class MarginHead {
   private isDisposed = false;
 
   /** @throws HyperArcError E_RANGE naming the option. */
-  constructor({ classes, dim, margin, subCenters = 1, seed = 0n, stddev = 0.01 }: MarginHeadOptions) {
+  constructor({ classes, dim, margin, subCenters = 1, seed = 0, stddev = 0.01 }: MarginHeadOptions) {
     checkPositiveInteger('classes', classes);
     checkPositiveInteger('dim', dim);
     checkPositiveInteger('subCenters', subCenters);
+    checkSeed(seed);
     if (!(stddev > 0 && Number.isFinite(stddev))) {
       throw new HyperArcError('E_RANGE', `stddev: expected a number > 0, received ${stddev}`);
     }

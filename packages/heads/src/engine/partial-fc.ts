@@ -1,4 +1,5 @@
 import {
+  checkMarginRule,
   ClassCenters,
   HyperArcError,
   type Device,
@@ -21,11 +22,11 @@ export interface PartialFCBehaviour {
   readonly rate?: number;
   /** What an update does to classes that no loss drew: 'frozen' (default) or 'decayed' (momentum and weight decay move them). */
   readonly unsampled?: Unsampled;
-  /** An open device, or 'auto' (default), 'cpu', 'cuda:N'. */
-  readonly device?: Device | DeviceSpec;
 }
 
 export interface PartialFCOptions extends PartialFCBehaviour {
+  /** An open device, or 'auto' (default), 'cpu', 'cuda:N'. */
+  readonly device?: Device | DeviceSpec;
   /** C ≥ 1 */
   readonly classes: number;
   /** D in [1, 4096] */
@@ -74,29 +75,45 @@ export class PartialFC {
   private readonly remembered: Step[] = [];
   private readonly spare: Step[] = [];
   private samplerStep = 0;
-  private lastTargetCosine = new Float32Array(0);
+  private lastTargetCosine: Float32Array = new Float32Array(0);
 
-  /** @throws HyperArcError E_RANGE naming the option, E_MEMORY with the plan, E_DEVICE. */
-  constructor({ margin, rate = 1, unsampled = 'frozen', ...centers }: PartialFCOptions) {
-    checkBehaviour(rate, unsampled);
+  /**
+   * A head with new centres, or with `centers` that exist: the head disposes them with itself.
+   * @throws HyperArcError E_RANGE naming the option, E_MEMORY with the plan, E_DEVICE.
+   */
+  constructor(options: PartialFCOptions | (PartialFCBehaviour & { readonly centers: ClassCenters })) {
+    const { margin, rate = 1, unsampled = 'frozen' } = options;
+    checkMarginRule(margin);
+    if (!(typeof rate === 'number' && rate > 0 && rate <= 1)) {
+      throw new HyperArcError('E_RANGE', `rate: expected a number in (0, 1], received ${String(rate)}`);
+    }
+    if (unsampled !== 'frozen' && unsampled !== 'decayed') {
+      throw new HyperArcError('E_RANGE', `unsampled: expected 'frozen' or 'decayed', received ${String(unsampled)}`);
+    }
     this.margin = margin;
     this.rate = rate;
     this.unsampled = unsampled;
-    this.centers = ClassCenters.create(centers);
+    this.centers = 'centers' in options ? options.centers : ClassCenters.create(options);
   }
 
   /**
-   * A head with the centres that {@link save} wrote, and its `state()` of then.
+   * A head with the centres that {@link save} wrote, and its {@link state} of then.
    * @throws HyperArcError E_FORMAT for a file cut short or foreign, E_RANGE, E_MEMORY, E_DEVICE.
    */
-  static async load(path: string, behaviour: PartialFCBehaviour, state?: PartialFCState): Promise<PartialFC> {
-    const { margin, rate = 1, unsampled = 'frozen', ...device } = behaviour;
-    checkBehaviour(rate, unsampled);
-    const centers = await ClassCenters.load(path, device);
-    const head = Object.create(PartialFC.prototype) as PartialFC;
-    Object.assign(head, { margin, rate, unsampled, centers, remembered: [], spare: [], samplerStep: 0, lastTargetCosine: new Float32Array(0) });
-    if (state) head.loadState(state);
-    return head;
+  static async load(
+    path: string,
+    { device, ...behaviour }: PartialFCBehaviour & Pick<PartialFCOptions, 'device'>,
+    state?: PartialFCState,
+  ): Promise<PartialFC> {
+    const centers = await ClassCenters.load(path, device === undefined ? {} : { device });
+    try {
+      const head = new PartialFC({ ...behaviour, centers });
+      if (state) head.loadState(state);
+      return head;
+    } catch (error) {
+      centers.dispose();
+      throw error;
+    }
   }
 
   /**
@@ -120,7 +137,7 @@ export class PartialFC {
         sampled,
         step,
       });
-      this.lastTargetCosine = result.targetCosine.dataSync<'float32'>();
+      this.lastTargetCosine = result.targetCosine.dataSync<'float32'>().slice();
       tf.dispose([result.lossPerSample, result.targetCosine]);
       this.remembered.push(step);
       this.samplerStep += 1;
@@ -255,14 +272,5 @@ export class PartialFC {
     checkFloat('embeddings', embeddings);
     const isRight = embeddings.rank === 2 && embeddings.shape[0] >= 1 && embeddings.shape[1] === dim;
     checkShape('embeddings', embeddings, `[B, ${dim}], B ≥ 1`, isRight);
-  }
-}
-
-function checkBehaviour(rate: number, unsampled: Unsampled): void {
-  if (!(typeof rate === 'number' && rate > 0 && rate <= 1)) {
-    throw new HyperArcError('E_RANGE', `rate: expected a number in (0, 1], received ${String(rate)}`);
-  }
-  if (unsampled !== 'frozen' && unsampled !== 'decayed') {
-    throw new HyperArcError('E_RANGE', `unsampled: expected 'frozen' or 'decayed', received ${String(unsampled)}`);
   }
 }

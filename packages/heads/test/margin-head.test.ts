@@ -1,0 +1,158 @@
+import '@tensorflow/tfjs-backend-cpu';
+// Registers the gradients of tfjs's ops.
+import '@tensorflow/tfjs-layers';
+import { forward, targetLogit } from '@hyperarc/kernels-cuda/reference';
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeAll, describe, expect, it } from 'vitest';
+import {
+  arcFace,
+  combinedMargin,
+  cosFace,
+  MarginHead,
+  marginLogits,
+  marginSoftmaxLoss,
+  normFace,
+} from '../dist/index.js';
+import { clusters, expectCode, maxDifference } from './support.js';
+
+beforeAll(() => tf.setBackend('cpu'));
+
+describe('marginLogits', () => {
+  const cosines = [0.9, 0.2, -0.3, -0.95, 0.1, 0.4, 1, -1, 0];
+  const labels = [0, 0, 0];
+
+  it.each([
+    arcFace(),
+    cosFace(),
+    combinedMargin({ scale: 16 }),
+    arcFace({ fallback: 'easy', gradient: 'straight-through' }),
+  ])('puts the margin on the target alone: $name $fallback', (spec) => {
+    const logits = tf.tidy(() => marginLogits(tf.tensor2d(cosines, [3, 3]), labels, spec).dataSync());
+    const expected = cosines.map((cosine, e) =>
+      e % 3 === 0 ? targetLogit(cosine, Math.sqrt(1 - cosine ** 2), spec).logit : spec.scale * cosine,
+    );
+    // fp32 cosines near ±1 leave 3e-4 of angle.
+    expect(maxDifference(logits, expected)).toBeLessThan(1e-3);
+  });
+
+  it('has the derivative of the reference, and a finite one at ±1', () => {
+    const spec = arcFace();
+    const weights = cosines.map((_, e) => 1 + e);
+    const gradient = tf.tidy(() => {
+      const total = (c: tf.Tensor) =>
+        tf.sum(tf.mul(marginLogits(c as tf.Tensor2D, labels, spec), tf.tensor2d(weights, [3, 3])));
+      return tf
+        .grad(total)(tf.tensor2d(cosines, [3, 3]))
+        .dataSync();
+    });
+    cosines.forEach((cosine, e) => {
+      const sine = Math.sqrt(1 - cosine ** 2);
+      const derivative = e % 3 === 0 ? (sine === 0 ? 0 : targetLogit(cosine, sine, spec).slope / sine) : spec.scale;
+      expect(gradient[e]).toBeCloseTo(weights[e] * derivative, 2);
+    });
+  });
+
+  it('gives, through softmax cross-entropy, the loss of marginSoftmaxLoss', () => {
+    const [points, y] = clusters(3, 12, 5, 8);
+    const head = new MarginHead({ classes: 5, dim: 8, margin: arcFace({ scale: 16 }), seed: 4 });
+    const [direct, composed] = tf.tidy(() => {
+      const entropy = tf.logSoftmax(head.logits(points, y));
+      const targets = Array.from(y, (label, i) => entropy.arraySync()[i][label]);
+      return [head.loss(points, y).dataSync()[0], -targets.reduce((a, b) => a + b) / 12];
+    });
+    expect(direct).toBeCloseTo(composed, 4);
+    head.dispose();
+  });
+});
+
+describe('marginSoftmaxLoss', () => {
+  it('scales its gradients by what follows it on the tape', () => {
+    const [points, y] = clusters(5, 6, 3, 4);
+    const centers = tf.randomNormal([3, 4], 0, 1, 'float32', 9) as tf.Tensor2D;
+    const once = tf
+      .grad((x) => marginSoftmaxLoss(x as tf.Tensor2D, centers, y, normFace()))(points)
+      .dataSync();
+    const thrice = tf
+      .grad((x) => tf.mul(marginSoftmaxLoss(x as tf.Tensor2D, centers, y, normFace()), 3))(points)
+      .dataSync();
+    expect(
+      maxDifference(
+        thrice,
+        once.map((value) => 3 * value),
+      ),
+    ).toBeLessThan(1e-6);
+    tf.dispose([points, centers]);
+  });
+
+  it('leaves no tensors behind', () => {
+    const [points, y] = clusters(5, 6, 3, 4);
+    const head = new MarginHead({ classes: 3, dim: 4, margin: arcFace(), subCenters: 2 });
+    const before = tf.memory().numTensors;
+    for (let t = 0; t < 3; t++) {
+      const { value, grads } = tf.variableGrads(() => head.loss(points, y));
+      tf.dispose([value, grads]);
+      head.logits(points, y).dispose();
+    }
+    expect(tf.memory().numTensors).toBe(before);
+    tf.dispose(points);
+    head.dispose();
+  });
+});
+
+describe('MarginHead', () => {
+  it('trains with the backbone: the loss falls, and classes separate', () => {
+    const [points, labels] = clusters(11, 60, 6, 10);
+    const head = new MarginHead({ classes: 6, dim: 4, margin: arcFace({ scale: 16, margin: 0.3 }), seed: 2 });
+    const backbone = tf.variable(tf.randomNormal([10, 4], 0, 0.5, 'float32', 3) as tf.Tensor2D);
+    const optimizer = tf.train.sgd(0.1);
+    const loss = () => head.loss(tf.matMul(points, backbone), labels);
+    const first = tf.tidy(() => loss().dataSync()[0]);
+    const variables = [backbone, head.centers] as tf.Variable[];
+    for (let t = 0; t < 60; t++) optimizer.minimize(loss, false, variables);
+    const last = tf.tidy(() => loss().dataSync()[0]);
+    expect(last).toBeLessThan(first / 4);
+    const predicted = tf.tidy(() => tf.argMax(head.logits(tf.matMul(points, backbone)), 1).dataSync());
+    expect(Array.from(predicted)).toEqual(Array.from(labels));
+    tf.dispose([points, backbone]);
+    head.dispose();
+  });
+
+  it('starts from centres that its seed decides, with sub-centres as the reference has them', () => {
+    const make = (seed: number | bigint) =>
+      new MarginHead({ classes: 4, dim: 5, subCenters: 3, margin: cosFace(), seed });
+    const [a, b, c] = [make(1), make(1n), make(2)];
+    expect(a.centers.dataSync()).toEqual(b.centers.dataSync());
+    expect(a.centers.dataSync()).not.toEqual(c.centers.dataSync());
+    const [points, labels] = clusters(8, 6, 4, 5);
+    const expected = forward([{ classes: 4, subCenters: 3, dim: 5, firstClass: 0, weights: a.centers.dataSync() }], {
+      embeddings: points.dataSync(),
+      labels,
+      rule: cosFace(),
+    });
+    expect(tf.tidy(() => a.loss(points, labels).dataSync()[0])).toBeCloseTo(expected.loss, 4);
+    points.dispose();
+    for (const head of [a, b, c]) head.dispose();
+  });
+
+  it('answers bad input with an error that names it', () => {
+    const head = new MarginHead({ classes: 3, dim: 4, margin: arcFace() });
+    const x = tf.zeros([2, 4]) as tf.Tensor2D;
+    expectCode(() => head.loss(x, [0, 3]), 'E_RANGE', 'labels[1]: expected an integer in [0, 3), received 3');
+    expectCode(() => head.loss(x, [0, -1]), 'E_RANGE', 'labels[1]');
+    expectCode(() => head.loss(x, [0, 0.5]), 'E_RANGE', 'labels[1]');
+    expectCode(() => head.loss(x, [0]), 'E_SHAPE', 'labels');
+    expectCode(() => head.loss(x, tf.tensor1d([0, 1])), 'E_DTYPE', 'labels');
+    expectCode(() => head.loss(tf.zeros([2, 5]) as tf.Tensor2D, [0, 1]), 'E_SHAPE', 'embeddings: expected [B, 4]');
+    expectCode(() => head.loss(tf.zeros([0, 4]) as tf.Tensor2D, []), 'E_SHAPE', 'embeddings');
+    expectCode(() => head.loss(tf.zeros([2, 4], 'int32') as tf.Tensor2D, [0, 1]), 'E_DTYPE', 'embeddings');
+    expectCode(() => marginLogits(x, [0, 4], arcFace()), 'E_RANGE', 'labels[1]');
+    expectCode(() => new MarginHead({ classes: 0, dim: 4, margin: arcFace() }), 'E_RANGE', 'classes');
+    expectCode(() => new MarginHead({ classes: 3, dim: 1.5, margin: arcFace() }), 'E_RANGE', 'dim');
+    expectCode(() => new MarginHead({ classes: 3, dim: 4, margin: arcFace(), seed: -1 }), 'E_RANGE', 'seed');
+    expectCode(() => new MarginHead({ classes: 3, dim: 4, margin: arcFace(), stddev: 0 }), 'E_RANGE', 'stddev');
+    head.dispose();
+    head.dispose();
+    expectCode(() => head.loss(x, [0, 1]), 'E_DISPOSED', 'MarginHead');
+    x.dispose();
+  });
+});
