@@ -95,7 +95,9 @@ CentersObject::CentersObject(const Napi::CallbackInfo& info)
 CentersObject::~CentersObject() { release(); }
 
 void CentersObject::reportMemory(int64_t bytes) {
-  Napi::MemoryManagement::AdjustExternalMemory(Env(), bytes - externalBytes_);
+  // Not Napi::MemoryManagement, which throws, while this also runs in a finalizer.
+  int64_t adjusted = 0;
+  napi_adjust_external_memory(Env(), bytes - externalBytes_, &adjusted);
   externalBytes_ = bytes;
 }
 

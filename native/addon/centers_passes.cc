@@ -45,14 +45,17 @@ enum class Seam { kTargetLogits, kSumExp, kEmbeddingGradient };
 constexpr std::pair<const char*, Seam> kSeams[] = {
     {"targetLogits", Seam::kTargetLogits}, {"sumExp", Seam::kSumExp}, {"embeddingGradient", Seam::kEmbeddingGradient}};
 
-/// The seam's memory; E_RANGE before the stage that fills it.
-std::span<float> seamOf(StepCore& core, Seam seam) {
+/// The seam's memory; E_RANGE before the stage that fills it, and for a step of other centres.
+std::span<float> seamOf(const CentersCore& centers, StepCore& core, Seam seam) {
   const Stage needed = seam == Seam::kTargetLogits ? Stage::kTargetTerms
                        : seam == Seam::kSumExp     ? Stage::kNegativeSums
                                                    : Stage::kReady;
   if (core.stage.load() < needed) {
     fail(StatusCode::kRange,
          "seam: expected a step whose forward pass has come to this seam, received one that has not");
+  }
+  if (core.centersId != centers.id) {
+    fail(StatusCode::kRange, "step: expected a step of these class centres, received one of others");
   }
   switch (seam) {
     case Seam::kTargetLogits:
@@ -186,7 +189,7 @@ Napi::Value CentersObject::getSeam(const Napi::CallbackInfo& info) {
   const Seam seam = requireOneOf(info[1], "seam", kSeams);
   std::vector<float> values;
   runNow({step}, [&] {
-    const std::span<const float> memory = seamOf(*step, seam);
+    const std::span<const float> memory = seamOf(*core, *step, seam);
     values.assign(memory.begin(), memory.end());
     return Status::ok();
   });
@@ -200,7 +203,7 @@ Napi::Value CentersObject::setSeam(const Napi::CallbackInfo& info) {
   const auto step = StepObject::require(info[0], "step", *core->engine);
   const Seam seam = requireOneOf(info[1], "seam", kSeams);
   runNow({step}, [&] {
-    const std::span<float> memory = seamOf(*step, seam);
+    const std::span<float> memory = seamOf(*core, *step, seam);
     const auto length = static_cast<int64_t>(memory.size());
     std::ranges::copy(requireFloat32(info[2], "values", length, "length of the seam"), memory.begin());
     return Status::ok();

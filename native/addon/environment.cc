@@ -35,7 +35,11 @@ Environment::Environment(Napi::Env env) : env_(env) {
   int32Array_ = Napi::Persistent(env.Global().Get("Int32Array").As<Napi::Function>());
 
   const auto wake = [](napi_env callEnv, napi_value, void* context, void*) {
-    if (callEnv != nullptr) static_cast<Environment*>(context)->settleFinished();
+    try {
+      if (callEnv != nullptr) static_cast<Environment*>(context)->settleFinished();
+    } catch (...) {
+      // The environment is being terminated: no promise can be settled any more, and nobody waits for one.
+    }
   };
   const Napi::String name = Napi::String::New(env, "hyperarc");
   const napi_status created =

@@ -1,6 +1,6 @@
 import { HyperArcError } from './errors.js';
-import type { Precision } from './binding.js';
-import type { CentersShape } from './shape.js';
+import { requireStddev, requireUint64 } from './checks.js';
+import { toNativeConfig, type CentersShape } from './shape.js';
 
 /** What a class-centre file says of its centres. */
 export type CentersFileHeader = Required<CentersShape> & { readonly seed: bigint; readonly stddev: number };
@@ -39,32 +39,28 @@ export function encodeHeader(header: CentersFileHeader, checksum: number): Uint8
   return bytes;
 }
 
-/** A field of the header that must be the text of a whole number. */
+/** The number whose text `text` is. */
 function wholeNumber(text: unknown): bigint {
   if (typeof text !== 'string' || !/^\d{1,20}$/.test(text)) throw new TypeError('not a whole number');
   return BigInt(text);
 }
 
-/** A dimension: the reader allocates by it only after the file's size has agreed. */
-function dimension(value: unknown, high: number): number {
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 1 || value > high)
-    throw new TypeError('not a dimension');
-  return value;
-}
-
 function readFields(json: string): CentersFileHeader & { checksum: number } {
   const { __metadata__: metadata, weights, momentum } = JSON.parse(json);
   const [classes, subCenters, dim] = weights.shape;
-  return {
-    classes: dimension(classes, 2 ** 31 - 1),
-    subCenters: dimension(subCenters, 16),
-    dim: dimension(dim, 4096),
-    precision: metadata.precision as Precision,
+  const shape = toNativeConfig({
+    classes,
+    subCenters,
+    dim,
+    precision: metadata.precision,
     momentum: momentum !== undefined,
     firstClass: Number(wholeNumber(metadata.firstClass)),
     globalClasses: Number(wholeNumber(metadata.globalClasses)),
-    seed: wholeNumber(metadata.seed),
-    stddev: Number(metadata.stddev),
+  });
+  return {
+    ...shape,
+    seed: requireUint64('seed', wholeNumber(metadata.seed)),
+    stddev: requireStddev(Number(metadata.stddev)),
     checksum: Number.parseInt(metadata.crc32, 16),
   };
 }

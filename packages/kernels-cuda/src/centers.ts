@@ -8,6 +8,7 @@ import {
   requireInteger,
   requireNumber,
   requireOneOf,
+  requireStddev,
   requireUint64,
 } from './checks.js';
 import { Device, openDevice, type DeviceSpec } from './device.js';
@@ -27,7 +28,7 @@ export interface CentersOptions extends CentersShape {
   readonly device?: Device | DeviceSpec;
   /** Seed of the initial values, in [0, 2^64); 0 by default. */
   readonly seed?: number | bigint;
-  /** Standard deviation of the initial values, > 0; 0.01 by default. Only the direction of a row matters to the loss. */
+  /** Standard deviation of the initial values, in [1e-30, 1e30]; 0.01 by default. Only the direction of a row matters to the loss. */
   readonly stddev?: number;
 }
 
@@ -99,8 +100,8 @@ export class ClassCenters {
   static #allocate(options: CentersOptions): ClassCenters {
     const config = toNativeConfig(options);
     const initial = { seed: requireUint64('seed', options.seed ?? 0), stddev: requireStddev(options.stddev ?? 0.01) };
-    const ownsDevice = !(options.device instanceof Device);
-    const device = options.device instanceof Device ? options.device : openDevice(options.device ?? 'auto');
+    const ownsDevice = !Device.isDevice(options.device);
+    const device = Device.isDevice(options.device) ? options.device : openDevice(options.device ?? 'auto');
     try {
       return new ClassCenters(device.native.createCenters(config), device, ownsDevice, initial);
     } catch (error) {
@@ -236,7 +237,8 @@ export class ClassCenters {
    * of another device), E_BUSY, E_DISPOSED.
    */
   forward(options: BatchOptions): ForwardResult {
-    const { batch, step, owned, out } = this.#prepare(options);
+    const { batch, step, owned } = this.#prepare(options);
+    const out = this.#outputs(batch.labels.length);
     try {
       this.#native.forward(batch, step.native, out);
     } catch (error) {
@@ -248,7 +250,8 @@ export class ClassCenters {
 
   /** {@link forward} on the device's thread. */
   async forwardAsync(options: BatchOptions): Promise<ForwardResult> {
-    const { batch, step, owned, out } = this.#prepare(options);
+    const { batch, step, owned } = this.#prepare(options);
+    const out = this.#outputs(batch.labels.length);
     try {
       await this.#native.forwardAsync(batch, step.native, out);
     } catch (error) {
@@ -263,12 +266,11 @@ export class ClassCenters {
    * and {@link finishForward} ('embeddingGradient'); sum each seam over the shards before the next stage.
    */
   targetTerms(options: BatchOptions): Step {
-    const batch = toNativeBatch(options);
-    const step = options.step ?? this.createStep();
+    const { batch, step, owned } = this.#prepare(options);
     try {
-      this.#native.targetTerms(batch, nativeStep(step));
+      this.#native.targetTerms(batch, step.native);
     } catch (error) {
-      if (step !== options.step) step.dispose();
+      if (owned) step.dispose();
       throw fromNative(error);
     }
     return step;
@@ -387,18 +389,13 @@ export class ClassCenters {
   #prepare(options: BatchOptions) {
     const batch = toNativeBatch(options);
     const owned = options.step === undefined;
-    if (options.step !== undefined) nativeStep(options.step);
-    const out = this.#outputs(batch.labels.length);
-    return { batch, step: options.step ?? this.createStep(), owned, out };
+    if (!owned) nativeStep(options.step);
+    return { batch, step: options.step ?? this.createStep(), owned };
   }
 }
 
-function requireStddev(stddev: number): number {
-  return requireNumber('stddev', stddev, Number.MIN_VALUE, 3e38);
-}
-
-function nativeStep(step: Step): NativeStep {
-  if (step instanceof Step) return step.native;
+function nativeStep(step: Step | undefined): NativeStep {
+  if (Step.isStep(step)) return step.native;
   throw new HyperArcError('E_RANGE', `step: expected a Step that forward returned, received ${describeValue(step)}`);
 }
 

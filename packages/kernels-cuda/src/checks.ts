@@ -55,6 +55,11 @@ export function requireUint64(name: string, value: unknown): bigint {
   );
 }
 
+/** A standard deviation: positive, and not zero in fp32. @throws HyperArcError E_RANGE */
+export function requireStddev(value: unknown): number {
+  return requireNumber('stddev', value, 1e-30, 1e30);
+}
+
 /** @throws HyperArcError E_DTYPE unless `value` is a Float32Array. */
 export function requireFloat32(name: string, value: unknown): Float32Array {
   if (value instanceof Float32Array) return value;

@@ -68,6 +68,11 @@ export class Device {
     backstop(this, engine, 'Device');
   }
 
+  /** Whether `value` is a real device, and not an object made to look like one. */
+  static isDevice(value: unknown): value is Device {
+    return typeof value === 'object' && value !== null && #engine in value;
+  }
+
   /** What it is. Memory is as of the last time the device was idle. */
   get info(): DeviceInfo {
     return callNative(() => this.#engine.device);

@@ -1,5 +1,6 @@
 import type { NativeCentersConfig, Precision } from './binding.js';
-import { requireInteger, requireObject, requireOneOf } from './checks.js';
+import { describeValue, requireInteger, requireObject, requireOneOf } from './checks.js';
+import { HyperArcError } from './errors.js';
 
 /** The shape of class centres: W [C, K, D]. */
 export interface CentersShape {
@@ -29,12 +30,22 @@ export function toNativeConfig(shape: CentersShape): NativeCentersConfig {
   const classes = requireInteger('classes', shape.classes, 1, MAX_CLASSES);
   const firstClass = requireInteger('firstClass', shape.firstClass ?? 0, 0, MAX_CLASSES);
   const globalClasses = requireInteger('globalClasses', shape.globalClasses ?? firstClass + classes, 1, MAX_CLASSES);
+  const momentum = shape.momentum ?? true;
+  if (typeof momentum !== 'boolean') {
+    throw new HyperArcError('E_RANGE', `momentum: expected true or false, received ${describeValue(momentum)}`);
+  }
+  if (firstClass + classes > globalClasses) {
+    throw new HyperArcError(
+      'E_RANGE',
+      `globalClasses: expected at least firstClass + classes = ${firstClass + classes}, received ${globalClasses}`,
+    );
+  }
   return {
     classes,
     dim: requireInteger('dim', shape.dim, 1, 4096),
     subCenters: requireInteger('subCenters', shape.subCenters ?? 1, 1, 16),
     precision: requireOneOf('precision', shape.precision ?? 'fp32', PRECISIONS),
-    momentum: shape.momentum ?? true,
+    momentum,
     firstClass,
     globalClasses,
   };

@@ -16,6 +16,11 @@ export class Step {
     backstop(this, native, 'Step');
   }
 
+  /** Whether `value` is a real step, and not an object made to look like one. */
+  static isStep(value: unknown): value is Step {
+    return typeof value === 'object' && value !== null && #native in value;
+  }
+
   /** Number usable as the `step` attribute of the TensorFlow op. */
   get id(): number {
     return this.#native.id;

@@ -1,0 +1,264 @@
+/** What a user may get wrong, with the error that says so. Nothing changes and nothing is half done. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { ClassCenters, HyperArcError, openDevice, type BatchOptions, type Device } from '../../dist/index.js';
+import { bits, expectError, makeBatch, margin, sgd } from './support.js';
+
+const shape = { classes: 11, dim: 4, batch: 3 };
+let device: Device;
+let centers: ClassCenters;
+let before: Buffer;
+
+beforeAll(() => {
+  device = openDevice('cpu', { threads: 1 });
+  centers = device.createCenters(shape);
+  before = bits(centers.readRows(0, shape.classes));
+});
+afterAll(() => {
+  expect(bits(centers.readRows(0, shape.classes))).toEqual(before);
+  expect(centers.state).toBe('live');
+  device.dispose();
+});
+
+/** Both forms of forward answer in the same way. */
+async function expectForwardError(change: object, code: string, message: RegExp): Promise<void> {
+  const options = { ...makeBatch(shape), ...change } as BatchOptions;
+  await expectError(() => centers.forward(options), code, message);
+  await expectError(() => centers.forwardAsync(options), code, message);
+  await expectError(() => centers.targetTerms(options), code, message);
+}
+
+function withEmbedding(value: number, at = 5): Float32Array {
+  const { embeddings } = makeBatch(shape);
+  embeddings[at] = value;
+  return embeddings;
+}
+
+describe('forward', () => {
+  it.each([-1, 11, 2 ** 31 - 1, -(2 ** 31)])('a label of %i is outside [0, C)', (label) =>
+    expectForwardError(
+      { labels: Int32Array.of(0, label, 1) },
+      'E_RANGE',
+      /^E_RANGE: labels\[1\]: expected .*\[0, 11\).*received/,
+    ),
+  );
+
+  it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(
+    'an embedding with %d is not finite',
+    (value) =>
+      expectForwardError(
+        { embeddings: withEmbedding(value) },
+        'E_NONFINITE',
+        /^E_NONFINITE: embeddings\b.*expected .*received/,
+      ),
+  );
+
+  it('buffers of the wrong length', async () => {
+    await expectForwardError(
+      { embeddings: new Float32Array(11) },
+      'E_SHAPE',
+      /^E_SHAPE: embeddings: expected length 12 \(labels.length 3 × dim 4\), received length 11/,
+    );
+    await expectForwardError({ labels: new Int32Array(4) }, 'E_SHAPE', /^E_SHAPE: embeddings: expected length 16 /);
+    await expectForwardError(
+      { labels: new Int32Array(0), embeddings: new Float32Array(0) },
+      'E_SHAPE',
+      /^E_SHAPE: labels/,
+    );
+    await expectForwardError(
+      { rowParameters: new Float32Array(3) },
+      'E_SHAPE',
+      /^E_SHAPE: rowParameters: expected length 12/,
+    );
+    await expectForwardError({ sampled: new Int32Array(0) }, 'E_SHAPE', /^E_SHAPE: sampled/);
+  });
+
+  it('buffers of the wrong type', async () => {
+    await expectForwardError(
+      { embeddings: new Float64Array(12) },
+      'E_DTYPE',
+      /^E_DTYPE: embeddings: expected a Float32Array, received a Float64Array of length 12/,
+    );
+    await expectForwardError({ embeddings: undefined }, 'E_DTYPE', /^E_DTYPE: embeddings: .*undefined/);
+    await expectForwardError(
+      { labels: [0, 1, 2] },
+      'E_DTYPE',
+      /^E_DTYPE: labels: expected an Int32Array, received an array of length 3; /,
+    );
+    await expectForwardError({ labels: new Uint32Array(3) }, 'E_DTYPE', /^E_DTYPE: labels/);
+    await expectForwardError({ sampled: [1] }, 'E_DTYPE', /^E_DTYPE: sampled/);
+    await expectForwardError({ rowParameters: null }, 'E_DTYPE', /^E_DTYPE: rowParameters/);
+  });
+
+  it.each([
+    ['scale', 0],
+    ['scale', 1025],
+    ['scale', Number.NaN],
+    ['m1', 0.4],
+    ['m1', 4.1],
+    ['m2', 1.6],
+    ['m2', -1.6],
+    ['m3', 1.1],
+    ['m3', '0'],
+    ['fallback', 'soft'],
+    ['gradient', undefined],
+  ])('a margin with %s = %s', (name, value) =>
+    expectForwardError(
+      { margin: { ...margin, [name]: value } },
+      'E_RANGE',
+      new RegExp(`^E_RANGE: margin\\.${name}: expected .*received`),
+    ),
+  );
+
+  it('no margin', () => expectForwardError({ margin: undefined }, 'E_RANGE', /^E_RANGE: margin: expected an object/));
+
+  it('row parameters outside their ranges', () =>
+    expectForwardError(
+      { rowParameters: Float32Array.of(64, 1, 0.5, 0, 64, 9, 0.5, 0, 64, 1, 0.5, 0) },
+      'E_RANGE',
+      /^E_RANGE: rowParameters/,
+    ));
+
+  it('sampled classes that are unsorted, repeated, outside, or lack a label', async () => {
+    const labels = Int32Array.of(1, 2, 3);
+    for (const sampled of [
+      [1, 3, 2],
+      [1, 2, 2, 3],
+      [1, 2, 3, 11],
+      [-1, 1, 2, 3],
+      [1, 2],
+    ]) {
+      await expectForwardError({ labels, sampled: Int32Array.from(sampled) }, 'E_RANGE', /^E_RANGE: (sampled|labels)/);
+    }
+  });
+
+  it('no options', async () => {
+    await expectError(() => centers.forward(undefined as never), 'E_RANGE', /options/);
+    await expectError(() => centers.forwardAsync(null as never), 'E_RANGE', /options/);
+  });
+});
+
+describe('create', () => {
+  it.each([
+    ['classes', 0],
+    ['classes', -1],
+    ['classes', 2 ** 31],
+    ['classes', 1.5],
+    ['classes', undefined],
+    ['dim', 0],
+    ['dim', 4097],
+    ['dim', '4'],
+    ['subCenters', 0],
+    ['subCenters', 17],
+    ['precision', 'fp8'],
+    ['firstClass', -1],
+    ['globalClasses', 10],
+    ['seed', -1],
+    ['seed', 1.5],
+    ['seed', 1n << 64n],
+    ['stddev', 0],
+    ['stddev', Number.NaN],
+    ['momentum', 1],
+  ])('%s = %s', async (name, value) => {
+    const options = { ...shape, [name]: value } as never;
+    await expectError(
+      () => device.createCenters(options),
+      'E_RANGE',
+      new RegExp(name === 'globalClasses' ? 'lasses' : name),
+    );
+  });
+
+  it.each(['bf16', 'bf16-master'] as const)('%s, which this device does not have', (precision) =>
+    expectError(() => device.createCenters({ ...shape, precision }), 'E_DTYPE', /precision/),
+  );
+
+  it('a device that is not one', async () => {
+    await expectError(() => ClassCenters.create({ ...shape, device: {} as never }), 'E_RANGE', /device/);
+    await expectError(() => ClassCenters.create({ ...shape, device: 'cpu:0' as never }), 'E_RANGE', /device/);
+  });
+});
+
+describe('the rest', () => {
+  it('update with options outside their ranges', async () => {
+    const { step } = centers.forward(makeBatch(shape));
+    for (const change of [
+      { learningRate: -1 },
+      { learningRate: Number.NaN },
+      { learningRate: undefined },
+      { momentum: 1 },
+      { momentum: -0.1 },
+      { weightDecay: -1 },
+      { unsampled: 'gone' },
+    ]) {
+      const options = { ...sgd, ...change } as never;
+      const name = new RegExp(`^E_RANGE: ${Object.keys(change)[0]}: expected .*received`);
+      await expectError(() => centers.update(step, options), 'E_RANGE', name);
+      await expectError(() => centers.updateAsync(step, options), 'E_RANGE', name);
+    }
+    using plain = device.createCenters({ ...shape, momentum: false });
+    const plainStep = plain.forward(makeBatch(shape)).step;
+    await expectError(() => plain.update(plainStep, sgd), 'E_RANGE', /momentum: expected 0/);
+    plain.update(plainStep, { learningRate: 0.1 });
+  });
+
+  it('rows outside the buffer, of the wrong length, or not finite', async () => {
+    await expectError(() => centers.readRows(10, 2), 'E_RANGE', /firstRow/);
+    await expectError(() => centers.readRows(0, 0), 'E_RANGE', /rowCount/);
+    await expectError(() => centers.readRows(-1, 1), 'E_RANGE', /firstRow/);
+    await expectError(() => centers.readRows(0, 1, 'velocity' as never), 'E_RANGE', /buffer/);
+    await expectError(() => centers.writeRows(0, new Float32Array(5)), 'E_SHAPE', /values/);
+    await expectError(() => centers.writeRows(11, new Float32Array(4)), 'E_RANGE', /firstRow/);
+    await expectError(() => centers.writeRows(0, [1, 2, 3, 4] as never), 'E_DTYPE', /values/);
+    await expectError(() => centers.writeRows(0, Float32Array.of(1, Number.NaN, 0, 0)), 'E_NONFINITE', /values/);
+    using plain = device.createCenters({ ...shape, momentum: false });
+    await expectError(() => plain.readRows(0, 1, 'momentum'), 'E_RANGE', /momentum/);
+  });
+
+  it('resize to nothing, or beyond any memory', async () => {
+    await expectError(() => centers.resize(0), 'E_RANGE', /classes/);
+    using wide = device.createCenters({ classes: 1, dim: 4096 });
+    await expectError(() => wide.resize(2 ** 31 - 1), 'E_MEMORY');
+    expect(wide.shape).toEqual([1, 1, 4096]);
+    wide.readRows(0, 1);
+  });
+
+  it('sample with a rate outside (0, 1] or labels outside [0, C)', async () => {
+    for (const rate of [0, -0.1, 1.01, Number.NaN, undefined]) {
+      const options = { labels: Int32Array.of(1), rate } as never;
+      await expectError(() => centers.sample(options), 'E_RANGE', /^E_RANGE: rate: expected .*received/);
+      await expectError(() => centers.sampleAsync(options), 'E_RANGE', /rate/);
+    }
+    await expectError(() => centers.sample({ labels: Int32Array.of(11), rate: 0.5 }), 'E_RANGE', /labels/);
+    await expectError(() => device.plan({ ...shape, rate: 2 }), 'E_RANGE', /rate/);
+  });
+
+  it('logits of a wrong length or with NaN', async () => {
+    await expectError(() => centers.logits(new Float32Array(5)), 'E_SHAPE', /embeddings/);
+    await expectError(() => centers.logits(new Float32Array(0)), 'E_SHAPE', /embeddings/);
+    await expectError(() => centers.logitsAsync(Float32Array.of(1, 2, 3, Number.NaN)), 'E_NONFINITE', /embeddings/);
+    await expectError(() => centers.logits(new Float32Array(4), { scale: -1 }), 'E_RANGE', /scale/);
+  });
+
+  it('stages out of order, seams before their time, seams of the wrong length', async () => {
+    const step = centers.targetTerms(makeBatch(shape));
+    await expectError(() => centers.finishForward(step), 'E_RANGE', /negativeSums/);
+    await expectError(() => centers.update(step, sgd), 'E_RANGE', /forward/);
+    await expectError(() => centers.getSeam(step, 'sumExp'), 'E_RANGE', /seam/);
+    await expectError(() => centers.getSeam(step, 'loss' as never), 'E_RANGE', /seam/);
+    await expectError(() => centers.setSeam(step, 'targetLogits', new Float32Array(2)), 'E_SHAPE', /values/);
+    centers.negativeSums(step);
+    await expectError(() => centers.negativeSums(step), 'E_RANGE', /targetTerms/);
+    centers.finishForward(step);
+  });
+
+  it('errors are Errors with a code and the native error as their cause', () => {
+    try {
+      centers.readRows(10, 2);
+      expect.fail('did not throw');
+    } catch (error) {
+      expect(error).toBeInstanceOf(HyperArcError);
+      expect((error as Error).name).toBe('HyperArcError');
+      expect((error as Error).cause).toBeInstanceOf(Error);
+    }
+  });
+});
