@@ -14,7 +14,7 @@ namespace {
 using SizeOf = int64_t (ConvShape::*)() const;
 using Kernel = void (*)(const ConvShape&, const float*, const float*, float*);
 
-/// What distinguishes the four convolution gradients.
+/// What distinguishes the convolution kernels.
 struct ConvGradient {
   const char* name;
   bool depthwise;
@@ -35,6 +35,7 @@ constexpr ConvGradient kConvGradients[] = {
      &ConvShape::depthwiseFilterSize, &depthwiseBackpropFilter},
     {"depthwiseBackpropInput", true, "dy", &ConvShape::outputSize, "filter", &ConvShape::depthwiseFilterSize,
      &ConvShape::inputSize, &depthwiseBackpropInput},
+    {"conv2d", false, "x", &ConvShape::inputSize, "filter", &ConvShape::filterSize, &ConvShape::outputSize, &conv2d},
 };
 
 constexpr std::pair<const char*, int64_t ConvShape::*> kShapeFields[] = {
@@ -109,6 +110,7 @@ void exportGradientFunctions(Napi::Env env, Napi::Object exports) {
   exports.Set("conv2dBackpropInput", Napi::Function::New<&convGradient<1>>(env, kConvGradients[1].name));
   exports.Set("depthwiseBackpropFilter", Napi::Function::New<&convGradient<2>>(env, kConvGradients[2].name));
   exports.Set("depthwiseBackpropInput", Napi::Function::New<&convGradient<3>>(env, kConvGradients[3].name));
+  exports.Set("conv2d", Napi::Function::New<&convGradient<4>>(env, kConvGradients[4].name));
   exports.Set("unsortedSegmentSum", Napi::Function::New<&segmentSum>(env, "unsortedSegmentSum"));
 }
 

@@ -1,6 +1,6 @@
-// Gradient kernels that TensorFlow.js's WebAssembly backend lacks (or has slowly), on plain float buffers.
-// NHWC, filters [height, width, in, out]. Results do not depend on the number of threads. None throws except for
-// memory.
+// Convolution kernels that TensorFlow.js's WebAssembly backend needs to train: the gradients it lacks, and those
+// kernels that it runs in one thread. On plain float buffers, NHWC, filters [height, width, in, out]. Results do not
+// depend on the number of threads. None throws except for memory.
 #pragma once
 
 #include <cstdint>
@@ -37,6 +37,8 @@ struct ConvShape {
 /// `depthwise` also wants outChannels to be a multiple of inChannels (E_SHAPE).
 Status checkConvShape(const ConvShape& shape, bool depthwise);
 
+/// x [inputSize], filter [filterSize] → y [outputSize], overwritten.
+void conv2d(const ConvShape& shape, const float* x, const float* filter, float* y);
 /// x [inputSize], dy [outputSize] → filterGradient [filterSize], overwritten.
 void conv2dBackpropFilter(const ConvShape& shape, const float* x, const float* dy, float* filterGradient);
 /// dy [outputSize], filter [filterSize] → dx [inputSize], overwritten.

@@ -159,7 +159,7 @@ export interface NativeEngine {
   dispose(): void;
 }
 
-/** NHWC convolution geometry for the gradient kernels the wasm backend lacks. Pads are of the top/left side. */
+/** NHWC convolution geometry for the kernels that the wasm backend lacks or runs in one thread. Pads are of the top/left side. */
 export interface NativeConvShape {
   batch: number;
   inHeight: number;
@@ -189,11 +189,12 @@ export interface NativeAddon {
   createEngine(config: NativeEngineConfig): NativeEngine;
   /** Registers HyperArcMarginSoftmax in the libtensorflow this process has loaded. Empty string on success, else why not. */
   registerTensorFlowOps(): string;
+  conv2d(x: Float32Array, filter: Float32Array, shape: NativeConvShape): Float32Array;
   conv2dBackpropFilter(x: Float32Array, dy: Float32Array, shape: NativeConvShape): Float32Array;
   conv2dBackpropInput(dy: Float32Array, filter: Float32Array, shape: NativeConvShape): Float32Array;
   /** outChannels = inChannels · multiplier. */
   depthwiseBackpropFilter(x: Float32Array, dy: Float32Array, shape: NativeConvShape): Float32Array;
   depthwiseBackpropInput(dy: Float32Array, filter: Float32Array, shape: NativeConvShape): Float32Array;
-  /** x viewed as [outer, segments.length]… : values [rows, columns], ids [rows] → [numSegments, columns]; negative ids are dropped. */
+  /** values [rows, columns], ids [rows] → [numSegments, columns]; negative ids are dropped. */
   unsortedSegmentSum(values: Float32Array, ids: Int32Array, numSegments: number): Float32Array;
 }

@@ -5,4 +5,4 @@ export {
   type MarginSoftmaxOptions,
   type MarginSoftmaxResult,
 } from './margin-softmax.js';
-export { registerWasmGradients } from '../wasm/index.js';
+export { registerWasmKernels } from '../wasm/index.js';

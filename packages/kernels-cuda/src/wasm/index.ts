@@ -1,4 +1,4 @@
-/** Native gradient kernels that let TensorFlow.js's WebAssembly backend train convolutional networks. */
+/** Native kernels that let TensorFlow.js's WebAssembly backend train convolutional networks. */
 import * as tf from '@tensorflow/tfjs-core';
 
 import { loadAddon } from '../loader.js';
@@ -17,8 +17,9 @@ interface KernelArguments {
   backend: WasmBackend;
 }
 
-type GradientKernels = Pick<
+type NativeKernels = Pick<
   NativeAddon,
+  | 'conv2d'
   | 'conv2dBackpropFilter'
   | 'conv2dBackpropInput'
   | 'depthwiseBackpropFilter'
@@ -32,8 +33,19 @@ interface Kernel {
   run(args: KernelArguments, read: (name: string) => Float32Array): { shape: number[]; values: Float32Array };
 }
 
-function kernelsOf(addon: GradientKernels): Kernel[] {
+function kernelsOf(addon: NativeKernels): Kernel[] {
   return [
+    {
+      // WebAssembly has one of its own, in one thread.
+      name: tf.Conv2D,
+      run({ inputs, attributes }, read) {
+        const shape = convShape(this.name, inputs['x']!.shape, inputs['filter']!.shape, attributes, false);
+        return {
+          shape: [shape.batch, shape.outHeight, shape.outWidth, shape.outChannels],
+          values: addon.conv2d(read('x'), read('filter'), shape),
+        };
+      },
+    },
     {
       name: tf.Conv2DBackpropFilter,
       run({ inputs, attributes }, read) {
@@ -87,12 +99,12 @@ function kernelsOf(addon: GradientKernels): Kernel[] {
 }
 
 /**
- * Registers, for tfjs's `wasm` backend, the gradients of convolutions, depthwise convolutions and gather, computed by
- * HyperArc's addon in fp32 on all processors. Import '@tensorflow/tfjs-backend-wasm' first. Calling it again does nothing.
+ * Registers, for tfjs's `wasm` backend, the convolution and the gradients of convolutions, depthwise convolutions and gather,
+ * computed by HyperArc's addon in fp32 on all processors. Import '@tensorflow/tfjs-backend-wasm' first. It may be called again.
  *
  * @throws HyperArcError E_DEVICE when the addon cannot be loaded.
  */
-export function registerWasmGradients(addon: GradientKernels = loadAddon()): void {
+export function registerWasmKernels(addon: NativeKernels = loadAddon()): void {
   for (const kernel of kernelsOf(addon)) {
     if (tf.getKernel(kernel.name, 'wasm')) tf.unregisterKernel(kernel.name, 'wasm');
     tf.registerKernel({

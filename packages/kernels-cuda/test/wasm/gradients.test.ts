@@ -5,12 +5,12 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
 
-import { registerWasmGradients } from '../../dist/ops/index.js';
+import { registerWasmKernels } from '../../dist/ops/index.js';
 
 beforeAll(async () => {
   await tf.setBackend('wasm');
-  registerWasmGradients();
-  registerWasmGradients(); // May be called again.
+  registerWasmKernels();
+  registerWasmKernels(); // May be called again.
 });
 
 /** Deterministic values in [-1, 1). */
@@ -121,7 +121,7 @@ async function gather(gradient: Result, [dh, dw]: [number, number]): Promise<Res
   });
 }
 
-/** Checks both gradients of a convolution against the cpu backend. */
+/** Checks a convolution's gradients, and a full one's output, against the cpu backend. */
 async function checkGradients(geometry: Geometry, kernels: { filter: string; input: string }, depthwise: boolean) {
   const { input, filter, strides, pad, dilations = [1, 1] } = geometry;
   const x = filled(input, 1);
@@ -135,12 +135,13 @@ async function checkGradients(geometry: Geometry, kernels: { filter: string; inp
   const filterGradient = await run('wasm', kernels.filter, { x, dy }, { ...attributes, filterShape: filter });
   expectClose(filterGradient, await gather(wideGradient, dilations));
 
+  if (!depthwise) await expectSame(tf.Conv2D, { x, filter: weights }, attributes);
   const inputGradient = await run('wasm', kernels.input, { dy, filter: weights }, { ...attributes, inputShape: input });
   const expected = await run('cpu', kernels.input, { dy, filter: wide }, { ...undilated, inputShape: input });
   expectClose(inputGradient, expected);
 }
 
-describe('Conv2D gradients on wasm equal those of the cpu backend', () => {
+describe('Conv2D and its gradients on wasm equal those of the cpu backend', () => {
   it.each(convolutions.map((geometry) => [name(geometry), geometry] as const))('%s', async (_, geometry) => {
     await checkGradients(geometry, { filter: tf.Conv2DBackpropFilter, input: tf.Conv2DBackpropInput }, false);
   });

@@ -1,6 +1,6 @@
 /** The choice of the tfjs backend that the backbone runs on. */
 import { HyperArcError } from '@hyperarc/kernels-cuda';
-import { registerWasmGradients } from '@hyperarc/kernels-cuda/ops';
+import { registerWasmKernels } from '@hyperarc/kernels-cuda/ops';
 import * as tf from '@tensorflow/tfjs-core';
 // Registers the gradients of tfjs's ops, which tfjs-core alone does not.
 import '@tensorflow/tfjs-layers';
@@ -27,7 +27,7 @@ async function useWasm(): Promise<BackendInfo> {
   await import('@tensorflow/tfjs-backend-wasm');
   await tf.setBackend('wasm');
   try {
-    registerWasmGradients();
+    registerWasmKernels();
   } catch (error) {
     if (!(error instanceof HyperArcError)) throw error;
     return { name: 'wasm', cannotTrain: `wasm needs HyperArc's addon for its gradients: ${error.message}` };
