@@ -90,6 +90,7 @@ CentersObject::CentersObject(const Napi::CallbackInfo& info)
   siblings_->centers.insert(this);
   registerCenters(core_);
   reportMemory(core_->bytes);
+  info.This().As<Napi::Object>().TypeTag(&kTag);
 }
 
 CentersObject::~CentersObject() { release(); }

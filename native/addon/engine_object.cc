@@ -34,6 +34,7 @@ EngineObject::EngineObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<En
   core_ = *static_cast<std::shared_ptr<EngineCore>*>(seed);
   children_ = std::make_shared<EngineChildren>();
   lastSeen_ = core_->engine->device();
+  info.This().As<Napi::Object>().TypeTag(&kTag);
 }
 
 EngineCore& EngineObject::live() const {

@@ -27,6 +27,14 @@ struct EngineChildren {
   std::set<StepObject*> steps;
 };
 
+/// Node checks the receiver of methods but not that of accessors: a getter borrowed by an object of another class would
+/// take one class for another. Nothing of `this` may be touched before. E_RANGE.
+inline void requireReceiver(const Napi::CallbackInfo& info, const napi_type_tag& tag) {
+  if (!info.This().IsObject() || !info.This().As<Napi::Object>().CheckTypeTag(&tag)) {
+    fail(StatusCode::kRange, "this: expected the object that has this property, received another");
+  }
+}
+
 /// What a child object is made from.
 template <typename Core>
 struct ChildSeed {
@@ -36,6 +44,7 @@ struct ChildSeed {
 
 class EngineObject : public Napi::ObjectWrap<EngineObject> {
  public:
+  static constexpr napi_type_tag kTag = {0x4f0c86e2a97b41d3, 0xb6d21f7c5e08933a};
   static Napi::Function define(Napi::Env env);
   /// createEngine(config).
   static Napi::Value create(const Napi::CallbackInfo& info);
@@ -45,7 +54,10 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
  private:
   template <Napi::Value (EngineObject::*method)(const Napi::CallbackInfo&)>
   Napi::Value guarded(const Napi::CallbackInfo& info) {
-    return translateErrors(info.Env(), [&] { return (this->*method)(info); });
+    return translateErrors(info.Env(), [&] {
+      requireReceiver(info, kTag);
+      return (this->*method)(info);
+    });
   }
   EngineCore& live() const;
   Napi::Value device(const Napi::CallbackInfo& info);
@@ -63,6 +75,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
 
 class StepObject : public Napi::ObjectWrap<StepObject> {
  public:
+  static constexpr napi_type_tag kTag = {0x9d1f5b1a6c3e4f07, 0x8a4be2c1735d9f60};
   static Napi::Function define(Napi::Env env);
   static Napi::Value create(Napi::Env env, ChildSeed<StepCore> seed);
   explicit StepObject(const Napi::CallbackInfo& info);
@@ -75,7 +88,10 @@ class StepObject : public Napi::ObjectWrap<StepObject> {
  private:
   template <Napi::Value (StepObject::*method)(const Napi::CallbackInfo&)>
   Napi::Value guarded(const Napi::CallbackInfo& info) {
-    return translateErrors(info.Env(), [&] { return (this->*method)(info); });
+    return translateErrors(info.Env(), [&] {
+      requireReceiver(info, kTag);
+      return (this->*method)(info);
+    });
   }
   Napi::Value id(const Napi::CallbackInfo& info);
   Napi::Value batch(const Napi::CallbackInfo& info);
@@ -91,6 +107,7 @@ class StepObject : public Napi::ObjectWrap<StepObject> {
 
 class CentersObject : public Napi::ObjectWrap<CentersObject> {
  public:
+  static constexpr napi_type_tag kTag = {0x27e3b8d90a5c4614, 0x91f4c06b8d7e2a35};
   static Napi::Function define(Napi::Env env);
   static Napi::Value create(Napi::Env env, ChildSeed<CentersCore> seed);
   explicit CentersObject(const Napi::CallbackInfo& info);
@@ -102,7 +119,10 @@ class CentersObject : public Napi::ObjectWrap<CentersObject> {
   using Steps = std::vector<std::shared_ptr<StepCore>>;
   template <Napi::Value (CentersObject::*method)(const Napi::CallbackInfo&)>
   Napi::Value guarded(const Napi::CallbackInfo& info) {
-    return translateErrors(info.Env(), [&] { return (this->*method)(info); });
+    return translateErrors(info.Env(), [&] {
+      requireReceiver(info, kTag);
+      return (this->*method)(info);
+    });
   }
   const std::shared_ptr<CentersCore>& live() const;
   /// Tells the garbage collector how much native memory this object stands for.

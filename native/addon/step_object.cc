@@ -1,11 +1,6 @@
 #include "objects.h"
 
 namespace hyperarc::addon {
-namespace {
-
-constexpr napi_type_tag kStepTag = {0x9d1f5b1a6c3e4f07, 0x8a4be2c1735d9f60};
-
-}  // namespace
 
 Napi::Function StepObject::define(Napi::Env env) {
   return DefineClass(env, "NativeStep",
@@ -35,7 +30,7 @@ StepObject::StepObject(const Napi::CallbackInfo& info)
   id_ = core_->id;
   siblings_->steps.insert(this);
   registerStep(core_);
-  info.This().As<Napi::Object>().TypeTag(&kStepTag);
+  info.This().As<Napi::Object>().TypeTag(&kTag);
 }
 
 StepObject::~StepObject() { release(); }
@@ -49,7 +44,7 @@ void StepObject::release() {
 }
 
 std::shared_ptr<StepCore> StepObject::require(Napi::Value value, const std::string& name, const EngineCore& engine) {
-  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kStepTag)) {
+  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kTag)) {
     fail(StatusCode::kRange, name + ": expected a step made by createStep(), received " + describe(value));
   }
   const std::shared_ptr<StepCore>& core = Unwrap(value.As<Napi::Object>())->core_;

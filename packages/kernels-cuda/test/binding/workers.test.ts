@@ -68,4 +68,12 @@ describe('a process', () => {
   it('stays until every promise is settled, though the device was disposed', () => {
     expect(run('busy', 'drop')).toMatchObject({ status: 0, signal: null });
   });
+
+  it('frees what was never disposed when it is collected', () => {
+    const args = ['--expose-gc', program('collect')];
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    expect(status, stderr).toBe(0);
+    const { madeBytes, peakBytes } = JSON.parse(stdout) as { madeBytes: number; peakBytes: number };
+    expect(peakBytes).toBeLessThan(madeBytes / 2);
+  });
 });
