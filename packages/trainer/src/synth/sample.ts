@@ -5,14 +5,14 @@ import { STREAM } from './identity.js';
 export const OCCLUSIONS = ['none', 'glasses', 'sunglasses', 'mask', 'scarf', 'strand', 'hat', 'block'] as const;
 export type Occlusion = (typeof OCCLUSIONS)[number];
 const OCCLUSION_WEIGHTS: Readonly<Record<Occlusion, number>> = {
-  none: 60,
-  glasses: 14,
+  none: 68,
+  glasses: 12,
   sunglasses: 4,
-  mask: 4,
-  scarf: 5,
-  strand: 5,
-  hat: 4,
-  block: 4,
+  mask: 3,
+  scarf: 3,
+  strand: 4,
+  hat: 3,
+  block: 3,
 };
 
 /** How a person is seen in one picture. Angles in radians, shifts in 1/112 of the picture's side. */
@@ -52,13 +52,13 @@ export function drawSample(seed: number, identity: number, sample: number): Samp
   const spread = (deviation: number, limit: number) => deviation * random.normal(limit / deviation);
   const blink = random.chance(0.06);
   return {
-    yaw: spread(0.2, 0.5),
+    yaw: spread(0.18, 0.45),
     pitch: spread(0.11, 0.27),
-    roll: spread(0.08, 0.2),
-    zoom: 1 + spread(0.05, 0.12),
-    shiftX: spread(2.5, 6),
-    shiftY: spread(2.5, 6),
-    smile: spread(0.5, 1),
+    roll: spread(0.06, 0.16),
+    zoom: 1 + spread(0.04, 0.1),
+    shiftX: spread(2, 5),
+    shiftY: spread(2, 5),
+    smile: spread(0.45, 1),
     mouthOpen: Math.max(0, spread(0.4, 1)),
     browRaise: spread(0.5, 1),
     lidOpening: blink ? random.uniform(0.15, 0.4) : 1 + spread(0.13, 0.3),
@@ -67,11 +67,11 @@ export function drawSample(seed: number, identity: number, sample: number): Samp
     hairChange: spread(0.12, 0.3),
     lightAngle: random.uniform(0, 2 * Math.PI),
     lightSlope: random.uniform(0, 0.7),
-    lightLevel: Math.exp(spread(0.25, 0.6)),
-    temperature: spread(0.12, 0.3),
+    lightLevel: Math.exp(spread(0.22, 0.5)),
+    temperature: spread(0.1, 0.25),
     contrast: Math.exp(spread(0.15, 0.4)),
-    blur: 1.2 * random.uniform() ** 2,
-    noise: 12 * random.uniform() ** 2,
+    blur: 1.1 * random.uniform() ** 2,
+    noise: 10 * random.uniform() ** 2,
     jpegQuality: random.integer(51) + 45,
     occlusion: drawOcclusion(random),
   };
