@@ -113,8 +113,10 @@ export interface NativeStep {
 }
 
 /**
- * Class centres in an engine. Each operation has a synchronous form, and an `…Async` form that runs on the engine's one native thread, in the
- * order of the calls. A synchronous call while an asynchronous one is in flight throws E_BUSY.
+ * Class centres in an engine. Each operation has a synchronous form, and an `…Async` form that runs on the engine's one native thread, in
+ * the order of the calls. While an asynchronous operation uses the centres or a step, a synchronous call with the same object throws
+ * E_BUSY; one with other objects of the engine waits for what runs now. Inputs are copied by the call, and results appear when the
+ * promise is settled. Disposing an object in flight marks it disposed at once; the operation finishes and its promise settles.
  */
 export interface NativeClassCenters {
   /** Number usable as the `centers` attribute of the TensorFlow op. */

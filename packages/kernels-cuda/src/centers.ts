@@ -4,9 +4,9 @@ import { loadCenters, saveCenters } from './centers-file.js';
 import {
   describeValue,
   requireFloat32,
-  requireInt32,
   requireInteger,
   requireNumber,
+  requireObject,
   requireOneOf,
   requireStddev,
   requireUint64,
@@ -14,10 +14,12 @@ import {
 import { Device, openDevice, type DeviceSpec } from './device.js';
 import { callNative, callNativeAsync, fromNative, HyperArcError } from './errors.js';
 import {
+  checkSample,
   toNativeBatch,
   toNativeSgd,
   type BatchOptions,
   type ForwardResult,
+  type SampleOptions,
   type UpdateOptions,
 } from './pass-options.js';
 import { MAX_CLASSES, toNativeConfig, type CentersShape } from './shape.js';
@@ -30,19 +32,6 @@ export interface CentersOptions extends CentersShape {
   readonly seed?: number | bigint;
   /** Standard deviation of the initial values, in [1e-30, 1e30]; 0.01 by default. Only the direction of a row matters to the loss. */
   readonly stddev?: number;
-}
-
-export interface SampleOptions {
-  /** [B] global class indices: the owned ones among them always take part. */
-  readonly labels: Int32Array;
-  /** r in (0, 1]: share of the owned classes that take part. */
-  readonly rate: number;
-  /** In [0, 2^64); 0 by default. */
-  readonly seed?: number | bigint;
-  /** Number of the training step, in [0, 2^64); 0 by default. Another step draws other negatives. */
-  readonly step?: number | bigint;
-  /** Number of the shard, in [0, 2^32); 0 by default. */
-  readonly shard?: number;
 }
 
 export type CentersBuffer = 'weights' | 'momentum';
@@ -206,6 +195,7 @@ export class ClassCenters {
    */
   resize(classes: number, options: { readonly seed?: number | bigint; readonly stddev?: number } = {}): void {
     requireInteger('classes', classes, 1, MAX_CLASSES);
+    requireObject('options', options);
     const seed = requireUint64('seed', options.seed ?? this.#initialSeed);
     const stddev = requireStddev(options.stddev ?? this.#initialStddev);
     this.#change(() => this.#native.resize(classes, seed, stddev));
@@ -333,7 +323,7 @@ export class ClassCenters {
    * @throws HyperArcError E_SHAPE, E_NONFINITE, E_MEMORY, E_BUSY, E_DISPOSED.
    */
   logits(embeddings: Float32Array, options: { readonly scale?: number } = {}): Float32Array {
-    const scale = requireNumber('scale', options.scale ?? 1, 0, 1024);
+    const scale = requireNumber('scale', requireObject('options', options).scale ?? 1, 0, 1024);
     return scaled(
       callNative(() => this.#native.cosines(requireFloat32('embeddings', embeddings))),
       scale,
@@ -342,7 +332,7 @@ export class ClassCenters {
 
   /** {@link logits} on the device's thread. */
   async logitsAsync(embeddings: Float32Array, options: { readonly scale?: number } = {}): Promise<Float32Array> {
-    const scale = requireNumber('scale', options.scale ?? 1, 0, 1024);
+    const scale = requireNumber('scale', requireObject('options', options).scale ?? 1, 0, 1024);
     requireFloat32('embeddings', embeddings);
     return scaled(await callNativeAsync(() => this.#native.cosinesAsync(embeddings)), scale);
   }
@@ -412,14 +402,4 @@ function toResult(out: NativeForwardOutputs, step: Step): ForwardResult {
 function scaled(values: Float32Array, scale: number): Float32Array {
   if (scale !== 1) for (let i = 0; i < values.length; i += 1) values[i] = (values[i] ?? 0) * scale;
   return values;
-}
-
-function checkSample(options: SampleOptions) {
-  return {
-    labels: requireInt32('labels', options.labels),
-    rate: requireNumber('rate', options.rate, Number.MIN_VALUE, 1),
-    seed: requireUint64('seed', options.seed ?? 0),
-    step: requireUint64('step', options.step ?? 0),
-    shard: requireInteger('shard', options.shard ?? 0, 0, 2 ** 32 - 1),
-  };
 }

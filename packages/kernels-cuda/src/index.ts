@@ -1,5 +1,5 @@
 export { addonStatus, loadAddon, type AddonAttempt, type AddonStatus } from './loader.js';
-export { ClassCenters, type CentersBuffer, type CentersOptions, type SampleOptions, type Seam } from './centers.js';
+export { ClassCenters, type CentersBuffer, type CentersOptions, type Seam } from './centers.js';
 export {
   Device,
   listDevices,
@@ -12,7 +12,7 @@ export {
 } from './device.js';
 export { HyperArcError, type HyperArcErrorOptions } from './errors.js';
 export { checkMarginRule, type MarginRule } from './margin.js';
-export type { BatchOptions, ForwardResult, UpdateOptions } from './pass-options.js';
+export type { BatchOptions, ForwardResult, SampleOptions, UpdateOptions } from './pass-options.js';
 export type { CentersShape } from './shape.js';
 export { Step } from './step.js';
 export type {

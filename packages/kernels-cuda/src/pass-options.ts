@@ -1,5 +1,13 @@
 import type { NativeBatch, NativeSgdOptions, Unsampled } from './binding.js';
-import { requireFloat32, requireInt32, requireNumber, requireObject, requireOneOf } from './checks.js';
+import {
+  requireFloat32,
+  requireInt32,
+  requireInteger,
+  requireNumber,
+  requireObject,
+  requireOneOf,
+  requireUint64,
+} from './checks.js';
 import { HyperArcError } from './errors.js';
 import { checkMarginRule, type MarginRule } from './margin.js';
 import type { Step } from './step.js';
@@ -31,6 +39,19 @@ export interface ForwardResult {
   readonly targetCosine: Float32Array;
   /** What `update` and `gradients` need. */
   readonly step: Step;
+}
+
+export interface SampleOptions {
+  /** [B] global class indices: the owned ones among them always take part. */
+  readonly labels: Int32Array;
+  /** r in (0, 1]: share of the owned classes that take part. */
+  readonly rate: number;
+  /** In [0, 2^64); 0 by default. */
+  readonly seed?: number | bigint;
+  /** Number of the training step, in [0, 2^64); 0 by default. Another step draws other negatives. */
+  readonly step?: number | bigint;
+  /** Number of the shard, in [0, 2^32); 0 by default. */
+  readonly shard?: number;
 }
 
 /** SGD as PyTorch defines it: v ← μ·v + (dW + λ·w); w ← w − η·v. */
@@ -73,5 +94,17 @@ export function toNativeSgd(options: UpdateOptions, hasMomentum: boolean): Nativ
     momentum,
     weightDecay: requireNumber('weightDecay', options.weightDecay ?? 5e-4, 0, 3e38),
     unsampled: requireOneOf('unsampled', options.unsampled ?? 'frozen', UNSAMPLED),
+  };
+}
+
+/** @throws HyperArcError E_DTYPE or E_RANGE naming the field. */
+export function checkSample(options: SampleOptions) {
+  requireObject('options', options);
+  return {
+    labels: requireInt32('labels', options.labels),
+    rate: requireNumber('rate', options.rate, Number.MIN_VALUE, 1),
+    seed: requireUint64('seed', options.seed ?? 0),
+    step: requireUint64('step', options.step ?? 0),
+    shard: requireInteger('shard', options.shard ?? 0, 0, 2 ** 32 - 1),
   };
 }
