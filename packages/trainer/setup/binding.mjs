@@ -103,8 +103,10 @@ export function linkBinding(tfjs, binding) {
   renameSync(temporary, path);
 }
 
+/** Removes a link that a set-up made; a binding that someone built in place stays. */
 export function unlinkBinding(tfjs) {
-  rmSync(bindingPath(tfjs), { force: true });
+  const path = bindingPath(tfjs);
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) rmSync(path);
 }
 
 /**

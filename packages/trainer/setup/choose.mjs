@@ -7,9 +7,8 @@ export const ARCHIVE_VERSION = '2.18.0';
 
 export const ARCHIVE_URL = `https://storage.googleapis.com/tensorflow/versions/${ARCHIVE_VERSION}/libtensorflow-cpu-linux-x86_64.tar.gz`;
 
-/** Measured on one 2-core machine; see docs/tensorflow.md. */
-export const WASM_COST =
-  'training then runs on WebAssembly in one thread, with convolutions about 10 times slower than TensorFlow on 2 cores';
+/** Measured with IResNet-18 on 2 processors; docs/tensorflow.md. */
+export const WASM_COST = 'training then runs on WebAssembly, where a step takes about 6 times as long';
 
 /**
  * Sources in order of preference, and in words why a preferred one is not possible.

@@ -1,8 +1,8 @@
 // Child processes and whole-or-absent folders, for the TensorFlow set-up.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 
 export class SetupError extends Error {}
 
@@ -20,11 +20,31 @@ export function run(program, args, options = {}) {
 
 export const shortHash = (text) => createHash('sha256').update(text).digest('hex').slice(0, 12);
 
+function isRunning(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+}
+
+/** Removes what set-ups that were killed have left beside `folder`. */
+function removeLeftovers(folder) {
+  const prefix = `${basename(folder)}.tmp-`;
+  for (const name of readdirSync(dirname(folder))) {
+    if (name.startsWith(prefix) && !isRunning(Number(name.slice(prefix.length)))) {
+      rmSync(join(dirname(folder), name), { recursive: true, force: true });
+    }
+  }
+}
+
 /** Fills a new folder through `fill(temporaryFolder)` and renames it to `folder`, replacing one that is there: whole or absent. */
 export async function makeFolder(folder, fill) {
   const temporary = `${folder}.tmp-${process.pid}`;
   rmSync(temporary, { recursive: true, force: true });
   mkdirSync(temporary, { recursive: true });
+  removeLeftovers(folder);
   try {
     await fill(temporary);
     rmSync(folder, { recursive: true, force: true });

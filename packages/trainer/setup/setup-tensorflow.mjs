@@ -154,7 +154,7 @@ export async function setupTensorFlow(
       if (!(error instanceof SetupError)) throw error;
       if (source.kind === 'folder') throw error;
       log(`TensorFlow from ${name} cannot be used: ${error.message}`);
-      obstacles.push(`${name}: ${error.message.split('\n')[0]}`);
+      obstacles.push(`${name}: ${error.message.replace(/\s*\n\s*/g, ' ').trim()}`);
     }
   }
   const reason = obstacles.join('; ');

@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+import { WHEEL_VERSION } from '../../setup/choose.mjs';
 import { installedBinding, readState, setupTensorFlow, type SetupEnvironment } from '../../setup/setup-tensorflow.mjs';
 
 let root: string;
@@ -122,7 +123,7 @@ describe('setupTensorFlow', () => {
     const state = await setupTensorFlow({}, log, environment, works);
     expect(state).toMatchObject({ ready: false, backend: 'wasm' });
     expect(state.reason).toMatch(/neither pip nor venv.*absent\.tar\.gz/s);
-    expect(lines.at(-1)).toMatch(/No TensorFlow: .*WebAssembly.*slower.*--force/s);
+    expect(lines.at(-1)).toMatch(/No TensorFlow: .*WebAssembly.*6 times.*--force/s);
     expect(readdirSync(join(environment.cache, 'libtensorflow'))).toEqual([]);
     expect(installedBinding(environment)).toBeUndefined();
   });
@@ -136,6 +137,24 @@ describe('setupTensorFlow', () => {
     expect(lines.length).toBeGreaterThan(before + 3);
   });
 
+  it('clears away what a killed set-up left, and nothing of one that runs', async () => {
+    const cached = join(environment.cache, 'libtensorflow');
+    await setupTensorFlow({}, log, environment, works);
+    const key = `wheel-cpu-${WHEEL_VERSION}-linux-x64`;
+    const dead = spawnSync('true').pid;
+    for (const pid of [dead, process.ppid]) mkdirSync(join(cached, `${key}.tmp-${pid}`));
+    await setupTensorFlow({ force: true }, log, environment, works);
+    expect(readdirSync(cached)).toEqual([`${key}.tmp-${process.ppid}`]);
+  });
+
+  it('leaves a binding alone that someone built in place', async () => {
+    const own = join(environment.tfjs!.folder, 'lib', 'napi-v8');
+    mkdirSync(own, { recursive: true });
+    writeFileSync(join(own, 'tfjs_binding.node'), 'mine');
+    await setupTensorFlow({}, log, environment, works);
+    expect(readFileSync(installedBinding(environment)!, 'utf8')).toBe('mine');
+  });
+
   it('fetches nothing with --offline', async () => {
     environment.archiveUrl = `file://${root}/tf.tar.gz`;
     const state = await setupTensorFlow({ offline: true }, log, environment, works);
@@ -144,7 +163,10 @@ describe('setupTensorFlow', () => {
   });
 
   it('says that tfjs-node is missing', () => {
-    expect(readState({ ...environment, tfjs: undefined })).toMatchObject({ backend: 'none', reason: expect.stringContaining('npm ci') });
+    expect(readState({ ...environment, tfjs: undefined })).toMatchObject({
+      backend: 'none',
+      reason: expect.stringContaining('npm ci'),
+    });
   });
 
   it('removes a binding that does not load', async () => {
