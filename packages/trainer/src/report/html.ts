@@ -13,12 +13,12 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-// Control characters other than tab and newline are not allowed in HTML text.
+// Not allowed in HTML text: control characters other than tab and newline.
+// eslint-disable-next-line no-control-regex
+const FORBIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f]/g;
+
 const escape = (text: string): string =>
-  // eslint-disable-next-line no-control-regex
-  text
-    .replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, '\ufffd')
-    .replace(/[&<>"']/g, (character) => ENTITIES[character]!);
+  text.replace(FORBIDDEN, '\ufffd').replace(/[&<>"']/g, (character) => ENTITIES[character]!);
 
 function toMarkup(content: Content): string {
   if (content instanceof Html) return content.markup;

@@ -1,0 +1,120 @@
+/** The program a case's child process runs: ours, or a peer on the same shapes. */
+export type ProgramName = 'engine' | 'tfjs-naive' | 'pytorch' | 'sgemm' | 'calls';
+
+/** Calls of program 'calls': `step` is forward and update, `margin-logits` the pure-tfjs head's. */
+export type CallName = 'forward' | 'step' | 'logits' | 'sample' | 'margin-logits';
+
+/** Shape and setting of a case; docs/notation.md has the letters. */
+export interface Axes {
+  B: number;
+  C: number;
+  D: number;
+  K: number;
+  /** Partial FC: share of the classes used in a step. */
+  rate: number;
+  precision: 'fp32' | 'bf16' | 'bf16-master';
+  /** 'cpu' or 'cuda:N'; peers always run on the CPU. */
+  device: string;
+  /** 'auto' is the best the processor has. */
+  instructionSet: 'auto' | 'portable' | 'avx2' | 'avx512';
+  /** tfjs backend of the naive head. */
+  backend?: 'tensorflow' | 'wasm';
+  /** Of program 'calls'. */
+  call?: CallName;
+}
+
+export interface Case {
+  name: string;
+  program: ProgramName;
+  axes: Axes;
+  /** Cases of one group run at the same time of day: their children stay alive and take turns, A B A B. */
+  group: string;
+  warmup: number;
+  /** Turns, and iterations in each. */
+  rounds: number;
+  iterations: number;
+}
+
+const BASE: Axes = {
+  B: 128,
+  C: 100_000,
+  D: 512,
+  K: 1,
+  rate: 1,
+  precision: 'fp32',
+  device: 'cpu',
+  instructionSet: 'auto',
+};
+
+interface Draft extends Partial<Omit<Case, 'axes'>> {
+  name: string;
+  axes?: Partial<Axes>;
+}
+
+function make({ name, axes, ...more }: Draft): Case {
+  const complete = { program: 'engine', group: name, warmup: 2, rounds: 1, iterations: 9, ...more } as const;
+  return { ...complete, name, axes: { ...BASE, ...axes } };
+}
+
+/** What `run` measures; the comment says what each answers. */
+const FULL: readonly Case[] = [
+  // Speed against PyTorch and against the processor's own matrix multiplication, taking turns.
+  make({ name: 'head-c1e5', group: 'speed', rounds: 5, iterations: 3 }),
+  make({ name: 'pytorch-c1e5', program: 'pytorch', group: 'speed', rounds: 5, iterations: 2 }),
+  make({ name: 'sgemm-c1e5', program: 'sgemm', group: 'speed', rounds: 5, iterations: 2 }),
+  // Cost linear in C; and at C = 1e6 the memory beyond weights and momentum.
+  make({ name: 'head-c1e4', axes: { C: 10_000 }, iterations: 30 }),
+  make({ name: 'head-c1e6', axes: { C: 1_000_000 }, warmup: 1, iterations: 5 }),
+  // Partial FC and sub-centres.
+  make({ name: 'head-c1e5-r0.1', axes: { rate: 0.1 }, iterations: 20 }),
+  make({ name: 'head-c1e5-k3', axes: { K: 3 }, iterations: 5 }),
+  // Instruction sets, at a size where the portable one is bearable.
+  make({
+    name: 'head-c1e4-avx512',
+    group: 'isa',
+    axes: { C: 10_000, instructionSet: 'avx512' },
+    rounds: 3,
+    iterations: 5,
+  }),
+  make({ name: 'head-c1e4-avx2', group: 'isa', axes: { C: 10_000, instructionSet: 'avx2' }, rounds: 3, iterations: 5 }),
+  make({
+    name: 'head-c1e4-portable',
+    group: 'isa',
+    axes: { C: 10_000, instructionSet: 'portable' },
+    rounds: 3,
+    iterations: 1,
+  }),
+  // A plain tfjs head that materialises the logits.
+  make({ name: 'tfjs-naive-c1e4-tensorflow', program: 'tfjs-naive', axes: { C: 10_000, backend: 'tensorflow' } }),
+  make({ name: 'tfjs-naive-c1e4-wasm', program: 'tfjs-naive', axes: { C: 10_000, backend: 'wasm' }, iterations: 5 }),
+  make({ name: 'tfjs-naive-c1e5-tensorflow', program: 'tfjs-naive', axes: { backend: 'tensorflow' }, iterations: 3 }),
+  // Short synchronous calls: what one call costs at small sizes, where binding and bookkeeping count. Iterations are tenths of a second.
+  ...(['forward', 'step', 'logits', 'sample', 'margin-logits'] as const).map((call) =>
+    make({ name: `call-${call}`, program: 'calls', axes: { B: 32, C: 1000, D: 128, call }, warmup: 0, iterations: 10 }),
+  ),
+];
+
+/** The same cases at sizes that only prove that the harness works. */
+const QUICK: readonly Case[] = FULL.map((entry) => ({
+  ...entry,
+  axes: { ...entry.axes, B: 8, C: 512, D: 32 },
+  warmup: Math.min(1, entry.warmup),
+  rounds: Math.min(2, entry.rounds),
+  iterations: 2,
+}));
+
+export const listCases = (quick: boolean): readonly Case[] => (quick ? QUICK : FULL);
+
+/**
+ * Floating-point operations of one head step: the four matrix products over all classes that take part (logits and Σ q·ŵ in pass 1, logits again and dW
+ * in pass 2), 2·B·C·D each. K sub-centres multiply the two that make logits; the winners alone feed the other two.
+ */
+export function headFlops({ B, C, D, K, rate }: Axes): number {
+  return (2 * K + 2) * 2 * B * C * rate * D;
+}
+
+/** Weights and momentum, [C, K, D] fp32 each. */
+export const persistentBytes = ({ C, K, D }: Axes): number => 2 * 4 * C * K * D;
+
+/** What a step may take beyond weights and momentum: 64 MB, and 16 copies of the batch's embeddings for what is O(B·D). */
+export const extraLimitBytes = ({ B, D }: Axes): number => 64e6 + 16 * 4 * B * D;

@@ -1,0 +1,118 @@
+#!/usr/bin/env node
+import { renameSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { Command, InvalidArgumentError } from 'commander';
+
+import { listCases, type Case } from './cases.js';
+import { benchEnvironment } from './environment.js';
+import { plotRun } from './plot.js';
+import { hostProgram } from './programs/host.js';
+import type { ProgramSpec } from './protocol.js';
+import { appendRecord, readRecords, recordsOfRun, type CaseRecord } from './records.js';
+import { groupCases, runGroup } from './runner.js';
+import { formatTable } from './table.js';
+
+const RESULTS = join(import.meta.dirname, '..', 'results');
+
+interface RunFlags {
+  quick?: boolean;
+  case?: string[];
+  threads?: number;
+  results: string;
+}
+
+function wholeNumber(text: string): number {
+  if (!/^[1-9]\d{0,3}$/.test(text)) throw new InvalidArgumentError('Expected a whole number of at least 1.');
+  return Number(text);
+}
+
+/** The cases of these names, or whose names contain one of them; all without names. */
+function chooseCases(quick: boolean, names: readonly string[] | undefined): readonly Case[] {
+  const all = listCases(quick);
+  if (names === undefined) return all;
+  const exact = new Set(all.map((entry) => entry.name).filter((name) => names.includes(name)));
+  const parts = names.filter((name) => !exact.has(name));
+  const chosen = all.filter(({ name }) => exact.has(name) || parts.some((part) => name.includes(part)));
+  if (chosen.length === 0) {
+    throw new Error(
+      `--case: expected a part of ${all.map((entry) => entry.name).join(', ')}; received ${names.join(', ')}`,
+    );
+  }
+  return chosen;
+}
+
+async function run(flags: RunFlags): Promise<void> {
+  const quick = flags.quick === true;
+  const cases = chooseCases(quick, flags.case);
+  const options = {
+    run: new Date().toISOString(),
+    quick,
+    threads: flags.threads ?? availableParallelism(),
+    environment: benchEnvironment(),
+    log: (line: string) => void process.stdout.write(`${line}\n`),
+  };
+  const records: CaseRecord[] = [];
+  for (const group of groupCases(cases)) {
+    for (const record of await runGroup(group, options)) {
+      appendRecord(flags.results, record);
+      records.push(record);
+    }
+  }
+  process.stdout.write(`\n${formatTable(records)}\n`);
+}
+
+function chosenRun(flags: { results: string; run?: string }): CaseRecord[] {
+  const records = recordsOfRun(readRecords(flags.results), flags.run);
+  if (records.length === 0)
+    throw new Error(`no records of ${flags.run ?? 'any run'} in ${flags.results}; run the benchmark first`);
+  return records;
+}
+
+function plot(flags: { results: string; run?: string; output?: string }): void {
+  const output = flags.output ?? join(flags.results, 'steps.svg');
+  writeFileSync(`${output}.partial`, plotRun(chosenRun(flags)));
+  renameSync(`${output}.partial`, output);
+  process.stdout.write(`${output} written\n`);
+}
+
+const program = new Command('hyperarc-bench').description("HyperArc's benchmarks; see packages/bench/README.md");
+program
+  .command('run', { isDefault: true })
+  .description('measure, append to records.jsonl, print the table and the verdicts')
+  .option('--quick', 'tiny shapes that only prove that the harness works')
+  .option('--case <name...>', 'only cases whose name contains one of these')
+  .option('--threads <n>', 'threads of every program (default: all cores)', wholeNumber)
+  .option('--results <folder>', 'folder of records.jsonl', RESULTS)
+  .action(run);
+program
+  .command('table')
+  .description('print a run as Markdown')
+  .option('--run <start>', 'start of the run as in its records (default: the newest)')
+  .option('--results <folder>', 'folder of records.jsonl', RESULTS)
+  .action(
+    (flags: { results: string; run?: string }) => void process.stdout.write(`${formatTable(chosenRun(flags))}\n`),
+  );
+program
+  .command('plot')
+  .description('draw a run as SVG: time of a step over the number of classes')
+  .option('--run <start>', 'start of the run as in its records (default: the newest)')
+  .option('--results <folder>', 'folder of records.jsonl', RESULTS)
+  .option('--output <file>', 'SVG file (default: steps.svg in the results folder)')
+  .action(plot);
+program
+  .command('list')
+  .description('print the cases')
+  .action(() =>
+    listCases(false).forEach(({ name, axes }) => process.stdout.write(`${name}  ${JSON.stringify(axes)}\n`)),
+  );
+program
+  .command('child <spec>', { hidden: true })
+  .action((spec: string) => hostProgram(JSON.parse(spec) as ProgramSpec));
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,55 @@
+import {
+  addonStatus,
+  listDevices,
+  openDevice,
+  type DeviceSpec,
+  type MarginRule,
+  type Step,
+} from '@hyperarc/kernels-cuda';
+
+import { makeBatches } from '../inputs.js';
+import { processBytes } from '../measure.js';
+import { checkLoss, measureSteps, SGD, SkipCase, type ProgramFactory } from './program.js';
+
+/** ArcFace as arcface_torch trains it; straight-through, so that the peers' arithmetic is the same. */
+const MARGIN: MarginRule = { scale: 64, m1: 1, m2: 0.5, m3: 0, fallback: 'none', gradient: 'straight-through' };
+
+/** Our head: loss and gradient of the embeddings (pass 1), then the update of the class centres (pass 2). */
+export const engine: ProgramFactory = ({ axes, threads }) => {
+  const { B, C, D, K, rate, precision, instructionSet } = axes;
+  const status = addonStatus();
+  if (!status.loaded) throw new SkipCase(`no addon: ${status.error ?? 'unknown'}`);
+  const kind = axes.device.split(':')[0];
+  if (!listDevices().some((device) => device.kind === kind)) throw new SkipCase(`no ${kind} device`);
+  const device = openDevice(axes.device as DeviceSpec, { instructionSet, threads });
+  const batches = makeBatches(axes, 4);
+  const plan = device.plan({ classes: C, subCenters: K, dim: D, precision, batch: B, rate });
+  const baselineBytes = processBytes('VmRSS');
+  const centers = device.createCenters({ classes: C, subCenters: K, dim: D, precision, seed: 1 });
+
+  let iteration = 0;
+  let step: Step | undefined;
+  let loss = 0;
+  return {
+    ready: {
+      baselineBytes,
+      facts: {
+        instructionSet: device.info.instructionSet,
+        addon: status.buildDescription ?? '',
+        planExtraBytes: plan.peakBytes - plan.persistentBytes,
+      },
+    },
+    measure: measureSteps(() => {
+      const { embeddingsBD, labelsB } = batches[iteration % batches.length]!;
+      const sampled = rate < 1 ? centers.sample({ labels: labelsB, rate, seed: 1, step: iteration }) : undefined;
+      const result = centers.forward({ embeddings: embeddingsBD, labels: labelsB, margin: MARGIN, sampled, step });
+      ({ step, loss } = result);
+      centers.update(step, SGD);
+      iteration++;
+    }),
+    finish: () => {
+      checkLoss(loss);
+      return { loss };
+    },
+  };
+};
