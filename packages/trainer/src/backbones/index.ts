@@ -4,3 +4,4 @@ export { describeBackbone, type BackboneDescription, type StageSummary } from '.
 export { backboneNames, DEFAULT_EMBEDDING_SIZE, DEFAULT_INPUT_SIZE, planBackbone } from './registry.js';
 export type { BackbonePlan, Operation, PlannedLayer } from './plan.js';
 export type { PlanOptions } from './iresnet.js';
+export { type StepTiming, timeBackbone } from './compare.js';

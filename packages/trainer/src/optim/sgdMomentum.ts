@@ -35,7 +35,7 @@ function check(condition: boolean, argument: string, expected: string, received:
  * Stochastic gradient descent with momentum in PyTorch's form: v ← μ·v + g + λ·w, w ← w − η·v. A change of the learning rate acts on
  * the whole velocity, unlike tf.train.momentum.
  *
- * Repeated on the same numbers it gives the same bits (see optim/README.md for what that needs of the backend).
+ * Repeated on the same numbers it gives the same bits (see backbones/README.md for what that needs of the backend).
  */
 export class SgdMomentum {
   readonly momentum: number;

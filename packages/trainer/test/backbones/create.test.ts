@@ -4,7 +4,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
 
-import { createBackbone, describeBackbone } from '../../dist/backbones/index.js';
+import { createBackbone, describeBackbone, timeBackbone } from '../../dist/backbones/index.js';
+import { SgdMomentum } from '../../dist/optim/index.js';
 import { backends, relativeError, useBackend, values } from '../layers/backends.js';
 
 const images = (batch: number, size: number) => tf.tensor4d(values(batch * size * size * 3, 1), [batch, size, size, 3]);
@@ -98,6 +99,27 @@ describe('createBackbone', () => {
     model.dispose();
   });
 
+  it('repeats training bit by bit', () => {
+    const train = () => {
+      const model = createBackbone({ name: 'mobilefacenet', inputSize: 32, embeddingSize: 8, dropout: 0.2, seed: 1 });
+      const optimizer = new SgdMomentum({ momentum: 0.9, weightDecay: 5e-4, decayNormAndBias: false });
+      const variables = model.trainableWeights.map((w) => w.read() as tf.Variable);
+      for (let step = 0; step < 3; step++) {
+        const { value, grads } = tf.variableGrads(() => {
+          const y = model.apply(images(4, 32), { training: true }) as tf.Tensor2D;
+          return tf.sum(tf.mul(y, tf.tensor2d(values(32, 3), [4, 8]))) as tf.Scalar;
+        }, variables);
+        optimizer.apply(grads, 0.1, { clipNorm: 5 });
+        tf.dispose([value, grads]);
+      }
+      const result = digest(model);
+      optimizer.dispose();
+      model.dispose();
+      return result;
+    };
+    expect(train()).toBe(train());
+  });
+
   it('survives save and load', async () => {
     const model = createBackbone({ name: 'mobilefacenet', inputSize: 16, embeddingSize: 8, dropout: 0.1, seed: 3 });
     tf.dispose(model.apply(images(2, 16), { training: true }) as tf.Tensor);
@@ -121,5 +143,13 @@ describe('createBackbone', () => {
     const x = images(4, 16);
     const [a, b] = [fused, stock].map((model) => (model.apply(x, { training: true }) as tf.Tensor).dataSync());
     expect(relativeError(a!, b!)).toBeLessThan(1e-3);
+  });
+
+  it('times fused against stock layers, leaving nothing behind', () => {
+    const before = tf.memory().numTensors;
+    const timing = timeBackbone({ name: 'iresnet10-w16', inputSize: 16, embeddingSize: 8 }, 2, 1);
+    expect(timing).toMatchObject({ name: 'iresnet10-w16', batch: 2, inputSize: 16, backend });
+    expect(timing.speedup).toBeCloseTo(timing.stockMs / timing.fusedMs, 6);
+    expect(tf.memory().numTensors).toBe(before);
   });
 });
