@@ -8,6 +8,7 @@ import { registerDoctorCommand } from './commands/doctor.js';
 import { registerEvaluateCommand } from './commands/evaluate.js';
 import { registerReportCommand } from './commands/report.js';
 import { registerStartCommand } from './commands/start.js';
+import { registerSummaryCommand } from './commands/summary.js';
 import { registerSynthCommand } from './commands/synth.js';
 import { registerTrainCommand } from './commands/train.js';
 import { EXIT } from './exitCodes.js';
@@ -28,6 +29,7 @@ export function createProgram(): Command {
   registerTrainCommand(program);
   registerEvaluateCommand(program);
   registerReportCommand(program);
+  registerSummaryCommand(program);
   registerSynthCommand(program);
   registerDataCommand(program);
   registerDoctorCommand(program);

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 
+import { backboneNames } from '../backbones/registry.js';
 import { flag, increasing, integer, oneOf, real, text } from './fields.js';
 
 /** Where the images are and how they are read. */
@@ -18,7 +19,7 @@ const data = z.strictObject({
 });
 
 const backbone = z.strictObject({
-  name: oneOf(['mobilefacenet', 'iresnet18', 'iresnet34', 'iresnet50', 'iresnet100']).default('mobilefacenet'),
+  name: oneOf(backboneNames as readonly [string, ...string[]]).default('mobilefacenet'),
   embeddingSize: integer({ min: 1, max: 16384 }).default(512),
   dropout: real({ min: 0, max: 0.95 }).default(0),
   /** Fused batch norm and PReLU; false uses the stock tfjs layers. */
@@ -115,7 +116,7 @@ const synth = z.strictObject({
 export const configSchema = z.strictObject({
   /** Run folders are NAME-001, NAME-002, … */
   name: text(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'letters, digits, dots, dashes'),
-  seed: integer({ min: 0 }).default(1),
+  seed: integer({ min: 0, max: 0xffffffff }).default(1),
   backend: oneOf(['auto', 'tensorflow', 'wasm', 'cpu']).default('auto'),
   /** Folder that holds the run folders. */
   output: text(/./, 'a folder').default('runs'),

@@ -1,5 +1,11 @@
 import { arcFace, combinedMargin, cosFace, normFace, type MarginSpec } from '@hyperarc/heads';
-import { PartialFC, type DeviceSpec, type PartialFCBehaviour, type PartialFCState } from '@hyperarc/heads/engine';
+import {
+  PartialFC,
+  type DeviceSpec,
+  type PartialFCBehaviour,
+  type PartialFCOptions,
+  type PartialFCState,
+} from '@hyperarc/heads/engine';
 import { HyperArcError } from '@hyperarc/kernels-cuda';
 
 import type { Config } from '../config/index.js';
@@ -26,7 +32,7 @@ export function marginOf({ loss, scale, margin, m1, m2, m3, fallback, gradient }
 
 type HeadConfig = Pick<Config, 'head' | 'backbone' | 'seed'>;
 
-function behaviourOf({ head }: HeadConfig): PartialFCBehaviour {
+function behaviourOf({ head }: HeadConfig): PartialFCBehaviour & Pick<PartialFCOptions, 'device'> {
   const { rate, unsampled } = head;
   return { margin: marginOf(head), rate, unsampled, device: head.device as DeviceSpec };
 }
