@@ -1,3 +1,4 @@
+/* eslint-disable @typescript-eslint/no-require-imports -- a CommonJS program */
 import kernels = require('@hyperarc/kernels-cuda');
 import reference = require('@hyperarc/kernels-cuda/reference');
 

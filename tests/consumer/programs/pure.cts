@@ -1,3 +1,4 @@
+/* eslint-disable @typescript-eslint/no-require-imports -- a CommonJS program */
 import heads = require('@hyperarc/heads');
 import tf = require('@tensorflow/tfjs-core');
 require('@tensorflow/tfjs-backend-cpu');

@@ -119,6 +119,29 @@ const pointCases: ContractCase[] = [
 const invarianceCases: ContractCase[] = [
   {
     group: 'invariances',
+    name: 'nothing is read around the inputs: poison beside them changes no bit',
+    run: (implementation) => {
+      const { centers, batch } = problem(40, SIZE);
+      const embeddings = new Float32Array(batch.embeddings.length + 64).fill(NaN);
+      const labels = new Int32Array(batch.labels.length + 64).fill(2 ** 31 - 1);
+      embeddings.set(batch.embeddings, 32);
+      labels.set(batch.labels, 32);
+      const poisoned: ContractBatch = {
+        ...batch,
+        embeddings: embeddings.subarray(32, 32 + batch.embeddings.length),
+        labels: labels.subarray(32, 32 + batch.labels.length),
+      };
+      withCenters(implementation, centers, (subject) => {
+        const [plain, beside] = [subject.forward(batch), subject.forward(poisoned)];
+        expectSame('loss', Array.from(beside.sampleLoss), Array.from(plain.sampleLoss));
+        expectSame('dX', Array.from(beside.embeddingGradient), Array.from(plain.embeddingGradient));
+        const gradient = Array.from(subject.gradients([plain.step]));
+        expectSame('dW', Array.from(subject.gradients([beside.step])), gradient);
+      });
+    },
+  },
+  {
+    group: 'invariances',
     name: 'the same call twice gives the same bits',
     run: (implementation) => {
       const { centers, batch } = problem(41, { batch: 37, classes: 129, dim: 40 });

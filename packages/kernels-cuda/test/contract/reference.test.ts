@@ -116,7 +116,7 @@ const MUTANTS: [string, Implementation][] = [
 describe('the contract suite catches', () => {
   it.each(MUTANTS)('%s', (_, broken) => {
     const isCaught = contractCases(broken)
-      .filter(({ group }) => group !== 'sizes')
+      .filter(({ group }) => group !== 'sizes' && group !== 'random problems')
       .some((one) => {
         try {
           one.run(broken);

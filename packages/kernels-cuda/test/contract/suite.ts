@@ -1,5 +1,6 @@
 import { edgeCases } from './cases-edges.js';
 import { marginCases } from './cases-margins.js';
+import { randomCases } from './cases-random.js';
 import { samplingCases } from './cases-sampling.js';
 import { sizeCases } from './cases-sizes.js';
 import { updateCases } from './cases-update.js';
@@ -18,6 +19,7 @@ export function contractCases(implementation: Implementation): ContractCase[] {
     ...sizeCases(implementation),
     ...marginCases(implementation),
     ...edgeCases(implementation),
+    ...randomCases(implementation),
     ...samplingCases(implementation),
     ...updateCases(implementation),
   ];
