@@ -79,7 +79,7 @@ export function lossChart(records: readonly TrainRecord[]): Html {
         {
           ...line,
           name: 'running mean',
-          data: smooth(points, Math.max(5, points.length / 20)),
+          data: smooth(points, Math.max(1, points.length / 15)),
           lineStyle: { width: 2.5, color: COLOR.series[0] },
         },
       ],

@@ -7,8 +7,6 @@ import { initBackend } from '../../dist/backend/index.js';
 import { createBackbone } from '../../dist/backbones/index.js';
 import { saveModelFolder } from '../../dist/checkpoint/modelFolder.js';
 import { createProgram } from '../../dist/cli/main.js';
-import { registerEvaluateCommand } from '../../dist/cli/commands/evaluate.js';
-import { registerReportCommand } from '../../dist/cli/commands/report.js';
 import { loadConfig } from '../../dist/config/index.js';
 import { evaluateModelFolder, evaluateRun, readEvaluation } from '../../dist/evaluate/index.js';
 import { RunFolder } from '../../dist/train/runFolder.js';
@@ -34,14 +32,11 @@ function makeRun(overrides: readonly string[]): RunFolder {
 
 /** Runs a command of a fresh program and returns what it printed. */
 async function command(...args: string[]): Promise<string> {
-  const program = createProgram();
-  if (!program.commands.some((entry) => entry.name() === 'evaluate')) registerEvaluateCommand(program);
-  if (!program.commands.some((entry) => entry.name() === 'report')) registerReportCommand(program);
   const write = process.stdout.write;
   let printed = '';
   process.stdout.write = ((text: string) => ((printed += text), true)) as typeof process.stdout.write;
   try {
-    await program.parseAsync(args, { from: 'user' });
+    await createProgram().parseAsync(args, { from: 'user' });
   } finally {
     process.stdout.write = write;
   }
