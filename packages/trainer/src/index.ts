@@ -1,7 +1,11 @@
 /** The trainer as a library. The `hyperarc` command is in ./cli. */
 export { backendStatus, initBackend, type BackendChoice, type BackendInfo } from './backend/index.js';
 export * from './backbones/index.js';
+export * from './checkpoint/index.js';
+export * from './config/index.js';
 export * from './evaluate/index.js';
 export * from './layers/index.js';
+export * from './metrics/index.js';
 export * from './optim/index.js';
 export * from './report/index.js';
+export * from './train/index.js';
