@@ -7,8 +7,9 @@ export const ARCHIVE_VERSION = '2.18.0';
 
 export const ARCHIVE_URL = `https://storage.googleapis.com/tensorflow/versions/${ARCHIVE_VERSION}/libtensorflow-cpu-linux-x86_64.tar.gz`;
 
-/** Measured with IResNet-18 on 2 processors; docs/tensorflow.md. */
-export const WASM_COST = 'training then runs on WebAssembly, where a step takes about 6 times as long';
+/** Measured with IResNet-18; docs/tensorflow.md. */
+export const WASM_COST =
+  'training then runs on WebAssembly, where a step takes 3.5 times the processor time and most of it in one thread';
 
 /**
  * Sources in order of preference, and in words why a preferred one is not possible.
