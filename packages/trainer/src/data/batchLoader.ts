@@ -109,7 +109,7 @@ export class BatchLoader {
     if (this.ahead[0] !== first) {
       throw new HyperArcError('E_BUSY', 'loader: expected one call of next at a time, received two; await the first');
     }
-    this.ahead.shift();
+    void this.ahead.shift();
     this.given++;
     this.makeAhead();
     return batch;

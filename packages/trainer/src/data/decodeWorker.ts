@@ -4,12 +4,14 @@ import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { decodeImage } from './decodeImage.js';
 import type { DecodeAnswer, DecodeTask } from './decodePool.js';
 
-/** Decodes the files of a task into one array [files, size, size, 3] of bytes, or answers with the first error. */
 sharp.concurrency(1);
 // Images are decoded once each: libvips need not remember them.
 sharp.cache(false);
 
-parentPort!.on('message', async ({ id, paths, size }: DecodeTask) => {
+parentPort!.on('message', (task: DecodeTask) => void perform(task));
+
+/** Decodes the files of a task into one array [files, size, size, 3] of bytes, or answers with the first error. */
+async function perform({ id, paths, size }: DecodeTask): Promise<void> {
   let answer: DecodeAnswer;
   const transfer: ArrayBuffer[] = [];
   try {
@@ -25,4 +27,4 @@ parentPort!.on('message', async ({ id, paths, size }: DecodeTask) => {
     answer = { id, error: { code, message } };
   }
   parentPort!.postMessage(answer, transfer);
-});
+}

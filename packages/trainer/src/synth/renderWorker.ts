@@ -5,11 +5,14 @@ import sharp from 'sharp';
 import { identityFolder, sampleFile, type SynthParameters } from './layout.js';
 import { renderFace } from './renderFace.js';
 
-/** Draws the people whose numbers it is sent, and answers each with the same number when the person's folder is written. */
 const { folder, parameters } = workerData as { folder: string; parameters: SynthParameters };
 sharp.concurrency(1);
 
-parentPort!.on('message', async (identity: number) => {
+// A failure becomes the thread's 'error', which ends the whole work.
+parentPort!.on('message', (identity: number) => void drawPerson(identity));
+
+/** Draws every picture of a person, then answers with the person's number. */
+async function drawPerson(identity: number): Promise<void> {
   const target = join(folder, identityFolder(identity));
   await mkdir(target, { recursive: true });
   for (let sample = 0; sample < parameters.samples; sample++) {
@@ -19,4 +22,4 @@ parentPort!.on('message', async (identity: number) => {
     );
   }
   parentPort!.postMessage(identity);
-});
+}

@@ -1,13 +1,5 @@
 import { InvalidArgumentError, type Command } from 'commander';
-import {
-  checkDataset,
-  FINDINGS,
-  type DatasetReport,
-  type FindingKind,
-  type HistogramBin,
-} from '../../data/checkDataset.js';
-import { scanImageFolder } from '../../data/imageFolder.js';
-import { makePairs, writePairs } from '../../data/pairs.js';
+import { FINDINGS, type DatasetReport, type FindingKind, type HistogramBin } from '../../data/findings.js';
 
 /** Findings of one kind that are printed; `--json` has them all. */
 const MAX_PRINTED = 10;
@@ -20,7 +12,7 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
-/** `hyperarc data check`, `hyperarc data pairs`. */
+/** `hyperarc data check`, `hyperarc data pairs`. The image library is loaded only when an action runs. */
 export function registerDataCommand(program: Command): void {
   const data = program.command('data').description('Look after face datasets (image folders, one folder an identity)');
   data
@@ -28,6 +20,7 @@ export function registerDataCommand(program: Command): void {
     .description('Read every image; exit code 1 when something must be mended')
     .option('--json', 'print the whole report as JSON')
     .action(async (folder: string, options: { json?: boolean }) => {
+      const { checkDataset } = await import('../../data/checkDataset.js');
       const report = await checkDataset(folder);
       console.log(options.json ? JSON.stringify(report, null, 2) : formatReport(report));
       if (!report.ok) process.exitCode = 1;
@@ -40,6 +33,8 @@ export function registerDataCommand(program: Command): void {
     .option('--folds <count>', 'folds, without common identities where possible', wholeNumber, 10)
     .option('--seed <number>', 'the same seed draws the same pairs', wholeNumber, 1)
     .action(async (folder: string, options: { out: string; pairs: number; folds: number; seed: number }) => {
+      const { scanImageFolder } = await import('../../data/imageFolder.js');
+      const { makePairs, writePairs } = await import('../../data/pairs.js');
       const pairs = makePairs(scanImageFolder(folder), options);
       await writePairs(options.out, pairs);
       console.log(`${options.out}: ${pairs.length} pairs in ${options.folds} folds`);

@@ -1,7 +1,5 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
-import { writeContactSheet } from '../../synth/contactSheet.js';
-import { writeSynthDataset } from '../../synth/writeDataset.js';
 
 function wholeNumber(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('Expected a whole number.');
@@ -18,7 +16,7 @@ interface SynthOptions {
   contactSheet?: string;
 }
 
-/** `hyperarc synth`: writes a synthetic face dataset. */
+/** `hyperarc synth`: writes a synthetic face dataset. The drawing library is loaded only when the action runs. */
 export function registerSynthCommand(program: Command): void {
   program
     .command('synth')
@@ -31,6 +29,7 @@ export function registerSynthCommand(program: Command): void {
     .option('--workers <count>', 'threads (default: the number of processors)', wholeNumber)
     .option('--contact-sheet <file>', 'also draw a table of faces: a row an identity, a column a sample')
     .action(async (options: SynthOptions) => {
+      const { writeContactSheet, writeSynthDataset } = await import('../../synth/index.js');
       const { contactSheet, workers, ...parameters } = options;
       const interrupt = new AbortController();
       const stop = () => interrupt.abort(new Error('synth: interrupted; nothing was written'));
