@@ -204,7 +204,7 @@ export class ClassCenters {
   /**
    * Writes weights and momentum to a safetensors file: tensors `weights` and `momentum`, F32 [C, K, D]. The file appears under its
    * name only when it is whole.
-   * @throws HyperArcError E_BUSY if the centres are changed meanwhile; E_DISPOSED; the file system's own errors.
+   * @throws HyperArcError E_BUSY if the centres are changed, or used by an asynchronous operation, meanwhile; E_DISPOSED; the file system's own errors.
    */
   async save(path: string): Promise<void> {
     await saveCenters(path, this);
