@@ -3,9 +3,25 @@ export { backendStatus, initBackend, type BackendChoice, type BackendInfo } from
 export * from './backbones/index.js';
 export * from './checkpoint/index.js';
 export * from './config/index.js';
+export {
+  BatchLoader,
+  checkDataset,
+  createImageLoader,
+  makePairs,
+  readPairs,
+  scanImageFolder,
+  splitIdentities,
+  writePairs,
+  type Batch,
+  type BatchLoaderOptions,
+  type DatasetReport,
+  type ImageDataset,
+  type LoaderState,
+} from './data/index.js';
 export * from './evaluate/index.js';
 export * from './layers/index.js';
 export * from './metrics/index.js';
 export * from './optim/index.js';
 export * from './report/index.js';
+export { writeSynthDataset, type WriteDatasetOptions } from './synth/writeDataset.js';
 export * from './train/index.js';

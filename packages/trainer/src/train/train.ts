@@ -7,7 +7,7 @@ import type { Batch } from '../data/index.js';
 import { Journal } from './journal.js';
 import { Progress } from './progress.js';
 import type { RunFolder } from './runFolder.js';
-import { createSession, ratesAt, type Session } from './session.js';
+import { createSession, ratesAt, type SavedSession, type Session } from './session.js';
 import { readSessionState, writeSession } from './sessionFiles.js';
 import { trainStep } from './step.js';
 import { HeldOutVerification } from './verification.js';
@@ -40,10 +40,10 @@ async function nextBatches({ loader, config }: Session): Promise<Batch[]> {
   return batches;
 }
 
-/** The loop, on a session that stands at `step`. */
+/** The loop, on a new session or one that stands where `saved` was written. */
 class Run {
-  #savedStep = -1;
-  #checkpoint = '';
+  #savedStep: number | undefined;
+  #checkpoint: string | undefined;
   #lastAccuracy: number | null = null;
 
   constructor(
@@ -55,10 +55,12 @@ class Run {
     private readonly verification: HeldOutVerification | undefined,
   ) {}
 
-  async loop(firstStep: number): Promise<TrainResult> {
+  async loop(saved: SavedSession | undefined): Promise<TrainResult> {
     const { stop, config } = this.options;
     const { totalSteps } = this.session.schedule;
-    let step = firstStep;
+    let step = saved?.state.step ?? 0;
+    this.#savedStep = saved?.state.step;
+    this.#checkpoint = saved?.folder;
     while (step < totalSteps && stop?.signal === undefined) {
       const rates = ratesAt(this.session, step);
       this.journal.add(trainStep(this.session.parts, await nextBatches(this.session), rates, step + 1));
@@ -73,7 +75,7 @@ class Run {
     if (this.#savedStep !== step) await this.#save(step);
     await saveModelFolder(this.session.backbone, this.options.run.modelPath);
     const stoppedBy = step < totalSteps ? stop?.signal : undefined;
-    return { step, totalSteps, checkpoint: this.#checkpoint, stoppedBy };
+    return { step, totalSteps, checkpoint: this.#checkpoint!, stoppedBy };
   }
 
   async #verify(step: number): Promise<void> {
@@ -126,7 +128,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     const progress = new Progress(stream, session.schedule.totalSteps);
     const imagesPerStep = config.training.batchSize * config.training.accumulate;
     journal = new Journal(run, session.schedule, imagesPerStep, progress, saved?.state);
-    return await new Run(options, session, store, journal, progress, verification).loop(saved?.state.step ?? 0);
+    return await new Run(options, session, store, journal, progress, verification).loop(saved);
   } finally {
     journal?.close();
     await verification?.close();

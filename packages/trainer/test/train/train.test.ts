@@ -89,6 +89,8 @@ describe('train', () => {
     expect(checkpointDigests(run, STEPS)).toEqual(checkpointDigests(whole, STEPS));
     expect(digest(join(run.modelPath, 'weights.bin'))).toBe(digest(join(whole.modelPath, 'weights.bin')));
     expect(losses(run)).toEqual(losses(whole));
+    const again = await trainFor(run, configure(), { resume: { fallBack: false } });
+    expect(again).toMatchObject({ step: STEPS, checkpoint: join(run.checkpointsPath, 'step-00000006') });
   });
 
   it('refuses a damaged checkpoint, and falls back to the one before when told to', async () => {
