@@ -5,6 +5,10 @@ import { homedir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 
 const require = createRequire(import.meta.url);
+const inRepository = existsSync(new URL('../../../scripts/setup-tensorflow', import.meta.url));
+
+/** The command that runs this set-up: in HyperArc's repository, or where @hyperarc/trainer is installed. */
+export const SETUP_COMMAND = inRepository ? 'scripts/setup-tensorflow' : 'npx hyperarc-setup-tensorflow';
 
 /** First executable of that name on PATH, or undefined. */
 export function which(name, path = process.env.PATH ?? '') {

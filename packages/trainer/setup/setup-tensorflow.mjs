@@ -5,14 +5,15 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bindingPath, buildBinding, isLinked, linkBinding, probeBinding, unlinkBinding } from './binding.mjs';
 import { chooseSources, describeSource, sourceKey, WASM_COST, WHEEL_VERSION } from './choose.mjs';
-import { readEnvironment } from './environment.mjs';
+import { readEnvironment, SETUP_COMMAND } from './environment.mjs';
 import { readJson, SetupError, shortHash, writeWhole } from './files.mjs';
 import { folderIdentity, obtainLibrary } from './libtensorflow.mjs';
 
 export { PROBE, probeBinding } from './binding.mjs';
 export { WASM_COST } from './choose.mjs';
+export { SETUP_COMMAND } from './environment.mjs';
 
-const USAGE = `Usage: setup-tensorflow [--libtensorflow DIR] [--cpu] [--offline] [--force] [--check]
+const USAGE = `Usage: ${SETUP_COMMAND} [--libtensorflow DIR] [--cpu] [--offline] [--force] [--check]
 
 Makes @tensorflow/tfjs-node-gpu usable by building its binding against a libtensorflow, taken from
   1. DIR (or HYPERARC_LIBTENSORFLOW): the "tensorflow" folder of a Python installation, or an unpacked C archive;
@@ -61,14 +62,13 @@ export function readState(environment = readEnvironment()) {
   const { tfjs } = environment;
   if (!tfjs) return { ready: false, backend: 'none', reason: '@tensorflow/tfjs-node-gpu is not installed; run npm ci' };
   const state = readJson(statePath(environment, tfjs));
-  if (!state)
-    return { ready: false, backend: 'none', reason: 'TensorFlow was never set up; run scripts/setup-tensorflow' };
+  if (!state) return { ready: false, backend: 'none', reason: `TensorFlow was never set up; run ${SETUP_COMMAND}` };
   if (state.backend !== 'tensorflow') return { ...state, ready: false };
   if (!existsSync(state.binding) || !existsSync(state.libraryFolder)) {
-    return { ...state, ready: false, reason: 'files of the TensorFlow set-up are gone; run scripts/setup-tensorflow' };
+    return { ...state, ready: false, reason: `files of the TensorFlow set-up are gone; run ${SETUP_COMMAND}` };
   }
   if (!isLinked(tfjs, state.binding)) {
-    return { ...state, ready: false, reason: 'node_modules was replaced; run scripts/setup-tensorflow' };
+    return { ...state, ready: false, reason: `node_modules was replaced; run ${SETUP_COMMAND}` };
   }
   return { ...state, ready: true };
 }
@@ -136,7 +136,7 @@ export async function setupTensorFlow(
       return readState(environment);
     }
     if (past.backend === 'wasm') {
-      log(`No TensorFlow: ${past.reason}\n  ${WASM_COST}. To try again: scripts/setup-tensorflow --force`);
+      log(`No TensorFlow: ${past.reason}\n  ${WASM_COST}. To try again: ${SETUP_COMMAND} --force`);
       return readState(environment);
     }
   }
@@ -159,7 +159,7 @@ export async function setupTensorFlow(
   }
   const reason = obstacles.join('; ');
   unlinkBinding(tfjs);
-  log(`No TensorFlow: ${reason}\n  ${WASM_COST}. To try again: scripts/setup-tensorflow --force`);
+  log(`No TensorFlow: ${reason}\n  ${WASM_COST}. To try again: ${SETUP_COMMAND} --force`);
   return save({ backend: 'wasm', reason });
 }
 

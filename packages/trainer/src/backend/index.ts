@@ -5,7 +5,7 @@ import * as tf from '@tensorflow/tfjs-core';
 // Registers the gradients of tfjs's ops, which tfjs-core alone does not.
 import '@tensorflow/tfjs-layers';
 
-import { WASM_COST } from '../../setup/setup-tensorflow.mjs';
+import { SETUP_COMMAND, WASM_COST } from '../../setup/setup-tensorflow.mjs';
 import { askTensorFlow, loadTensorFlow } from './tensorflow.js';
 
 export type BackendChoice = 'auto' | 'tensorflow' | 'wasm' | 'cpu';
@@ -91,5 +91,5 @@ export function backendStatus(): BackendInfo & { fix?: string } {
   if (answer.reason === undefined) {
     return { name: 'tensorflow', tensorflowVersion: answer.tensorflowVersion!, usesGpu: answer.usesGpu ?? false };
   }
-  return { name: 'wasm', reason: answer.reason, fix: 'scripts/setup-tensorflow --force' };
+  return { name: 'wasm', reason: answer.reason, fix: `${SETUP_COMMAND} --force` };
 }

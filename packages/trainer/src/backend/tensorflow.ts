@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import util from 'node:util';
 
-import { installedBinding, probeBinding, readState } from '../../setup/setup-tensorflow.mjs';
+import { installedBinding, probeBinding, readState, SETUP_COMMAND } from '../../setup/setup-tensorflow.mjs';
 
 const require = createRequire(import.meta.url);
 
@@ -36,7 +36,7 @@ export function askTensorFlow(): TensorFlowAnswer {
     return { tensorflowVersion: state.tensorflowVersion!, usesGpu: state.usesGpu ?? false };
   }
   if (installedBinding() === undefined) {
-    return { reason: state.reason ?? 'TensorFlow was never set up; run scripts/setup-tensorflow' };
+    return { reason: state.reason ?? `TensorFlow was never set up; run ${SETUP_COMMAND}` };
   }
   try {
     return probeBinding();
