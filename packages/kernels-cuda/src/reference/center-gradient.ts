@@ -1,7 +1,7 @@
 import type { ReferenceStep } from './forward.js';
-import { negativeProbability, scaleOf } from './forward.js';
+import { negativeProbability } from './forward.js';
 import type { ReferenceCenters } from './problem.js';
-import { unitCenters, unitEmbeddings } from './problem.js';
+import { ruleOf, unitCenters, unitEmbeddings } from './problem.js';
 import { addScaled, norm, row, tangentPart, ZERO_NORM } from './vectors.js';
 
 /**
@@ -21,7 +21,7 @@ export function centerGradient(
     const shard = step.shards[shardIndex];
     unitEmbeddings(step.batch, dim).forEach((x, i) => {
       for (const negative of shard.negatives[i]) {
-        const factor = negativeProbability(step, i, negative) * scaleOf(step, i);
+        const factor = negativeProbability(step, i, negative) * ruleOf(step.batch, i).scale;
         addScaled(toUnit[negative.localClass * subCenters + negative.winner], factor, x);
       }
       const target = shard.targets[i];

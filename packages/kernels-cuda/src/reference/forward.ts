@@ -1,7 +1,7 @@
 import type { Negative } from './negatives.js';
 import { logSumExp, negatives } from './negatives.js';
 import type { Participants, ReferenceBatch, ReferenceCenters } from './problem.js';
-import { unitCenters, unitEmbeddings } from './problem.js';
+import { ruleOf, unitCenters, unitEmbeddings } from './problem.js';
 import type { TargetTerm } from './target.js';
 import { targetTerms } from './target.js';
 import { addScaled, norm, row, tangentPart, ZERO_NORM } from './vectors.js';
@@ -105,7 +105,7 @@ function embeddingGradient(
     step.shards.forEach((shard, h) => {
       for (const negative of shard.negatives[i]) {
         const w = centerVectors[h][negative.localClass][negative.winner];
-        addScaled(toUnit, negativeProbability(step, i, negative) * scaleOf(step, i), w);
+        addScaled(toUnit, negativeProbability(step, i, negative) * ruleOf(step.batch, i).scale, w);
       }
       const target = shard.targets[i];
       if (!target) return;
@@ -116,9 +116,4 @@ function embeddingGradient(
     gradientBD.set(gradient, i * dim);
   });
   return gradientBD;
-}
-
-/** s of sample i. */
-export function scaleOf(step: Pick<ReferenceStep, 'batch'>, i: number): number {
-  return step.batch.rowParameters ? step.batch.rowParameters[4 * i] : step.batch.rule.scale;
 }
