@@ -51,7 +51,7 @@ export async function describeRun(config: Config): Promise<string> {
     rate: head.rate,
   });
   const schedule = createSchedule(config, Math.max(1, Math.floor(data.images / training.batchSize)));
-  const row = (name: string, bytes: number): string => `  ${name.padEnd(36)} ${formatBytes(bytes).padStart(10)}`;
+  const row = (name: string, bytes: number): string => `  ${name.padEnd(42)} ${formatBytes(bytes).padStart(10)}`;
   const millions = (count: number, digits: number): string => (count / 1e6).toFixed(digits);
   return [
     formatConfig(config).trimEnd(),
