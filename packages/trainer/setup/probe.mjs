@@ -2,9 +2,9 @@
 import { createRequire } from 'node:module';
 import util from 'node:util';
 
-// Node 23 removed two functions that tfjs-node 4.22 calls.
+// tfjs-node 4.22 calls two functions of util that Node 23 has removed or made noisy.
 util.isNullOrUndefined ??= (value) => value === null || value === undefined;
-util.isArray ??= Array.isArray;
+util.isArray = Array.isArray;
 process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
 process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true';
 

@@ -12,11 +12,11 @@ export interface TensorFlowAnswer {
   usesGpu?: boolean;
 }
 
-/** Node 23 removed two functions that tfjs-node 4.22 calls. */
+/** tfjs-node 4.22 calls two functions of util that Node 23 has removed or made noisy. */
 function restoreRemovedUtilFunctions(): void {
   const legacy = util as unknown as Record<string, unknown>;
   legacy['isNullOrUndefined'] ??= (value: unknown) => value === null || value === undefined;
-  legacy['isArray'] ??= Array.isArray;
+  legacy['isArray'] = Array.isArray;
 }
 
 /** Settings that TensorFlow reads when it is loaded; what the user has set stays. */
