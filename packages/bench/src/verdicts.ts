@@ -14,6 +14,8 @@ const LEAST_SPEEDUP_OVER_PYTORCH = 3.5;
 const LEAST_SHARE_OF_SGEMM = 0.75;
 /** A tenfold C may cost ten times the time, give or take this share. */
 const LINEARITY_SLACK = 0.35;
+/** The programs draw other random numbers of the same distributions. */
+const LOSS_SLACK = 0.05;
 
 /** What the records of one run say. */
 export function verdicts(records: readonly CaseRecord[]): Verdict[] {
@@ -30,7 +32,12 @@ export function verdicts(records: readonly CaseRecord[]): Verdict[] {
     const [answer, passed] = judge(...names.map((name) => measured(name)!));
     return { question, answer, passed };
   };
+  const lossOf = (record: CaseRecord) => Number(record.facts['loss']);
   return [
+    ask('PyTorch finds the loss that we find', ['head-c1e5', 'pytorch-c1e5'], (ours, theirs) => {
+      const [our, their] = [lossOf(ours), lossOf(theirs)];
+      return [`${their.toFixed(2)} and ${our.toFixed(2)} nats`, Math.abs(their / our - 1) <= LOSS_SLACK];
+    }),
     ask(
       `at least ${LEAST_SPEEDUP_OVER_PYTORCH}× the speed of PyTorch`,
       ['head-c1e5', 'pytorch-c1e5'],

@@ -27,7 +27,7 @@ function recordOf(name: string, ms: number | undefined, more: Partial<CaseRecord
     program,
     axes,
     threads: 2,
-    facts: {},
+    facts: { loss: 44 },
     environment: {
       cpu: 'x',
       cores: 2,
@@ -129,24 +129,26 @@ describe('verdicts', () => {
   const replace = (record: CaseRecord) => good.map((other) => (other.case === record.case ? record : other));
 
   it('pass on good figures', () => {
-    expect(verdicts(good).map((verdict) => verdict.passed)).toEqual([true, true, true, true]);
-    expect(verdicts(good)[0]!.answer).toMatch(/^4\.80×/);
-    expect(verdicts(good)[1]!.answer).toMatch(/^90%/);
+    expect(verdicts(good).map((verdict) => verdict.passed)).toEqual([true, true, true, true, true]);
+    expect(verdicts(good)[1]!.answer).toMatch(/^4\.80×/);
+    expect(verdicts(good)[2]!.answer).toMatch(/^90%/);
   });
 
   it.each([
-    ['slower than PyTorch allows', recordOf('pytorch-c1e5', 800), 0],
-    ['too far from sgemm', recordOf('sgemm-c1e5', 150), 1],
-    ['not linear', recordOf('head-c1e6', 4000, { extraBytes: 20e6 }), 2],
-    ['too much memory', recordOf('head-c1e6', 2500, { extraBytes: 70e6 }), 3],
+    ['another loss', recordOf('pytorch-c1e5', 1200, { facts: { loss: 40 } }), 0],
+    ['no loss', recordOf('pytorch-c1e5', 1200, { facts: {} }), 0],
+    ['slower than PyTorch allows', recordOf('pytorch-c1e5', 800), 1],
+    ['too far from sgemm', recordOf('sgemm-c1e5', 150), 2],
+    ['not linear', recordOf('head-c1e6', 4000, { extraBytes: 20e6 }), 3],
+    ['too much memory', recordOf('head-c1e6', 2500, { extraBytes: 70e6 }), 4],
   ])('fail: %s', (_, record, which) => {
-    const passed = [true, true, true, true];
+    const passed = [true, true, true, true, true];
     passed[which] = false;
     expect(verdicts(replace(record)).map((verdict) => verdict.passed)).toEqual(passed);
   });
 
   it('are not answered where a case is missing or skipped', () => {
-    const [speed] = verdicts(replace(recordOf('pytorch-c1e5', undefined)));
+    const [, speed] = verdicts(replace(recordOf('pytorch-c1e5', undefined)));
     expect(speed).toMatchObject({ passed: undefined, answer: 'pytorch-c1e5 was skipped' });
     expect(verdicts([])[0]).toMatchObject({ passed: undefined });
   });
