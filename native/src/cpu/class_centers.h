@@ -66,8 +66,9 @@ class CpuClassCenters final : public ClassCenters {
   void prepareScratch();
 
   // target_terms.cc
+  /// The sub-centre of the largest cosine, the first of equals.
+  int32_t winningSubCenter(const float* x, int64_t localClass) const;
   void computeTarget(const Batch& batch, const TargetEntry& entry, CpuStep& step) const;
-  int32_t winningSubCenter(const float* x, double inverseNormX, int64_t localClass, double* cosine) const;
 
   // block.cc: loads the classes at positions [first, last) of `classes`; returns its rows.
   int64_t loadBlock(const ClassSet& classes, int64_t first, int64_t last, BlockScratch& scratch) const;
@@ -88,6 +89,9 @@ class CpuClassCenters final : public ClassCenters {
   void addStepGradient(const CpuStep& step, const ClassSet& classes, int64_t first, int64_t last, int64_t rows,
                        const float* factorB, bool accumulate, BlockScratch& scratch) const;
 
+  // update.cc: decay and momentum alone for the classes that are not in `updated`.
+  void decayOthers(const ClassSet& updated, const SgdOptions& options);
+
   std::shared_ptr<Core> core_;
   CentersConfig config_;
   Blocking blocking_;
@@ -99,8 +103,6 @@ class CpuClassCenters final : public ClassCenters {
   std::vector<std::unique_ptr<BlockScratch>> scratch_;
   FloatArray partialSums_;  // U of the chunks of pass 1
   FloatArray ones_;         // samplesPerBlock ones
-  // update.cc
-  void decayOthers(const ClassSet& updated, const SgdOptions& options);
 };
 
 }  // namespace hyperarc::cpu

@@ -7,8 +7,8 @@ namespace hyperarc::cpu {
 
 namespace {
 
-/// Bytes of ŵ of one block of classes: a quarter of a 1 MiB L2, next to the scores and the embeddings.
-constexpr int64_t kBlockBytes = 256 << 10;
+/// Bytes of ŵ of one block of classes. It shares a 1 MiB L2 with its scores, its dŴ and x̂ (lab/README.md, attempt 4).
+constexpr int64_t kBlockBytes = 96 << 10;
 /// Bytes of one partial U.
 constexpr int64_t kPartialBytes = 512 << 10;
 /// A chunk has at least this many classes, so that adding its U costs little beside computing it.

@@ -1,6 +1,7 @@
 // Stage 1 of forward: norms, target cosines, target logits and their derivatives, in double. O(B·D).
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "cpu/class_centers.h"
 #include "cpu/guard.h"
@@ -32,14 +33,15 @@ margins::Row<double> marginRow(const Batch& batch, int64_t sample) {
 
 }  // namespace
 
-int32_t CpuClassCenters::winningSubCenter(const float* x, double inverseNormX, int64_t localClass,
-                                          double* cosine) const {
+int32_t CpuClassCenters::winningSubCenter(const float* x, int64_t localClass) const {
   int32_t winner = 0;
-  for (int32_t k = 0; k < config_.subCenters; ++k) {
+  double largest = -std::numeric_limits<double>::infinity();
+  for (int32_t k = 0; k < config_.subCenters && config_.subCenters > 1; ++k) {
     const float* w = weightRow(localClass * config_.subCenters + k);
-    const double candidate = dot(x, w, config_.dim) * inverseNormX * exactInverseNorm(w, config_.dim);
-    if (k == 0 || candidate > *cosine) {
-      *cosine = candidate;
+    // ‖x‖ is common to all of them.
+    const double candidate = dot(x, w, config_.dim) * exactInverseNorm(w, config_.dim);
+    if (candidate > largest) {
+      largest = candidate;
       winner = k;
     }
   }
@@ -90,9 +92,7 @@ Status CpuClassCenters::targetTerms(const Batch& batch, std::unique_ptr<Step>* o
       step->shift[i] = static_cast<float>(std::max(0.0, largest - 87.0));
       const int64_t local = batch.labelsB[i] - config_.firstClass;
       if (local < 0 || local >= config_.classes) continue;
-      double cosine = 0.0;
-      const float* x = batch.embeddingsBD + i * config_.dim;
-      const int32_t winner = winningSubCenter(x, exactInverseNorm(x, config_.dim), local, &cosine);
+      const int32_t winner = winningSubCenter(batch.embeddingsBD + i * config_.dim, local);
       step->targets.push_back({static_cast<int32_t>(local), static_cast<int32_t>(i), winner});
     }
     std::sort(step->targets.begin(), step->targets.end(), [](const TargetEntry& a, const TargetEntry& b) {
