@@ -13,8 +13,9 @@ function concatenate(data: io.WeightData): Uint8Array {
 }
 
 /**
- * Saves a model in tfjs's own layout (model.json beside weights.bin), which every tfjs loads, browsers included. Needs no file handler of the
- * backend. The folder is whole or absent: it is written beside and renamed.
+ * Saves a model in tfjs's own layout, model.json beside weights.bin. tf.loadLayersModel reads it where the backbones' layers are
+ * registered (import @hyperarc/trainer); {@link loadModelFolder} reads it from disk. Needs no file handler of the backend. The folder is
+ * whole or absent: it is written beside and renamed.
  */
 export async function saveModelFolder(model: LayersModel, folder: string): Promise<void> {
   const partial = join(dirname(folder), `.partial-${basename(folder)}`);

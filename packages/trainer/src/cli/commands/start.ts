@@ -14,16 +14,50 @@ const NEXT_RECIPE = relative(process.cwd(), recipe('arcface-iresnet50.yaml'));
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
-/** Draws the faces unless they are there. */
-async function drawFaces({ data, synth, seed }: Config): Promise<void> {
+/** Tells of every quarter of the drawing. */
+function quarters(): (images: number, total: number) => void {
+  let told = 0;
+  return (images, total) => {
+    const quarter = Math.floor((4 * images) / total);
+    if (quarter > told) say(`  ${images} of ${total} images`);
+    told = quarter;
+  };
+}
+
+/**
+ * Draws the faces unless they are there.
+ * @returns the signal that interrupted it, if one did; nothing stays then.
+ */
+async function drawFaces({ data, synth, seed }: Config): Promise<NodeJS.Signals | undefined> {
   if (synth === undefined) {
     throw new HyperArcError('E_RANGE', 'synth: expected the section that says what to draw, received none');
   }
   const { writeSynthDataset } = await import('../../synth/writeDataset.js');
-  const { identities, samples, imageSize } = synth;
+  const { identities, samples, imageSize: size } = synth;
   say(`1/4 faces: ${identities} drawn people with ${samples} images each, in ${data.root}`);
-  const { status, elapsedMs } = await writeSynthDataset({ out: data.root, identities, samples, seed, size: imageSize });
-  say(status === 'written' ? `drawn in ${(elapsedMs / 1000).toFixed(0)} s` : 'already there');
+  const interrupt = new AbortController();
+  let received: NodeJS.Signals | undefined;
+  const stop = (signal: NodeJS.Signals): void => {
+    received = signal;
+    interrupt.abort();
+  };
+  process.once('SIGINT', stop).once('SIGTERM', stop);
+  try {
+    const onProgress = quarters();
+    const { signal } = interrupt;
+    const drawn = await writeSynthDataset({ out: data.root, identities, samples, seed, size, onProgress, signal });
+    say(drawn.status === 'written' ? `drawn in ${(drawn.elapsedMs / 1000).toFixed(0)} s` : 'already there');
+  } catch (error) {
+    if (received === undefined) throw error;
+    say(`${received}: stopped drawing; nothing was kept`);
+  } finally {
+    process.off('SIGINT', stop).off('SIGTERM', stop);
+  }
+  return received;
+}
+
+function stoppedExit(signal: NodeJS.Signals): void {
+  process.exitCode = signal === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted;
 }
 
 /** `raw pixels 58.4%   untrained 60.0%   trained 93.1%`. */
@@ -34,15 +68,13 @@ function accuracies(evaluation: Evaluation): string {
 async function runStart(overrides: string[]): Promise<void> {
   const startedAt = performance.now();
   const config = loadConfig(RECIPE, overrides);
-  await drawFaces(config);
+  const interrupted = await drawFaces(config);
+  if (interrupted !== undefined) return stoppedExit(interrupted);
 
   say(`2/4 training ${config.backbone.name} with ${config.head.loss}`);
   const { runTraining } = await import('../runTraining.js');
   const { run, checkpoint, stoppedBy } = await runTraining(config, undefined, false);
-  if (stoppedBy !== undefined) {
-    process.exitCode = stoppedBy === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted;
-    return;
-  }
+  if (stoppedBy !== undefined) return stoppedExit(stoppedBy);
 
   say(`3/4 verification of ${config.data.heldOut} people that the model has never seen`);
   const [{ evaluateRun }, { formatEvaluation }, { writeReport }] = await Promise.all([
@@ -62,7 +94,7 @@ async function runStart(overrides: string[]): Promise<void> {
       `Done in ${minutes} minutes. Accuracy on people never seen: ${accuracies(evaluation)}`,
       `  report      ${report}`,
       `  checkpoint  ${checkpoint}`,
-      `  model       ${run.modelPath} (loads with tf.loadLayersModel)`,
+      `  model       ${run.modelPath} (loadModelFolder of @hyperarc/trainer reads it)`,
       'Next:',
       '  npx hyperarc data check YOUR_FACES            one folder an identity',
       `  npx hyperarc train ${NEXT_RECIPE} data.root=YOUR_FACES --dry-run`,
