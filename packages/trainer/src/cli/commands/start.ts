@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 
 import { loadConfig, type Config } from '../../config/index.js';
 import type { Evaluation } from '../../evaluate/index.js';
+import { StopRequest } from '../../train/signals.js';
 import { EXIT } from '../exitCodes.js';
 
 const recipe = (name: string): string => fileURLToPath(new URL(`../../../recipes/${name}`, import.meta.url));
@@ -36,24 +37,17 @@ async function drawFaces({ data, synth, seed }: Config): Promise<NodeJS.Signals 
   const { identities, samples, imageSize: size } = synth;
   say(`1/4 faces: ${identities} drawn people with ${samples} images each, in ${data.root}`);
   const interrupt = new AbortController();
-  let received: NodeJS.Signals | undefined;
-  const stop = (signal: NodeJS.Signals): void => {
-    received = signal;
-    interrupt.abort();
-  };
-  process.once('SIGINT', stop).once('SIGTERM', stop);
+  using stop = new StopRequest(() => interrupt.abort());
   try {
     const onProgress = quarters();
     const { signal } = interrupt;
     const drawn = await writeSynthDataset({ out: data.root, identities, samples, seed, size, onProgress, signal });
     say(drawn.status === 'written' ? `drawn in ${(drawn.elapsedMs / 1000).toFixed(0)} s` : 'already there');
   } catch (error) {
-    if (received === undefined) throw error;
-    say(`${received}: stopped drawing; nothing was kept`);
-  } finally {
-    process.off('SIGINT', stop).off('SIGTERM', stop);
+    if (stop.signal === undefined) throw error;
+    say(`${stop.signal}: stopped drawing; nothing was kept`);
   }
-  return received;
+  return stop.signal;
 }
 
 function stoppedExit(signal: NodeJS.Signals): void {
