@@ -70,8 +70,8 @@ class ClassCenters {
 
   /// Plain cosines x̂·ŵ (maximum over K) [B, C], for small C and inference.
   virtual Status cosines(const float* embeddingsBD, int64_t batch, float* cosinesBC) = 0;
-  /// Partial FC: sorted local class indices: the owned positives of `labelsB`, and negatives drawn without replacement up
-  /// to max(positives, round(rate·C)). Algorithm and frozen vectors: docs/numerics.md, "Sampler".
+  /// Partial FC: sorted local class indices: the owned positives of `labelsB`, and negatives drawn without replacement
+  /// up to max(positives, round(rate·C)). Algorithm and frozen vectors: docs/numerics.md, "Sampler".
   virtual Status sample(const int32_t* labelsB, int64_t batch, const SampleOptions& options,
                         std::vector<int32_t>* classes) const = 0;
 };

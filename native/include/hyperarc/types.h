@@ -38,11 +38,11 @@ enum class CpuIsa : int32_t { kAuto = 0, kPortable = 1, kAvx2 = 2, kAvx512 = 3 }
 struct DeviceInfo {
   DeviceKind kind = DeviceKind::kCpu;
   int32_t index = 0;
-  std::string name;             // e.g. "AMD EPYC ..." or "NVIDIA H200"
-  std::string instructionSet;   // "avx512" | "avx2" | "portable", or "sm_90a"
+  std::string name;            // e.g. "AMD EPYC ..." or "NVIDIA H200"
+  std::string instructionSet;  // "avx512" | "avx2" | "portable", or "sm_90a"
   int64_t totalMemoryBytes = 0;
   int64_t freeMemoryBytes = 0;
-  int32_t threads = 0;          // pool size (CPU)
+  int32_t threads = 0;  // pool size (CPU)
 };
 
 struct EngineConfig {
@@ -54,9 +54,9 @@ struct EngineConfig {
 
 /// Class centres W [C, K, D]. An engine may own only a range (shard) of the classes of the whole problem.
 struct CentersConfig {
-  int64_t classes = 0;        // C: classes this engine owns, ≥ 1
-  int32_t subCenters = 1;     // K in [1, 16]
-  int32_t dim = 0;            // D in [1, 4096]
+  int64_t classes = 0;     // C: classes this engine owns, ≥ 1
+  int32_t subCenters = 1;  // K in [1, 16]
+  int32_t dim = 0;         // D in [1, 4096]
   Precision precision = Precision::kFp32;
   int64_t firstClass = 0;     // global index of the first owned class
   int64_t globalClasses = 0;  // classes of all shards together; 0 means `classes`
@@ -100,8 +100,8 @@ struct PlanPart {
 struct Plan {
   std::vector<PlanPart> parts;
   int64_t persistentBytes = 0;
-  int64_t peakBytes = 0;      // persistent + the largest transient set
-  int64_t availableBytes = 0; // what the device has free now
+  int64_t peakBytes = 0;       // persistent + the largest transient set
+  int64_t availableBytes = 0;  // what the device has free now
   bool fits = false;
 };
 

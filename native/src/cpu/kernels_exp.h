@@ -1,6 +1,7 @@
 // The engine's exponential: e^x = 2^n·e^r, n = round(x/ln 2), |r| ≤ ln2/2, e^r by the degree-7 polynomial of Cephes
 // expf (Moshier). Error at most 2 ulp for x in [−87.33, 88.72] (0.996 is the worst that tests/exp_test.cc meets); below
-// that the result is subnormal, within 2 units of the smallest subnormal (1.4e-45), and 0 from −104 down. NaN stays NaN.
+// that the result is subnormal, within 2 units of the smallest subnormal (1.4e-45), and 0 from −104 down. NaN stays
+// NaN.
 #pragma once
 
 #include "cpu/kernels_vector.h"
