@@ -41,8 +41,6 @@ export function createProgram(): Command {
  * @returns the process's exit code; an action that wants another one than 0 sets process.exitCode.
  */
 export async function main(args: readonly string[]): Promise<number> {
-  // TensorFlow tells of its build on stderr when it loads; warnings and errors still show.
-  process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '1';
   try {
     await createProgram().parseAsync(args, { from: 'user' });
     return Number(process.exitCode ?? EXIT.ok);
