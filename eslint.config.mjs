@@ -9,7 +9,14 @@ export default tseslint.config(
   {
     files: ['**/*.mjs', '**/*.js', '**/*.cjs', 'scripts/*'],
     languageOptions: {
-      globals: { process: 'readonly', console: 'readonly', URL: 'readonly', Buffer: 'readonly', fetch: 'readonly', performance: 'readonly' },
+      globals: {
+        process: 'readonly',
+        console: 'readonly',
+        URL: 'readonly',
+        Buffer: 'readonly',
+        fetch: 'readonly',
+        performance: 'readonly',
+      },
     },
   },
   {
@@ -29,7 +36,10 @@ export default tseslint.config(
             { sourceTag: 'layer:kernels-cuda', onlyDependOnLibsWithTags: ['layer:native'] },
             { sourceTag: 'layer:heads', onlyDependOnLibsWithTags: ['layer:kernels-cuda'] },
             { sourceTag: 'layer:trainer', onlyDependOnLibsWithTags: ['layer:kernels-cuda', 'layer:heads'] },
-            { sourceTag: 'layer:bench', onlyDependOnLibsWithTags: ['layer:kernels-cuda', 'layer:heads', 'layer:trainer'] },
+            {
+              sourceTag: 'layer:bench',
+              onlyDependOnLibsWithTags: ['layer:kernels-cuda', 'layer:heads', 'layer:trainer'],
+            },
           ],
         },
       ],

@@ -28,7 +28,8 @@ function fail(line) {
 function run(command, args, extra = {}) {
   const result = spawnSync(command, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ...extra } });
   if (result.error) fail(`${command}: ${result.error.message}`);
-  if (result.status !== 0) fail(`${command} ${args.join(' ')} ended with ${result.signal ?? `exit code ${result.status}`}`);
+  if (result.status !== 0)
+    fail(`${command} ${args.join(' ')} ended with ${result.signal ?? `exit code ${result.status}`}`);
 }
 
 /** Runs `make` unless the stamp says that nothing it depends on has changed. */
@@ -66,7 +67,11 @@ function checkNode() {
 
 function sourcePaths() {
   const packages = ['kernels-cuda', 'heads', 'trainer', 'bench'];
-  return packages.flatMap((name) => [`packages/${name}/src`, `packages/${name}/package.json`, `packages/${name}/tsconfig.json`]);
+  return packages.flatMap((name) => [
+    `packages/${name}/src`,
+    `packages/${name}/package.json`,
+    `packages/${name}/tsconfig.json`,
+  ]);
 }
 
 if (options.has('--help')) {
@@ -85,12 +90,23 @@ step('npm packages', { paths: ['package-lock.json', '.npmrc'], outputs: ['node_m
 step(
   'native addon',
   {
-    paths: ['native/CMakeLists.txt', 'native/package.json', 'native/include', 'native/src', 'native/addon', 'scripts/native.mjs'],
+    paths: [
+      'native/CMakeLists.txt',
+      'native/package.json',
+      'native/include',
+      'native/src',
+      'native/addon',
+      'scripts/native.mjs',
+    ],
     outputs: ['native/build/Release/hyperarc.node'],
   },
   () => {
     const nvcc = spawnSync('nvcc', ['--version'], { stdio: 'ignore' }).status === 0;
-    log(nvcc ? 'building the native addon' : 'building the native addon without CUDA (no nvcc on the PATH): the CPU engine only');
+    log(
+      nvcc
+        ? 'building the native addon'
+        : 'building the native addon without CUDA (no nvcc on the PATH): the CPU engine only',
+    );
     run(process.execPath, [join(root, 'scripts', 'native.mjs'), 'addon']);
   },
 );

@@ -25,7 +25,9 @@ export function digestOf(paths, facts) {
 
 /** Whether `stampFile` holds `digest` and every one of `outputs` is there. */
 export function isCurrent(stampFile, digest, outputs) {
-  return outputs.every((path) => existsSync(path)) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === digest;
+  return (
+    outputs.every((path) => existsSync(path)) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === digest
+  );
 }
 
 export function writeStamp(stampFile, digest) {
