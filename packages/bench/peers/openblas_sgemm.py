@@ -1,9 +1,11 @@
 """Peer: the processor's own matrix multiplication, OpenBLAS sgemm, on the four products of a head step.
 
 An iteration runs [B, D]·[D, C] twice (logits in both passes), [B, C]·[C, D] (gradient of the embeddings) and [C, B]·[B, D] (gradient of the
-centres), 4·2·B·C·D operations, over blocks of classes whose operands stay in the cache as an engine's would: the block size that is fastest on
-this machine is chosen first. Needs no NumPy: OpenBLAS is loaded through ctypes, from the system (libopenblas.so.0) or from a NumPy wheel, the
-faster of those found, or the file that HYPERARC_OPENBLAS names.
+centres), 4·2·B·C·D operations, over blocks of classes whose operands stay in the cache as an engine's would; or square products, about as many
+operations. Whatever has the highest rate on this machine is chosen first and named in the record. Needs no NumPy: OpenBLAS is loaded
+through ctypes, from the system (libopenblas.so.0) or from a NumPy wheel, the faster of those found, or the file that HYPERARC_OPENBLAS names.
+OpenBLAS older than the processor may not know it and take slower kernels than it has: with AVX-512 its AVX-512 kernels (SkylakeX) are asked for,
+unless OPENBLAS_CORETYPE says otherwise.
 
 Speaks the protocol of src/protocol.ts: the specification is the last argument; lines of JSON on standard input and output.
 """
@@ -124,6 +126,32 @@ class Step:
             blas.multiply(e, x, gradient, c, d, b, left_transposed=True)
 
 
+class Squares:
+    """Products of square matrices that stay in the last-level cache, about as many operations as `flops`."""
+
+    SIDE = 1024
+
+    def __init__(self, flops):
+        self.count = max(1, round(flops / (2 * self.SIDE**3)))
+        self.left, self.right, self.out = (random_floats(self.SIDE**2) for _ in range(3))
+
+    @property
+    def flops(self):
+        return self.count * 2 * self.SIDE**3
+
+    def run(self, blas):
+        left, right, out = (values.buffer_info()[0] for values in (self.left, self.right, self.out))
+        for _ in range(self.count):
+            blas.multiply(left, right, out, self.SIDE, self.SIDE, self.SIDE)
+
+
+def prefer_avx512_kernels():
+    with open("/proc/cpuinfo") as cpuinfo:
+        flags = next((line.split() for line in cpuinfo if line.startswith("flags")), [])
+    if {"avx512f", "avx512dq", "avx512bw", "avx512vl"} <= set(flags):
+        os.environ.setdefault("OPENBLAS_CORETYPE", "SkylakeX")
+
+
 def timed(work):
     start = time.perf_counter_ns()
     work()
@@ -133,6 +161,7 @@ def timed(work):
 def main():
     specification = json.loads(sys.argv[-1])
     axes = specification["axes"]
+    prefer_avx512_kernels()
     libraries = find_libraries(specification["threads"])
     if not libraries:
         reply(kind="skip", reason="no OpenBLAS found (apt-get install libopenblas0, or a NumPy wheel in HYPERARC_PYTHON)")
@@ -141,31 +170,38 @@ def main():
     baseline = resident_bytes("VmRSS")
     batch, classes, dim = axes["B"], axes["C"], axes["D"]
     step = Step(batch, classes, dim)
-    # Chosen on a tenth of the classes: best of three for every library and block.
+    squares = Squares(4 * 2 * batch * classes * dim)
+    # Chosen on a tenth of the classes: best of five for every library, block and the squares.
     sample = Step(batch, min(classes, max(4096, classes // 10)), dim)
+    few_squares = Squares(4 * 2 * batch * sample.classes * dim)
     blocks = sorted({min(block, sample.classes) for block in (512, 1024, 2048, 4096)} | {sample.classes})
-    choices = [
-        (min(timed(lambda: sample.run(blas, block)) for _ in range(3)), blas, block)
-        for blas in libraries
-        for block in blocks
-    ]
-    _, blas, block = min(choices, key=lambda choice: choice[0])
+    choices = []
+    for blas in libraries:
+        for block in blocks:
+            elapsed = min(timed(lambda: sample.run(blas, block)) for _ in range(5))
+            choices.append((4 * 2 * batch * sample.classes * dim / elapsed / 1e6, blas, block))
+        elapsed = min(timed(lambda: few_squares.run(blas)) for _ in range(5))
+        choices.append((few_squares.flops / elapsed / 1e6, blas, None))
+    _, blas, block = max(choices, key=lambda choice: choice[0])
     found = ", ".join(
-        f"{os.path.basename(each.path)} ({each.core}) {4 * 2 * batch * sample.classes * dim / best / 1e6:.0f} GFLOP/s"
+        f"{os.path.basename(each.path)} ({each.core}) {max(rate for rate, library, _ in choices if library is each):.0f} GFLOP/s"
         for each in libraries
-        for best in [min(elapsed for elapsed, library, _ in choices if library is each)]
     )
-    if block == sample.classes:
-        block = classes
+    if block is None:
+        work, flops, shape = (lambda: squares.run(blas)), squares.flops, f"{squares.count} of {Squares.SIDE}³"
+    else:
+        block = classes if block == sample.classes else block
+        work, flops = (lambda: step.run(blas, block)), 4 * 2 * batch * classes * dim
+        shape = f"the step's products, blocks of {block} classes"
     reply(
         kind="ready",
         baselineBytes=baseline,
-        flops=4 * 2 * batch * classes * dim,
+        flops=flops,
         facts={
             "library": os.path.basename(blas.path),
             "core": blas.core,
             "openblas": blas.description,
-            "classBlock": block,
+            "shape": shape,
             "found": found,
         },
     )
@@ -173,7 +209,7 @@ def main():
         elapsed, cpu = [], []
         for _ in range(json.loads(line)["iterations"]):
             used = resource.getrusage(resource.RUSAGE_SELF)
-            elapsed.append(timed(lambda: step.run(blas, block)))
+            elapsed.append(timed(work))
             after = resource.getrusage(resource.RUSAGE_SELF)
             cpu.append(1e3 * (after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime))
         reply(kind="samples", elapsedMs=elapsed, cpuMs=cpu)

@@ -56,7 +56,7 @@ export function verdicts(records: readonly CaseRecord[]): Verdict[] {
       ['head-c1e5', 'sgemm-c1e5'],
       (ours, sgemm) => {
         const share = ours.gflops! / sgemm.gflops!;
-        const rates = `${ours.gflops!.toFixed(0)} of ${sgemm.gflops!.toFixed(0)} GFLOP/s, ${sgemm.facts['library']} (${sgemm.facts['core']})`;
+        const rates = `${ours.gflops!.toFixed(0)} of ${sgemm.gflops!.toFixed(0)} GFLOP/s, ${sgemm.facts['library']} (${sgemm.facts['core']}; ${sgemm.facts['shape']})`;
         return [`${(100 * share).toFixed(0)}% (${rates})`, share >= LEAST_SHARE_OF_SGEMM];
       },
     ),
