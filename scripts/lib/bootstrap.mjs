@@ -115,7 +115,7 @@ step(
   'TypeScript packages',
   {
     paths: ['tsconfig.base.json', 'tsconfig.json', ...sourcePaths()],
-    outputs: ['packages/kernels-cuda/dist/index.js', 'packages/trainer/dist/index.js', 'packages/bench/dist/index.js'],
+    outputs: ['packages/kernels-cuda/dist/index.js', 'packages/trainer/dist/index.js', 'packages/bench/dist/main.js'],
   },
   () => run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-b']),
 );

@@ -167,7 +167,6 @@ def main():
         reply(kind="skip", reason="no OpenBLAS found (apt-get install libopenblas0, or a NumPy wheel in HYPERARC_PYTHON)")
         return
     random.seed(1)
-    baseline = resident_bytes("VmRSS")
     batch, classes, dim = axes["B"], axes["C"], axes["D"]
     step = Step(batch, classes, dim)
     squares = Squares(4 * 2 * batch * classes * dim)
@@ -195,7 +194,6 @@ def main():
         shape = f"the step's products, blocks of {block} classes"
     reply(
         kind="ready",
-        baselineBytes=baseline,
         flops=flops,
         facts={
             "library": os.path.basename(blas.path),

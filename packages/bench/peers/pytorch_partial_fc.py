@@ -119,11 +119,9 @@ def main():
     batches = [
         (torch.randn(axes["B"], axes["D"]), torch.randint(0, axes["C"], (axes["B"],))) for _ in range(4)
     ]
-    baseline = resident_bytes("VmRSS")
     head = Head(axes["C"], axes["D"], axes["rate"])
     reply(
         kind="ready",
-        baselineBytes=baseline,
         facts={"python": sys.version.split()[0], "torch": torch.__version__, "cpuCapability": torch.backends.cpu.get_cpu_capability()},
     )
     iteration, loss = 0, 0.0

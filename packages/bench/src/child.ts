@@ -25,7 +25,7 @@ export class CaseProcess {
     const script = SCRIPTS[program];
     const [command, args] = script
       ? [pythonCommand(), [script]]
-      : [process.execPath, [join(import.meta.dirname, 'main.js'), 'child']];
+      : [process.execPath, [join(import.meta.dirname, 'programs', 'main.js')]];
     this.#child = spawn(command, [...args, JSON.stringify(spec)], { stdio: ['pipe', 'pipe', 'pipe'] });
     this.#ended = new Promise((resolve) => {
       this.#child.on('error', (error) => resolve(error.message));

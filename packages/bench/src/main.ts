@@ -7,8 +7,6 @@ import { Command, InvalidArgumentError } from 'commander';
 import { listCases, type Case } from './cases.js';
 import { benchEnvironment } from './environment.js';
 import { plotRun } from './plot.js';
-import { hostProgram } from './programs/host.js';
-import type { ProgramSpec } from './protocol.js';
 import { appendRecord, readRecords, recordsOfRun, type CaseRecord } from './records.js';
 import { groupCases, runGroup } from './runner.js';
 import { formatTable } from './table.js';
@@ -106,10 +104,6 @@ program
   .action(() =>
     listCases(false).forEach(({ name, axes }) => process.stdout.write(`${name}  ${JSON.stringify(axes)}\n`)),
   );
-program
-  .command('child <spec>', { hidden: true })
-  .action((spec: string) => hostProgram(JSON.parse(spec) as ProgramSpec));
-
 try {
   await program.parseAsync();
 } catch (error) {

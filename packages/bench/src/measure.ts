@@ -1,4 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 
 /** Order statistics of repeated timings. */
 export interface Timing {
@@ -43,8 +46,41 @@ export async function timeOnce(work: () => void | Promise<void>): Promise<Sample
   return { elapsedMs, cpuMs: (used.user + used.system) / 1e3 };
 }
 
-/** A field of /proc/self/status in bytes: VmRSS (now resident) or VmHWM (the most that ever was). */
-export function processBytes(field: 'VmRSS' | 'VmHWM'): number {
+/** A field of /proc/self/status in bytes. VmHWM: the most that ever was resident; RssAnon: resident now, less what is a file's. */
+export function processBytes(field: 'VmHWM' | 'RssAnon'): number {
   const match = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(readFileSync('/proc/self/status', 'utf8'));
   return Number(match![1]) * 1024;
+}
+
+/**
+ * Watches how much memory of its own a process takes from here on: the largest RssAnon seen less that at the start. Pages of files (the
+ * programs' own code) do not count, since the kernel drops them as it likes, and garbage is collected first: both would hide
+ * as much of what is taken later.
+ */
+export class MemoryWatch {
+  private most = 0;
+
+  private constructor(private readonly start: number) {}
+
+  static async begin(): Promise<MemoryWatch> {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    // V8 returns pages in the background: until the figure stands still.
+    let start = Infinity;
+    for (let now = processBytes('RssAnon'); now < start; now = processBytes('RssAnon')) {
+      start = now;
+      collect();
+      await setTimeout(200);
+    }
+    return new MemoryWatch(start);
+  }
+
+  /** To be called while everything is held that should count. */
+  look(): void {
+    this.most = Math.max(this.most, processBytes('RssAnon') - this.start);
+  }
+
+  get takenBytes(): number {
+    return this.most;
+  }
 }

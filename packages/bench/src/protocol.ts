@@ -17,8 +17,6 @@ export interface Ready {
   facts: Record<string, string | number>;
   /** Operations of one iteration, where they are not `headFlops`. */
   flops?: number;
-  /** VmRSS before the centres were made. */
-  baselineBytes?: number;
 }
 
 export interface Skip {
@@ -35,7 +33,7 @@ export interface Samples {
 export interface Done {
   kind: 'done';
   peakBytes: number;
-  /** What the last iterations found, for example the loss. */
+  /** What the last iterations found, for example the loss; `takenBytes`: memory taken since before the centres were made. */
   facts?: Record<string, string | number>;
 }
 

@@ -89,8 +89,7 @@ async function finishCase({ entry, child, ready, elapsedMs, cpuMs }: Active, opt
     peakBytes,
     ...(cpuMs.length > 0 && { cpuMs: summarize(cpuMs) }),
     ...(flops !== undefined && { gflops: flops / timing.p50 / 1e6 }),
-    ...(ready.baselineBytes !== undefined &&
-      program === 'engine' && { extraBytes: peakBytes - ready.baselineBytes - persistentBytes(axes) }),
+    ...(facts?.['takenBytes'] !== undefined && { extraBytes: Number(facts['takenBytes']) - persistentBytes(axes) }),
   };
   const rate = record.gflops === undefined ? '' : `, ${record.gflops.toFixed(0)} GFLOP/s`;
   const extra =

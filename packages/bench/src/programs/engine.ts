@@ -8,14 +8,14 @@ import {
 } from '@hyperarc/kernels-cuda';
 
 import { makeBatches } from '../inputs.js';
-import { processBytes } from '../measure.js';
+import { MemoryWatch } from '../measure.js';
 import { checkLoss, measureSteps, SGD, SkipCase, type ProgramFactory } from './program.js';
 
 /** ArcFace as arcface_torch trains it; straight-through, so that the peers' arithmetic is the same. */
 const MARGIN: MarginRule = { scale: 64, m1: 1, m2: 0.5, m3: 0, fallback: 'none', gradient: 'straight-through' };
 
 /** Our head: loss and gradient of the embeddings (pass 1), then the update of the class centres (pass 2). */
-export const engine: ProgramFactory = ({ axes, threads }) => {
+export const engine: ProgramFactory = async ({ axes, threads }) => {
   const { B, C, D, K, rate, precision, instructionSet } = axes;
   const status = addonStatus();
   if (!status.loaded) throw new SkipCase(`no addon: ${status.error ?? 'unknown'}`);
@@ -24,7 +24,7 @@ export const engine: ProgramFactory = ({ axes, threads }) => {
   const device = openDevice(axes.device as DeviceSpec, { instructionSet, threads });
   const batches = makeBatches(axes, 4);
   const plan = device.plan({ classes: C, subCenters: K, dim: D, precision, batch: B, rate });
-  const baselineBytes = processBytes('VmRSS');
+  const memory = await MemoryWatch.begin();
   const centers = device.createCenters({ classes: C, subCenters: K, dim: D, precision, seed: 1 });
 
   let iteration = 0;
@@ -32,7 +32,6 @@ export const engine: ProgramFactory = ({ axes, threads }) => {
   let loss = 0;
   return {
     ready: {
-      baselineBytes,
       facts: {
         instructionSet: device.info.instructionSet,
         addon: status.buildDescription ?? '',
@@ -45,11 +44,12 @@ export const engine: ProgramFactory = ({ axes, threads }) => {
       const result = centers.forward({ embeddings: embeddingsBD, labels: labelsB, margin: MARGIN, sampled, step });
       ({ step, loss } = result);
       centers.update(step, SGD);
+      memory.look();
       iteration++;
     }),
     finish: () => {
       checkLoss(loss);
-      return { loss };
+      return { loss, takenBytes: memory.takenBytes };
     },
   };
 };
