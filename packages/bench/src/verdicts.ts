@@ -39,16 +39,14 @@ export function verdicts(records: readonly CaseRecord[]): Verdict[] {
       return [`${their.toFixed(2)} and ${our.toFixed(2)} nats`, Math.abs(their / our - 1) <= LOSS_SLACK];
     }),
     ask(
-      `at least ${LEAST_SPEEDUP_OVER_PYTORCH}× the speed of PyTorch`,
+      `at least ${LEAST_SPEEDUP_OVER_PYTORCH}× the speed of PyTorch (its fastest tenth against our median)`,
       ['head-c1e5', 'pytorch-c1e5'],
       (ours, theirs) => {
-        const ratio = theirs.elapsedMs!.p50 / ours.elapsedMs!.p50;
-        const cpu = theirs.cpuMs!.p50 / ours.cpuMs!.p50;
-        const times = `${theirs.elapsedMs!.p50.toFixed(0)} ms against ${ours.elapsedMs!.p50.toFixed(0)} ms`;
-        return [
-          `${ratio.toFixed(2)}× (${times}; processor time ${cpu.toFixed(2)}×)`,
-          ratio >= LEAST_SPEEDUP_OVER_PYTORCH,
-        ];
+        // Its steps allocate hundreds of megabytes each, and take up to twice as long when the kernel is slow to give them.
+        const ratio = theirs.elapsedMs!.p10 / ours.elapsedMs!.p50;
+        const medians = theirs.elapsedMs!.p50 / ours.elapsedMs!.p50;
+        const times = `${theirs.elapsedMs!.p10.toFixed(0)} ms against ${ours.elapsedMs!.p50.toFixed(0)} ms`;
+        return [`${ratio.toFixed(2)}× (${times}; medians ${medians.toFixed(2)}×)`, ratio >= LEAST_SPEEDUP_OVER_PYTORCH];
       },
     ),
     ask(
