@@ -2,7 +2,8 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import type { BackendChoice } from '@hyperarc/trainer';
+import { Command, InvalidArgumentError, Option } from 'commander';
 
 import { listCases, type Case } from './cases.js';
 import { benchEnvironment } from './environment.js';
@@ -98,6 +99,15 @@ program
   .option('--results <folder>', 'folder of records.jsonl', RESULTS)
   .option('--output <file>', 'SVG file (default: steps.svg in the results folder)')
   .action(plot);
+program
+  .command('layers')
+  .description("time the backbones' fused layers against tfjs's own, append to layers.jsonl, print the table")
+  .addOption(new Option('--backend <name>', 'tfjs backend').choices(['auto', 'tensorflow', 'wasm']).default('auto'))
+  .option('--results <folder>', 'folder of layers.jsonl', RESULTS)
+  .action(async ({ backend, results }: { backend: BackendChoice; results: string }) => {
+    const { runLayers } = await import('./layers.js');
+    process.stdout.write(`${await runLayers(backend, results)}\n`);
+  });
 program
   .command('list')
   .description('print the cases')

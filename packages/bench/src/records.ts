@@ -27,7 +27,7 @@ export interface CaseRecord {
   gflops?: number;
   /** VmHWM of the child process. */
   peakBytes?: number;
-  /** VmHWM less what was resident before the centres, less weights and momentum. */
+  /** Memory of its own that the child took from just before it made the centres, less weights and momentum. */
   extraBytes?: number;
 }
 
