@@ -32,7 +32,7 @@ for (const [name, [command, ...args]] of Object.entries(CHECKS)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
   console.log(`\n=== ${name}`);
   const start = Date.now();
-  const env = { ...process.env, NX_DAEMON: 'false', NX_TUI: 'false' };
+  const env = { FORCE_COLOR: process.stdout.isTTY ? '1' : '0', ...process.env, NX_DAEMON: 'false', NX_TUI: 'false' };
   const { status } = spawnSync(command, args, { cwd: root, stdio: 'inherit', env });
   results.push({ name, passed: status === 0, seconds: (Date.now() - start) / 1000 });
 }

@@ -1,5 +1,12 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
-  test: { include: ['test/**/*.test.ts'], pool: 'forks', testTimeout: 60_000, hookTimeout: 120_000 },
+  // nx asks its children for colours, and programs that tests start would colour the numbers they print.
+  test: {
+    include: ['test/**/*.test.ts'],
+    pool: 'forks',
+    env: { FORCE_COLOR: '0' },
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+  },
 });
