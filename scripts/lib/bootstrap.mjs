@@ -14,7 +14,7 @@ const HELP = `usage: scripts/bootstrap [--tests] [--no-tensorflow] [--force]
   packages, the native addon, the TypeScript packages, TensorFlow. What is done already is skipped.
 
   --tests          also what only the tests need (GoogleTest, clang-format)
-  --no-tensorflow  leave TensorFlow out: backbones then train on the wasm backend, about ten times slower
+  --no-tensorflow  leave TensorFlow out: backbones then train on the wasm backend, about 4 times slower
   --force          do every step again`;
 
 const log = (line) => console.log(`bootstrap: ${line}`);

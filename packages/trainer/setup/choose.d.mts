@@ -7,6 +7,8 @@ export const WHEEL_VERSION: string;
 export const ARCHIVE_VERSION: string;
 export const ARCHIVE_URL: string;
 export const WASM_COST: string;
+/** The same in a phrase. */
+export const WASM_SLOWDOWN: string;
 export function chooseSources(
   environment: SetupEnvironment,
   options?: SetupOptions,

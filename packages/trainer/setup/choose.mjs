@@ -7,9 +7,9 @@ export const ARCHIVE_VERSION = '2.18.0';
 
 export const ARCHIVE_URL = `https://storage.googleapis.com/tensorflow/versions/${ARCHIVE_VERSION}/libtensorflow-cpu-linux-x86_64.tar.gz`;
 
-/** Measured with IResNet-18; docs/tensorflow.md. */
-export const WASM_COST =
-  'training then runs on WebAssembly, where a step takes 3.5 times the processor time and most of it in one thread';
+/** Measured with IResNet-18 and MobileFaceNet: 3.4 to 3.5 times the processor time, 4 to 5 times on the clock; docs/tensorflow.md. */
+export const WASM_SLOWDOWN = 'about 4 times slower than TensorFlow';
+export const WASM_COST = `training then runs on WebAssembly, ${WASM_SLOWDOWN} (measured; docs/tensorflow.md)`;
 
 /**
  * Sources in order of preference, and in words why a preferred one is not possible.

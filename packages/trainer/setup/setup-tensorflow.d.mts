@@ -40,6 +40,8 @@ export interface SetupEnvironment {
 
 /** What training on WebAssembly costs, in words. */
 export const WASM_COST: string;
+/** The same in a phrase. */
+export const WASM_SLOWDOWN: string;
 /** The command that runs this set-up here. */
 export const SETUP_COMMAND: string;
 /** Path of the script that loads tfjs-node in a child process and prints its version as JSON. */

@@ -10,7 +10,7 @@ import { readJson, SetupError, shortHash, writeWhole } from './files.mjs';
 import { folderIdentity, obtainLibrary } from './libtensorflow.mjs';
 
 export { PROBE, probeBinding } from './binding.mjs';
-export { WASM_COST } from './choose.mjs';
+export { WASM_COST, WASM_SLOWDOWN } from './choose.mjs';
 export { SETUP_COMMAND } from './environment.mjs';
 
 const USAGE = `Usage: ${SETUP_COMMAND} [--libtensorflow DIR] [--cpu] [--offline] [--force] [--check]

@@ -1,3 +1,4 @@
+import { WASM_SLOWDOWN } from '../../setup/setup-tensorflow.mjs';
 import type { MachineFacts } from './facts.js';
 
 /** One line of the doctor's report. */
@@ -36,7 +37,7 @@ function cudaFindings(facts: MachineFacts): Finding[] {
       'CUDA toolkit',
       facts.nvcc,
       'to build the engine with CUDA',
-      'install the CUDA toolkit 13 and put nvcc on the PATH',
+      "apt-get install cuda-toolkit-13-0 (from NVIDIA's repository), and put nvcc on the PATH",
     ),
   ];
   if (facts.nvidiaDriver !== undefined) {
@@ -56,6 +57,7 @@ function cudaFindings(facts: MachineFacts): Finding[] {
       subject: 'NVIDIA driver',
       level: 'note',
       text: 'none on this machine: the engine runs on the CPU',
+      mend: 'only with an NVIDIA GPU: install its driver, 580 or newer',
     });
   }
   return findings;
@@ -95,7 +97,7 @@ function backendFinding({ backend }: MachineFacts): Finding {
   return {
     subject,
     level: 'note',
-    text: `${backend.name}, about ten times slower than TensorFlow: ${backend.reason ?? ''}`,
+    text: `${backend.name}, ${WASM_SLOWDOWN}: ${backend.reason ?? ''}`,
     mend: backend.fix ?? 'scripts/setup-tensorflow',
   };
 }

@@ -72,7 +72,7 @@ describe('initBackend', () => {
     expect(answer['info']).toMatchObject({ name: 'wasm', reason: expect.stringContaining('scripts/setup-tensorflow') });
     expect(answer['info']).not.toHaveProperty('cannotTrain');
     expect(answer['lines']).toEqual([
-      expect.stringMatching(/^No TensorFlow: .*never set up.*WebAssembly.*processor time/),
+      expect.stringMatching(/^No TensorFlow: .*never set up.*WebAssembly.*times slower/),
     ]);
     expect(answer['status']).toMatchObject({ name: 'wasm', fix: expect.stringContaining('setup-tensorflow') });
   });

@@ -123,7 +123,7 @@ describe('setupTensorFlow', () => {
     const state = await setupTensorFlow({}, log, environment, works);
     expect(state).toMatchObject({ ready: false, backend: 'wasm' });
     expect(state.reason).toMatch(/neither pip nor venv.*absent\.tar\.gz/s);
-    expect(lines.at(-1)).toMatch(/No TensorFlow: .*WebAssembly.*processor time.*--force/s);
+    expect(lines.at(-1)).toMatch(/No TensorFlow: .*WebAssembly.*times slower.*--force/s);
     expect(readdirSync(join(environment.cache, 'libtensorflow'))).toEqual([]);
     expect(installedBinding(environment)).toBeUndefined();
   });
