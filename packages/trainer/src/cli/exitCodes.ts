@@ -9,3 +9,8 @@ export const EXIT = {
   interrupted: 130,
   terminated: 143,
 } as const;
+
+/** The exit code of a command that a signal stopped in good order. */
+export function stoppedExit(signal: NodeJS.Signals): number {
+  return signal === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted;
+}

@@ -65,14 +65,14 @@ function checkTarget(out: string, parameters: SynthParameters): boolean {
   const refuse = (found: string): never => {
     throw new HyperArcError(
       'E_FORMAT',
-      `out: expected an absent or empty folder, received ${out} with ${found}; choose another --out or remove it`,
+      `out: expected an absent or empty folder, received ${out} with ${found}; choose another folder or remove this one`,
     );
   };
   let entries: string[];
   try {
     entries = readdirSync(out);
   } catch (cause) {
-    throw new HyperArcError('E_FORMAT', `out: expected a folder, received ${out}; choose another --out`, { cause });
+    throw new HyperArcError('E_FORMAT', `out: expected a folder, received ${out}; choose another path`, { cause });
   }
   if (entries.length === 0) return false;
   if (!entries.includes('synth.json')) return refuse(`${entries.length} other entries`);

@@ -7,7 +7,7 @@ import type { Command } from 'commander';
 import { loadConfig, type Config } from '../../config/index.js';
 import type { Evaluation } from '../../evaluate/index.js';
 import { StopRequest } from '../../train/signals.js';
-import { EXIT } from '../exitCodes.js';
+import { stoppedExit } from '../exitCodes.js';
 
 const recipe = (name: string): string => fileURLToPath(new URL(`../../../recipes/${name}`, import.meta.url));
 const RECIPE = recipe('quickstart.yaml');
@@ -50,10 +50,6 @@ async function drawFaces({ data, synth, seed }: Config): Promise<NodeJS.Signals 
   return stop.signal;
 }
 
-function stoppedExit(signal: NodeJS.Signals): void {
-  process.exitCode = signal === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted;
-}
-
 /** `raw pixels 58.4%   untrained 60.0%   trained 93.1%`. */
 function accuracies(evaluation: Evaluation): string {
   return evaluation.models.map(({ name, accuracy }) => `${name} ${(100 * accuracy.mean).toFixed(1)}%`).join('   ');
@@ -63,12 +59,18 @@ async function runStart(overrides: string[]): Promise<void> {
   const startedAt = performance.now();
   const config = loadConfig(RECIPE, overrides);
   const interrupted = await drawFaces(config);
-  if (interrupted !== undefined) return stoppedExit(interrupted);
+  if (interrupted !== undefined) {
+    process.exitCode = stoppedExit(interrupted);
+    return;
+  }
 
   say(`2/4 training ${config.backbone.name} with ${config.head.loss}`);
   const { runTraining } = await import('../runTraining.js');
   const { run, checkpoint, stoppedBy } = await runTraining(config, undefined, false);
-  if (stoppedBy !== undefined) return stoppedExit(stoppedBy);
+  if (stoppedBy !== undefined) {
+    process.exitCode = stoppedExit(stoppedBy);
+    return;
+  }
 
   say(`3/4 verification of ${config.data.heldOut} people that the model has never seen`);
   const [{ evaluateRun }, { formatEvaluation }, { writeReport }] = await Promise.all([

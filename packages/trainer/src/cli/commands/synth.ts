@@ -1,6 +1,9 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
 
+import { StopRequest } from '../../train/signals.js';
+import { stoppedExit } from '../exitCodes.js';
+
 function wholeNumber(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('Expected a whole number.');
   return Number(text);
@@ -32,9 +35,7 @@ export function registerSynthCommand(program: Command): void {
       const { writeContactSheet, writeSynthDataset } = await import('../../synth/index.js');
       const { contactSheet, workers, ...parameters } = options;
       const interrupt = new AbortController();
-      const stop = () => interrupt.abort(new Error('synth: interrupted; nothing was written'));
-      process.once('SIGINT', stop);
-      process.once('SIGTERM', stop);
+      using stop = new StopRequest(() => interrupt.abort());
       try {
         const result = await writeSynthDataset({
           ...parameters,
@@ -52,9 +53,10 @@ export function registerSynthCommand(program: Command): void {
           await writeContactSheet({ dataset: options.out, file: contactSheet });
           console.log(`${contactSheet}: contact sheet`);
         }
-      } finally {
-        process.off('SIGINT', stop);
-        process.off('SIGTERM', stop);
+      } catch (error) {
+        if (stop.signal === undefined) throw error;
+        process.stderr.write(`\n${stop.signal}: stopped drawing; nothing was kept\n`);
+        process.exitCode = stoppedExit(stop.signal);
       }
     });
 }

@@ -2,7 +2,7 @@ import { HyperArcError } from '@hyperarc/kernels-cuda';
 import type { Command } from 'commander';
 
 import { loadConfig, resumeDifferences, type Config } from '../../config/index.js';
-import { EXIT } from '../exitCodes.js';
+import { stoppedExit } from '../exitCodes.js';
 
 interface TrainFlags {
   dryRun?: boolean;
@@ -45,7 +45,7 @@ async function runTrain(first: string | undefined, rest: string[], flags: TrainF
   }
   const { runTraining } = await import('../runTraining.js');
   const { stoppedBy } = await runTraining(config, resumed, flags.fallBack === true);
-  if (stoppedBy !== undefined) process.exitCode = stoppedBy === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted;
+  if (stoppedBy !== undefined) process.exitCode = stoppedExit(stoppedBy);
 }
 
 /** `hyperarc train`. */
