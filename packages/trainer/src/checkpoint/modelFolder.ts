@@ -5,6 +5,8 @@ import { HyperArcError } from '@hyperarc/kernels-cuda';
 import type { io } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
+import { renameDurably, syncFolder } from '../files.js';
+
 const TOPOLOGY_FILE = 'model.json';
 const WEIGHTS_FILE = 'weights.bin';
 
@@ -20,7 +22,8 @@ function concatenate(data: io.WeightData): Uint8Array {
 export async function saveModelFolder(model: LayersModel, folder: string): Promise<void> {
   const partial = join(dirname(folder), `.partial-${basename(folder)}`);
   const replaced = join(dirname(folder), `.replaced-${basename(folder)}`);
-  rmSync(partial, { recursive: true, force: true });
+  // What a killed process left behind.
+  for (const left of [partial, replaced]) rmSync(left, { recursive: true, force: true });
   mkdirSync(partial, { recursive: true });
   const handler: io.IOHandler = {
     save: (artifacts) => {
@@ -38,8 +41,9 @@ export async function saveModelFolder(model: LayersModel, folder: string): Promi
     },
   };
   await model.save(handler);
+  syncFolder(partial);
   if (existsSync(folder)) renameSync(folder, replaced);
-  renameSync(partial, folder);
+  renameDurably(partial, folder);
   rmSync(replaced, { recursive: true, force: true });
 }
 

@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 
 import { HyperArcError } from '@hyperarc/kernels-cuda';
 
-import { writeAtomically } from '../train/runFolder.js';
+import { renameDurably, syncFolder, writeAtomically } from '../files.js';
 import { MANIFEST_NAME, describeFolder, readManifest, verifyFolder } from './manifest.js';
 
 const PARTIAL_PREFIX = '.partial-';
@@ -40,11 +40,12 @@ export class CheckpointStore {
     mkdirSync(partial, { recursive: true });
     try {
       await write(partial);
+      syncFolder(partial);
       const manifest = await describeFolder(partial, step, score);
       writeAtomically(join(partial, MANIFEST_NAME), `${JSON.stringify(manifest, null, 2)}\n`);
       // A damaged checkpoint of this step makes room first, under a name that is cleaned up.
       if (existsSync(final)) renameSync(final, replaced);
-      renameSync(partial, final);
+      renameDurably(partial, final);
       rmSync(replaced, { recursive: true, force: true });
     } catch (error) {
       rmSync(partial, { recursive: true, force: true });
@@ -61,13 +62,20 @@ export class CheckpointStore {
     }
   }
 
-  /** Keeps the newest `keepLast` and the one with the best score; removes the others. */
-  prune(keepLast: number): void {
+  /**
+   * Keeps the newest `keepLast` up to `step`, where the run stands, and the one of them with the best score; removes the others. A
+   * later one is a damaged one that the run passed over: kept, it would pass for the newest.
+   */
+  prune(keepLast: number, step: number): void {
+    const remove = ({ path }: CheckpointEntry): void => rmSync(path, { recursive: true, force: true });
     const entries = this.list();
+    entries.filter((entry) => entry.step > step).forEach(remove);
+    const reached = entries.filter((entry) => entry.step <= step);
     const best = this.best()?.path;
-    for (const { path } of entries.slice(0, Math.max(0, entries.length - keepLast))) {
-      if (path !== best) rmSync(path, { recursive: true, force: true });
-    }
+    reached
+      .slice(0, Math.max(0, reached.length - keepLast))
+      .filter(({ path }) => path !== best)
+      .forEach(remove);
   }
 
   /** The checkpoint with the highest score; the newer one of equals. Unreadable manifests do not compete. */

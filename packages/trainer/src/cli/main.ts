@@ -36,6 +36,11 @@ export function createProgram(): Command {
   return program;
 }
 
+/** A refusal of the operating system, such as a full disk: its message says all, a stack would bury it. */
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error;
+}
+
 /**
  * Runs one command line (without `node` and the script).
  * @returns the process's exit code; an action that wants another one than 0 sets process.exitCode.
@@ -46,7 +51,7 @@ export async function main(args: readonly string[]): Promise<number> {
     return Number(process.exitCode ?? EXIT.ok);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    if (error instanceof HyperArcError) {
+    if (error instanceof HyperArcError || isSystemError(error)) {
       process.stderr.write(`hyperarc: ${error.message}\n`);
     } else {
       process.stderr.write(`hyperarc: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);

@@ -15,7 +15,13 @@ export async function runTraining(
   });
   const run = resumed ?? RunFolder.create(config);
   stream.write(`run ${run.path}\n`);
-  const result = await train({ config, run, stream, stop, ...(resumed && { resume: { fallBack } }) });
+  let result: TrainResult;
+  try {
+    result = await train({ config, run, stream, stop, ...(resumed && { resume: { fallBack } }) });
+  } catch (error) {
+    if (resumed === undefined) run.removeUnstarted();
+    throw error;
+  }
   const state = result.stoppedBy === undefined ? 'finished' : 'stopped';
   stream.write(`${state} at step ${result.step} of ${result.totalSteps}; checkpoint ${result.checkpoint}\n`);
   if (result.stoppedBy !== undefined) stream.write(`go on with: hyperarc train --resume ${run.path}\n`);

@@ -13,7 +13,7 @@ const data = z.strictObject({
   imageSize: integer({ min: 16, max: 1024 }).default(112),
   flip: flag().default(true),
   /** Decoding threads. */
-  workers: integer({ min: 0, max: 64 }).default(1),
+  workers: integer({ min: 1, max: 64 }).default(1),
   /** Batches decoded ahead. */
   prefetch: integer({ min: 1, max: 256 }).default(4),
 });

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { HyperArcError } from '@hyperarc/kernels-cuda';
-import { writeAtomically } from '../train/runFolder.js';
+import { writeAtomically } from '../files.js';
 import type { Environment } from './environment.js';
 import { embedImages, type EmbeddingModel, type ImageLoader } from './embed.js';
 import {

@@ -4,7 +4,7 @@ import sharp from 'sharp';
 
 import { collectEnvironment, readEvaluation, type Environment, type Evaluation } from '../evaluate/index.js';
 import { readMetrics } from '../metrics/jsonLines.js';
-import { writeAtomically } from '../train/runFolder.js';
+import { writeAtomically } from '../files.js';
 import { renderReport } from './render.js';
 
 export interface ReportOptions {

@@ -9,20 +9,24 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(seconds / 3600)}h${two(Math.floor((seconds % 3600) / 60))}m`;
 }
 
-/** One line of progress. */
-export function progressLine(record: TrainRecord, totalSteps: number): string {
+const SEPARATOR = '  ';
+
+/** One line of progress, what matters most first; parts that a line of `width` has no room for are left out. */
+export function progressLine(record: TrainRecord, totalSteps: number, width = Infinity): string {
   const remainingSteps = totalSteps - record.step;
   const stepMs = record.elapsedMs / Math.max(1, record.stepsDone);
-  return [
+  const parts = [
     `step ${record.step}/${totalSteps}`,
-    `epoch ${record.epoch.toFixed(2)}`,
     `loss ${record.loss.toFixed(4)}`,
-    `cos ${record.targetCosine.toFixed(3)}`,
-    `lr ${record.learningRate.toPrecision(3)}`,
     `${record.imagesPerSecond.toFixed(0)} img/s`,
     `wait ${(100 * record.dataWaitShare).toFixed(0)}%`,
     `ETA ${formatDuration(remainingSteps * stepMs)}`,
-  ].join('  ');
+    `epoch ${record.epoch.toFixed(2)}`,
+    `cos ${record.targetCosine.toFixed(3)}`,
+    `lr ${record.learningRate.toPrecision(3)}`,
+  ];
+  while (parts.length > 1 && parts.join(SEPARATOR).length > width) parts.pop();
+  return parts.join(SEPARATOR);
 }
 
 /** Where progress goes: a terminal's one line that is rewritten, or plain lines in a log. */
@@ -35,20 +39,25 @@ export class Progress {
   ) {}
 
   update(record: TrainRecord): void {
-    const line = progressLine(record, this.totalSteps);
     if (this.stream.isTTY !== true) {
-      this.stream.write(`${line}\n`);
+      this.stream.write(`${progressLine(record, this.totalSteps)}\n`);
       return;
     }
     // Longer than the terminal is wide, the line could not be rewritten in place.
-    this.stream.write(`\r\x1b[K${line.slice(0, Math.max(1, (this.stream.columns ?? 80) - 1))}`);
+    const width = Math.max(1, (this.stream.columns ?? 80) - 1);
+    this.stream.write(`\r\x1b[K${progressLine(record, this.totalSteps, width).slice(0, width)}`);
     this.#lineShown = true;
   }
 
   /** A message of its own line; the progress line is drawn again by the next update. */
   note(message: string): void {
+    this.close();
+    this.stream.write(`${message}\n`);
+  }
+
+  /** Ends the progress line, so that what comes next begins a new one. */
+  close(): void {
     if (this.#lineShown) this.stream.write('\n');
     this.#lineShown = false;
-    this.stream.write(`${message}\n`);
   }
 }

@@ -1,16 +1,34 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
 import { HyperArcError } from '@hyperarc/kernels-cuda';
 
 import { formatConfig, loadConfig, type Config } from '../config/index.js';
+import { writeAtomically } from '../files.js';
 
 /** Where a run keeps its things. */
 export class RunFolder {
   private constructor(readonly path: string) {}
 
-  /** Makes the next free NAME-001, NAME-002, … in `config.output` and writes the resolved configuration into it. */
+  /**
+   * Makes the next free NAME-001, NAME-002, … in `config.output` and writes the resolved configuration into it.
+   * @throws HyperArcError E_RANGE if `config.output` is no folder that can be written.
+   */
   static create(config: Config): RunFolder {
+    try {
+      return RunFolder.#createNext(config);
+    } catch (cause) {
+      const { code, syscall } = cause as NodeJS.ErrnoException;
+      if (syscall === undefined) throw cause;
+      throw new HyperArcError(
+        'E_RANGE',
+        `output: expected a folder that can be written, received ${config.output} (${code}); give another one with output=FOLDER`,
+        { cause },
+      );
+    }
+  }
+
+  static #createNext(config: Config): RunFolder {
     mkdirSync(config.output, { recursive: true });
     const numbers = readdirSync(config.output)
       .filter((entry) => entry.startsWith(`${config.name}-`) && /^\d{3,}$/.test(entry.slice(config.name.length + 1)))
@@ -39,6 +57,12 @@ export class RunFolder {
     return run;
   }
 
+  /** Removes the folder if the run never began: no checkpoint was saved and no line of metrics written. */
+  removeUnstarted(): void {
+    const measured = existsSync(this.metricsPath) && statSync(this.metricsPath).size > 0;
+    if (!measured && !existsSync(this.checkpointsPath)) rmSync(this.path, { recursive: true });
+  }
+
   get name(): string {
     return basename(this.path);
   }
@@ -62,11 +86,4 @@ export class RunFolder {
   readConfig(): Config {
     return loadConfig(this.configPath);
   }
-}
-
-/** Writes a whole file or none: to a temporary name, then renamed. */
-export function writeAtomically(path: string, content: string | Uint8Array): void {
-  const partial = `${path}.partial`;
-  writeFileSync(partial, content);
-  renameSync(partial, path);
 }

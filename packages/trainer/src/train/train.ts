@@ -92,7 +92,7 @@ class Run {
     const window = this.journal.windowSums();
     this.#checkpoint = await this.store.save(step, score, (folder) => writeSession(this.session, folder, step, window));
     this.#savedStep = step;
-    this.store.prune(this.options.config.checkpoint.keepLast);
+    this.store.prune(this.options.config.checkpoint.keepLast, step);
     this.progress.note(`saved ${this.#checkpoint}`);
   }
 }
@@ -111,6 +111,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const folder = resume && (await store.newest(resume.fallBack, log)).path;
   const saved = folder === undefined ? undefined : { folder, state: readSessionState(folder) };
   const session = await createSession(config, log, saved);
+  let progress: Progress | undefined;
   let journal: Journal | undefined;
   let verification: HeldOutVerification | undefined;
   try {
@@ -125,11 +126,12 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     }
     const { heldOut } = session.datasets;
     if (config.evaluate.every > 0 && heldOut !== undefined) verification = new HeldOutVerification(heldOut, config);
-    const progress = new Progress(stream, session.schedule.totalSteps);
+    progress = new Progress(stream, session.schedule.totalSteps);
     const imagesPerStep = config.training.batchSize * config.training.accumulate;
     journal = new Journal(run, session.schedule, imagesPerStep, progress, saved?.state);
     return await new Run(options, session, store, journal, progress, verification).loop(saved);
   } finally {
+    progress?.close();
     journal?.close();
     await verification?.close();
     await session.close();

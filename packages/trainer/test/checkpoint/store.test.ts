@@ -69,10 +69,19 @@ describe('CheckpointStore', () => {
   it('keeps the newest and the best', async () => {
     for (const [step, score] of [1, 5, 3, 5, 2, 4].entries()) {
       await store.save(step, score, writer('x'));
-      store.prune(2);
+      store.prune(2, step);
     }
     expect(steps()).toEqual([3, 4, 5]);
     expect(store.best()?.step).toBe(3);
+  });
+
+  it('keeps what was saved last after a later, damaged one was passed over', async () => {
+    await store.save(1, null, writer('x'));
+    truncateSync(join(await store.save(9, null, writer('x')), 'state.json'), 0);
+    await store.newest(true, silent);
+    await store.save(2, null, writer('x'));
+    store.prune(1, 2);
+    expect(steps()).toEqual([2]);
   });
 
   const damage: [string, (path: string) => void][] = [

@@ -83,6 +83,24 @@ describe('hyperarc', () => {
     expect(readdirSync(folder)).not.toContain('runs');
   });
 
+  it.each([
+    ['no images', 'data.root=nowhere', /^hyperarc: E_FORMAT: dataset: .*nowhere/m],
+    ['a batch larger than the dataset', 'training.batchSize=500', /^hyperarc: E_RANGE: batchSize: .*received 500/m],
+    [
+      'too few images to verify',
+      'evaluate={every: 1, pairs: 4000}',
+      /^hyperarc: E_RANGE: pairs: .*ask for fewer pairs/m,
+    ],
+  ])('leaves no run folder behind that %s kept from beginning', async (_, override, message) => {
+    const output = join(folder, 'none');
+    const fixed = [`output=${output}`, `data={root: ${join(folder, 'faces')}, heldOut: 2}`];
+    const { status, stderr } = await hyperarc('train', tiny(), ...fixed, override);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(message);
+    expect(readdirSync(output)).toEqual([]);
+    rmSync(output, { recursive: true });
+  });
+
   it('describes a run without starting it', async () => {
     const { status, stdout } = await hyperarc(
       'train',

@@ -21,17 +21,19 @@ const record = {
 
 it('shows time left from the steps of this process alone', () => {
   expect(progressLine(record, 140)).toBe(
-    'step 20/140  epoch 0.50  loss 12.3457  cos 0.250  lr 0.0500  100 img/s  wait 3%  ETA 1m00s',
+    'step 20/140  loss 12.3457  100 img/s  wait 3%  ETA 1m00s  epoch 0.50  cos 0.250  lr 0.0500',
   );
   expect([42_000, 187_000, 7_320_000].map(formatDuration)).toEqual(['42s', '3m07s', '2h02m']);
 });
 
-it('rewrites one line on a terminal, cut to its width, and writes lines elsewhere', () => {
-  const terminal = Object.assign(new PassThrough(), { isTTY: true, columns: 20 });
+it('rewrites one line on a terminal, of the parts that fit, and writes lines elsewhere', () => {
+  const terminal = Object.assign(new PassThrough(), { isTTY: true, columns: 80 });
   const progress = new Progress(terminal, 140);
   progress.update(record);
   progress.note('saved');
-  expect(String(terminal.read())).toBe('\r\x1b[Kstep 20/140  epoch \nsaved\n');
+  expect(String(terminal.read())).toBe(
+    '\r\x1b[Kstep 20/140  loss 12.3457  100 img/s  wait 3%  ETA 1m00s  epoch 0.50  cos 0.250\nsaved\n',
+  );
   const plain = new PassThrough();
   new Progress(plain, 140).update(record);
   expect(String(plain.read())).toBe(`${progressLine(record, 140)}\n`);

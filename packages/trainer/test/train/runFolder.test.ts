@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -23,6 +23,24 @@ it('numbers run folders upwards and keeps the resolved configuration in each', (
   expect(run.name).toBe('try-008');
   expect(RunFolder.open(`${run.path}/`).readConfig()).toEqual(config);
   expect(readdirSync(run.path)).toEqual(['config.yaml']);
+});
+
+it('refuses an output that cannot hold runs', () => {
+  writeFileSync(join(folder, 'file'), '');
+  const config = checkConfig({ name: 'try', output: join(folder, 'file'), data: { root: 'r' } }, 'test');
+  expect(() => RunFolder.create(config)).toThrow(/E_RANGE: output: expected a folder .*, received .*file \(EEXIST\)/);
+});
+
+it('removes a run that never began, and no other', () => {
+  const config = checkConfig({ name: 'try', output: folder, data: { root: 'r' } }, 'test');
+  const failed = RunFolder.create(config);
+  writeFileSync(failed.metricsPath, '');
+  failed.removeUnstarted();
+  expect(readdirSync(folder)).toEqual([]);
+  const begun = RunFolder.create(config);
+  mkdirSync(begun.checkpointsPath);
+  begun.removeUnstarted();
+  expect(readdirSync(begun.path)).toContain('config.yaml');
 });
 
 it('refuses a folder that is no run', () => {
