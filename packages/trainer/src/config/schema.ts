@@ -116,7 +116,7 @@ const synth = z.strictObject({
 export const configSchema = z.strictObject({
   /** Run folders are NAME-001, NAME-002, … */
   name: text(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'letters, digits, dots, dashes'),
-  seed: integer({ min: 0, max: 0xffffffff }).default(1),
+  seed: integer({ min: 0, max: 0x7fffffff }).default(1),
   backend: oneOf(['auto', 'tensorflow', 'wasm', 'cpu']).default('auto'),
   /** Folder that holds the run folders. */
   output: text(/./, 'a folder').default('runs'),
