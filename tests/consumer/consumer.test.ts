@@ -74,7 +74,7 @@ describe('in an empty project', () => {
 
   it('the engine says what is missing without the addon', () => {
     for (const name of ['engine.mjs', 'engine.cjs']) {
-      expect(runProgram(name)).toMatch(/E_DEVICE: .*expected/);
+      expect(runProgram(name)).toMatch(/E_DEVICE: .*expected .*HYPERARC_ADDON/);
       expect(runProgram(name, join(folder, 'absent.node'))).toMatch(/E_DEVICE: [^]*absent\.node/);
     }
   });

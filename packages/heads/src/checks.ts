@@ -9,7 +9,12 @@ export function checkShape(name: string, tensor: tf.Tensor, expected: string, is
     throw new HyperArcError('E_SHAPE', `${name}: expected ${expected}, received [${tensor.shape.join(', ')}]`);
 }
 
+/** @throws HyperArcError E_DTYPE unless `tensor` is a tensor of float32. */
 export function checkFloat(name: string, tensor: tf.Tensor): void {
+  if (!(tensor instanceof tf.Tensor)) {
+    const received = tensor === null ? 'null' : typeof tensor;
+    throw new HyperArcError('E_DTYPE', `${name}: expected a float32 tensor, received ${received}`);
+  }
   if (tensor.dtype !== 'float32') {
     throw new HyperArcError('E_DTYPE', `${name}: expected float32, received ${tensor.dtype}; cast it with tf.cast`);
   }
@@ -37,13 +42,19 @@ export function readLabels(labels: Labels, batch: number, classes: number): Int3
     throw new HyperArcError('E_DTYPE', `labels: expected int32, received ${labels.dtype}; cast them with tf.cast`);
   }
   const values = labels instanceof tf.Tensor ? labels.dataSync<'int32'>() : labels;
+  if (!Array.isArray(values) && !ArrayBuffer.isView(values)) {
+    const expected = 'an int32 tensor or an array of numbers';
+    throw new HyperArcError('E_DTYPE', `labels: expected ${expected}, received ${typeof values}`);
+  }
   if (values.length !== batch) {
     throw new HyperArcError('E_SHAPE', `labels: expected ${batch}, one for each embedding, received ${values.length}`);
   }
   for (let i = 0; i < batch; i++) {
     const label = values[i];
     if (!Number.isInteger(label) || label < 0 || label >= classes) {
-      throw new HyperArcError('E_RANGE', `labels[${i}]: expected an integer in [0, ${classes}), received ${label}`);
+      const expected = `an integer in [0, ${classes})`;
+      const fix = "check the dataset's identity count against the head's";
+      throw new HyperArcError('E_RANGE', `labels[${i}]: expected ${expected}, received ${label}; ${fix}`);
     }
   }
   return Int32Array.from(values);

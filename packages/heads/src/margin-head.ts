@@ -1,4 +1,5 @@
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
+import { checkMarginRule } from '@hyperarc/kernels-cuda/margin';
 import { seedRows } from '@hyperarc/kernels-cuda/reference';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Labels } from './checks.js';
@@ -31,8 +32,9 @@ export class MarginHead {
   readonly centers: tf.Variable<tf.Rank.R2> | tf.Variable<tf.Rank.R3>;
   private isDisposed = false;
 
-  /** @throws HyperArcError E_RANGE naming the option. */
+  /** @throws HyperArcError E_RANGE naming the option; E_MEMORY for centres that no array can hold. */
   constructor({ classes, dim, margin, subCenters = 1, seed = 0, stddev = 0.01 }: MarginHeadOptions) {
+    checkMarginRule(margin);
     checkPositiveInteger('classes', classes);
     checkPositiveInteger('dim', dim);
     checkPositiveInteger('subCenters', subCenters);
@@ -40,7 +42,7 @@ export class MarginHead {
     if (!(stddev > 0 && Number.isFinite(stddev))) {
       throw new HyperArcError('E_RANGE', `stddev: expected a number > 0, received ${stddev}`);
     }
-    const values = seedRows(BigInt(seed), Math.fround(stddev), 0, classes * subCenters, dim);
+    const values = seedCenters([classes, subCenters, dim], BigInt(seed), stddev);
     this.margin = margin;
     this.centers = tf.tidy(() =>
       subCenters === 1
@@ -75,7 +77,23 @@ export class MarginHead {
   }
 
   private liveCenters(): Centers {
-    if (this.isDisposed) throw new HyperArcError('E_DISPOSED', 'MarginHead: used after dispose()');
+    if (this.isDisposed)
+      throw new HyperArcError('E_DISPOSED', 'MarginHead: expected a live head, received one that was disposed');
     return this.centers as Centers;
+  }
+}
+
+/** First values of the centres [C, K, D]. @throws HyperArcError E_MEMORY. */
+function seedCenters(shape: [classes: number, subCenters: number, dim: number], seed: bigint, stddev: number) {
+  const [classes, subCenters, dim] = shape;
+  try {
+    return seedRows(seed, Math.fround(stddev), 0, classes * subCenters, dim);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const received = `[${shape.join(', ')}], ${4 * classes * subCenters * dim} bytes`;
+    const fix = "use fewer classes, or PartialFC of '@hyperarc/heads/engine'";
+    throw new HyperArcError('E_MEMORY', `classes: expected centres that fit in memory, received ${received}; ${fix}`, {
+      cause: error,
+    });
   }
 }

@@ -1,3 +1,4 @@
+import { checkMarginRule } from '@hyperarc/kernels-cuda/margin';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Labels } from './checks.js';
 import { checkFloat, checkShape, readLabels } from './checks.js';
@@ -13,9 +14,10 @@ import { derivativesOf, targetLogits } from './target-logit.js';
  *
  * @param cosines float32 [B, C] in [−1, 1]
  * @param labels [B], class indices in [0, C)
- * @throws HyperArcError E_SHAPE, E_DTYPE; E_RANGE for a label outside [0, C).
+ * @throws HyperArcError E_SHAPE, E_DTYPE; E_RANGE for a label outside [0, C) or a margin outside its range.
  */
 export function marginLogits(cosines: tf.Tensor2D, labels: Labels, spec: MarginSpec): tf.Tensor2D {
+  checkMarginRule(spec);
   checkFloat('cosines', cosines);
   checkShape('cosines', cosines, '[B, C], both ≥ 1', cosines.rank === 2 && cosines.size > 0);
   const [batch, classes] = cosines.shape;

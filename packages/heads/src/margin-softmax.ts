@@ -1,3 +1,4 @@
+import { checkMarginRule } from '@hyperarc/kernels-cuda/margin';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Labels } from './checks.js';
 import { checkFloat, checkShape, readLabels } from './checks.js';
@@ -19,7 +20,9 @@ interface Shape {
 }
 
 export function shapeOfCenters(centers: Centers): Shape {
-  checkShape('centers', centers, '[C, D] or [C, K, D]', centers.rank === 2 || centers.rank === 3);
+  checkFloat('centers', centers);
+  const isRight = (centers.rank === 2 || centers.rank === 3) && centers.size > 0;
+  checkShape('centers', centers, '[C, D] or [C, K, D], each ≥ 1', isRight);
   const [classes, ...rest] = centers.shape as number[];
   return { classes: classes!, subCenters: rest.length === 2 ? rest[0] : 1, dim: rest.at(-1)! };
 }
@@ -81,7 +84,7 @@ export function classCosines(embeddings: tf.Tensor2D, centers: Centers): tf.Tens
  * @param centers float32 [C, D] or [C, K, D], normalised here
  * @param labels [B], class indices in [0, C)
  * @returns float32 scalar
- * @throws HyperArcError E_SHAPE, E_DTYPE; E_RANGE for a label outside [0, C).
+ * @throws HyperArcError E_SHAPE, E_DTYPE; E_RANGE for a label outside [0, C) or a margin outside its range.
  */
 export function marginSoftmaxLoss(
   embeddings: tf.Tensor2D,
@@ -90,7 +93,7 @@ export function marginSoftmaxLoss(
   spec: MarginSpec,
 ): tf.Scalar {
   const shape = shapeOfCenters(centers);
-  checkFloat('centers', centers);
+  checkMarginRule(spec);
   checkEmbeddings(embeddings, shape.dim);
   const batch = embeddings.shape[0];
   const labelsB = readLabels(labels, batch, shape.classes);

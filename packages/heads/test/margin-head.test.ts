@@ -6,6 +6,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
   arcFace,
+  classCosines,
   combinedMargin,
   cosFace,
   MarginHead,
@@ -150,6 +151,21 @@ describe('MarginHead', () => {
     expectCode(() => new MarginHead({ classes: 3, dim: 1.5, margin: arcFace() }), 'E_RANGE', 'dim');
     expectCode(() => new MarginHead({ classes: 3, dim: 4, margin: arcFace(), seed: -1 }), 'E_RANGE', 'seed');
     expectCode(() => new MarginHead({ classes: 3, dim: 4, margin: arcFace(), stddev: 0 }), 'E_RANGE', 'stddev');
+    expectCode(() => head.loss(x, undefined as never), 'E_DTYPE', 'labels');
+    expectCode(() => head.loss(undefined as never, [0, 1]), 'E_DTYPE', 'embeddings');
+    expectCode(() => head.loss([[1, 2, 3, 4]] as never, [0]), 'E_DTYPE', 'embeddings');
+    for (const spec of [undefined, 'arcface', { ...arcFace(), m2: 2 }] as never[]) {
+      const cosines = tf.zeros([2, 3]) as tf.Tensor2D;
+      expectCode(() => new MarginHead({ classes: 3, dim: 4, margin: spec }), 'E_RANGE', 'margin');
+      expectCode(() => marginSoftmaxLoss(x, head.centers as tf.Tensor2D, [0, 1], spec), 'E_RANGE', 'margin');
+      expectCode(() => marginLogits(cosines, [0, 1], spec), 'E_RANGE', 'margin');
+    }
+    for (const shape of [[0, 4], [3, 0, 4], [4]] as [number, number][]) {
+      const centers = tf.zeros(shape) as tf.Tensor2D;
+      expectCode(() => marginSoftmaxLoss(x, centers, [0, 1], arcFace()), 'E_SHAPE', 'centers: expected [C, D] or');
+    }
+    expectCode(() => classCosines(x, tf.zeros([3, 4], 'int32') as tf.Tensor2D), 'E_DTYPE', 'centers');
+    expectCode(() => new MarginHead({ classes: 2 ** 40, dim: 4, margin: arcFace() }), 'E_MEMORY', 'classes');
     head.dispose();
     head.dispose();
     expectCode(() => head.loss(x, [0, 1]), 'E_DISPOSED', 'MarginHead');

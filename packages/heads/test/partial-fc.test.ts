@@ -7,7 +7,7 @@ import '@tensorflow/tfjs-layers';
 import { centerGradient, drawnRows, forward, sampleClasses, sgdUpdate } from '@hyperarc/kernels-cuda/reference';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { PartialFC, type PartialFCOptions } from '../dist/engine/index.js';
+import { openDevice, PartialFC, type PartialFCOptions } from '../dist/engine/index.js';
 import { arcFace, MarginHead } from '../dist/index.js';
 import { clusters, expectCode, maxDifference } from './support.js';
 
@@ -193,6 +193,18 @@ describe('PartialFC', () => {
     head.dispose();
   });
 
+  it('disposed during an update, frees its steps though the device is another’s', async () => {
+    const device = openDevice('cpu');
+    const head = makeHead({ device });
+    head.loss(tf.ones([2, 6]), [0, 1]).dispose();
+    const [step] = head['remembered'];
+    const update = head.updateAsync(SGD);
+    head.dispose();
+    await update;
+    expect(step.state).toBe('disposed');
+    device.dispose();
+  });
+
   it('answers bad input with an error that names it, and remembers nothing of it', () => {
     const head = makeHead();
     const x = tf.ones([2, 6]) as tf.Tensor2D;
@@ -211,6 +223,9 @@ describe('PartialFC', () => {
     expectCode(() => makeHead({ rate: 0 }), 'E_RANGE', 'rate');
     expectCode(() => makeHead({ rate: 1.5 }), 'E_RANGE', 'rate');
     expectCode(() => makeHead({ unsampled: 'lost' as 'frozen' }), 'E_RANGE', 'unsampled');
+    expectCode(() => makeHead({ margin: undefined as never }), 'E_RANGE', 'margin: expected an object');
+    expectCode(() => makeHead({ centers: {} as never } as object), 'E_RANGE', 'centers: expected ClassCenters');
+    expectCode(() => makeHead({ classes: 2 ** 31 - 1, dim: 4096 }), 'E_MEMORY', 'classes');
     expectCode(() => makeHead({ classes: 0 }), 'E_RANGE', 'classes');
     expectCode(() => makeHead({ dim: 5000 }), 'E_RANGE', 'dim');
     expectCode(() => makeHead({ seed: -1 }), 'E_RANGE', 'seed');
@@ -218,6 +233,7 @@ describe('PartialFC', () => {
     head.dispose();
     head.dispose();
     expectCode(() => head.loss(x, [0, 1]), 'E_DISPOSED', '');
+    expectCode(() => head.update({ learningRate: 0.1 }), 'E_DISPOSED', 'PartialFC');
     x.dispose();
   });
 });

@@ -4,6 +4,7 @@ import { loadCenters, saveCenters } from './centers-file.js';
 import {
   describeValue,
   requireFloat32,
+  requireHostMemory,
   requireInteger,
   requireNumber,
   requireObject,
@@ -307,25 +308,31 @@ export class ClassCenters {
     await callNativeAsync(() => this.#native.updateAsync(nativeSteps(steps), sgd));
   }
 
-  /** Dense dW [C, K, D] of the same mean loss, for tests and small heads. Weights do not move. */
+  /**
+   * Dense dW [C, K, D] of the same mean loss, for tests and small heads. Weights do not move.
+   * @throws HyperArcError E_MEMORY if dW does not fit, E_STALE, E_RANGE, E_DEVICE, E_BUSY, E_DISPOSED.
+   */
   gradients(steps: Step | readonly Step[]): Float32Array {
+    this.#requireGradientMemory();
     return callNative(() => this.#native.gradients(nativeSteps(steps)));
   }
 
   /** {@link gradients} on the device's thread. */
   async gradientsAsync(steps: Step | readonly Step[]): Promise<Float32Array> {
+    this.#requireGradientMemory();
     return callNativeAsync(() => this.#native.gradientsAsync(nativeSteps(steps)));
   }
 
   /**
-   * scale·cos θ to every class (the best of K), [B, C], without any margin: for inference and small C.
+   * scale·cos θ to every class (the best of K), [B, C], without any margin: for inference and small C, since it takes 4·B·C bytes.
    * @param embeddings [B, D]
    * @throws HyperArcError E_SHAPE, E_NONFINITE, E_MEMORY, E_BUSY, E_DISPOSED.
    */
   logits(embeddings: Float32Array, options: { readonly scale?: number } = {}): Float32Array {
     const scale = requireNumber('scale', requireObject('options', options).scale ?? 1, 0, 1024);
+    this.#checkLogits(embeddings);
     return scaled(
-      callNative(() => this.#native.cosines(requireFloat32('embeddings', embeddings))),
+      callNative(() => this.#native.cosines(embeddings)),
       scale,
     );
   }
@@ -333,7 +340,7 @@ export class ClassCenters {
   /** {@link logits} on the device's thread. */
   async logitsAsync(embeddings: Float32Array, options: { readonly scale?: number } = {}): Promise<Float32Array> {
     const scale = requireNumber('scale', requireObject('options', options).scale ?? 1, 0, 1024);
-    requireFloat32('embeddings', embeddings);
+    this.#checkLogits(embeddings);
     return scaled(await callNativeAsync(() => this.#native.cosinesAsync(embeddings)), scale);
   }
 
@@ -366,6 +373,17 @@ export class ClassCenters {
   #change(call: () => void): void {
     this.#changes += 1;
     callNative(call);
+  }
+
+  #requireGradientMemory(): void {
+    const [classes, subCenters, dim] = this.shape;
+    requireHostMemory('gradients', 4 * classes * subCenters * dim, 'update moves the weights without a dense gradient');
+  }
+
+  #checkLogits(embeddings: Float32Array): void {
+    const [classes, , dim] = this.shape;
+    requireFloat32('embeddings', embeddings);
+    requireHostMemory('logits', 4 * Math.ceil(embeddings.length / dim) * classes, 'ask for fewer embeddings at a time');
   }
 
   #outputs(batch: number): NativeForwardOutputs {

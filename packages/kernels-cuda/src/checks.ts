@@ -60,6 +60,27 @@ export function requireStddev(value: unknown): number {
   return requireNumber('stddev', value, 1e-30, 1e30);
 }
 
+/** A partial-FC rate. @throws HyperArcError E_RANGE unless `value` is in (0, 1]. */
+export function requireRate(value: unknown): number {
+  if (typeof value === 'number' && value > 0 && value <= 1) return value;
+  throw new HyperArcError('E_RANGE', `rate: expected a number in (0, 1], received ${describeValue(value)}`);
+}
+
+/** Below this a result is taken without a look at the machine. */
+const SMALL_BYTES = 2 ** 28;
+
+/**
+ * Linux grants memory that it does not have and later kills the process that touches it: a large result is refused before.
+ * @throws HyperArcError E_MEMORY
+ */
+export function requireHostMemory(name: string, bytes: number, fix: string): void {
+  if (bytes <= SMALL_BYTES) return;
+  const available = process.availableMemory();
+  if (bytes <= available) return;
+  const expected = `a result that fits in the ${available} bytes available`;
+  throw new HyperArcError('E_MEMORY', `${name}: expected ${expected}, received one of ${bytes} bytes; ${fix}`);
+}
+
 /** @throws HyperArcError E_DTYPE unless `value` is a Float32Array. */
 export function requireFloat32(name: string, value: unknown): Float32Array {
   if (value instanceof Float32Array) return value;

@@ -1,7 +1,7 @@
 import type { InstructionSet, NativeDeviceInfo, NativeEngine, NativePlan } from './binding.js';
 import { backstop } from './backstop.js';
 import { ClassCenters, type CentersOptions } from './centers.js';
-import { requireInteger, requireNumber, requireObject, requireOneOf } from './checks.js';
+import { requireInteger, requireObject, requireOneOf, requireRate } from './checks.js';
 import { callNative, HyperArcError } from './errors.js';
 import { loadAddon } from './loader.js';
 import { MAX_CLASSES, toNativeConfig, type CentersShape } from './shape.js';
@@ -94,7 +94,7 @@ export class Device {
   plan(options: PlanOptions): MemoryPlan {
     const config = toNativeConfig(options);
     const batch = requireInteger('batch', options.batch, 1, MAX_CLASSES);
-    const rate = requireNumber('rate', options.rate ?? 1, Number.MIN_VALUE, 1);
+    const rate = requireRate(options.rate ?? 1);
     return callNative(() => this.#engine.plan(config, batch, rate));
   }
 

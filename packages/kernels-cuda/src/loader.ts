@@ -42,7 +42,10 @@ interface Loaded {
   readonly path: string;
 }
 
-const BUILD_COMMAND = 'npx cmake-js compile -d native -O native/build';
+const BUILD_COMMAND = 'node scripts/native.mjs addon';
+const packageFolder = new URL('..', import.meta.url);
+/** Whether this package lies in HyperArc's repository, beside the addon's sources. */
+const inRepository = existsSync(new URL('../../native/CMakeLists.txt', packageFolder));
 
 let loaded: Loaded | undefined;
 let tried: AddonAttempt[] = [];
@@ -52,8 +55,7 @@ function candidates(): Candidate[] {
   if (override) return [{ path: override, mend: 'unset HYPERARC_ADDON, or name a working hyperarc.node in it' }];
 
   const found: Candidate[] = [];
-  const packageFolder = new URL('..', import.meta.url);
-  if (existsSync(new URL('../../native/CMakeLists.txt', packageFolder))) {
+  if (inRepository) {
     const path = fileURLToPath(new URL('../../native/build/Release/hyperarc.node', packageFolder));
     found.push({ path, mend: `build it anew: ${BUILD_COMMAND}` });
   }
@@ -90,7 +92,9 @@ function tryCandidate(path: string): Loaded | string {
 export function loadAddon(): NativeAddon {
   if (loaded) return loaded.addon;
   tried = [];
-  let mend = `build it: ${BUILD_COMMAND}`;
+  let mend = inRepository
+    ? `build it: ${BUILD_COMMAND}`
+    : `build it in a clone of HyperArc (${BUILD_COMMAND}) and name its native/build/Release/hyperarc.node in HYPERARC_ADDON`;
   for (const candidate of candidates()) {
     if (!statSync(candidate.path, { throwIfNoEntry: false })?.isFile()) {
       tried.push({ path: candidate.path, outcome: 'not there' });

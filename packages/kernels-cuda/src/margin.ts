@@ -1,4 +1,5 @@
 import type { Fallback, GradientMode, NativeMarginRule } from './binding.js';
+import { requireObject } from './checks.js';
 import { HyperArcError } from './errors.js';
 
 /**
@@ -33,6 +34,7 @@ function checkNumber(name: string, value: unknown, low: number, high: number, op
  * @throws HyperArcError E_RANGE naming the field.
  */
 export function checkMarginRule(rule: MarginRule): NativeMarginRule {
+  requireObject('margin', rule);
   checkNumber('margin.scale', rule.scale, 0, 1024, true);
   checkNumber('margin.m1', rule.m1, 0.5, 4, false);
   checkNumber('margin.m2', rule.m2, -Math.PI / 2, Math.PI / 2, false);

@@ -6,6 +6,7 @@ import {
   requireNumber,
   requireObject,
   requireOneOf,
+  requireRate,
   requireUint64,
 } from './checks.js';
 import { HyperArcError } from './errors.js';
@@ -75,7 +76,7 @@ export function toNativeBatch(options: BatchOptions): NativeBatch {
   return {
     embeddings: requireFloat32('embeddings', options.embeddings),
     labels: requireInt32('labels', options.labels),
-    rule: checkMarginRule(requireObject('margin', options.margin)),
+    rule: checkMarginRule(options.margin),
     rowParameters: rowParameters === undefined ? undefined : requireFloat32('rowParameters', rowParameters),
     sampled: sampled === undefined ? undefined : requireInt32('sampled', sampled),
   };
@@ -102,7 +103,7 @@ export function checkSample(options: SampleOptions) {
   requireObject('options', options);
   return {
     labels: requireInt32('labels', options.labels),
-    rate: requireNumber('rate', options.rate, Number.MIN_VALUE, 1),
+    rate: requireRate(options.rate),
     seed: requireUint64('seed', options.seed ?? 0),
     step: requireUint64('step', options.step ?? 0),
     shard: requireInteger('shard', options.shard ?? 0, 0, 2 ** 32 - 1),

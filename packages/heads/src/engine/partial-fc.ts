@@ -93,6 +93,9 @@ export class PartialFC {
     this.margin = margin;
     this.rate = rate;
     this.unsampled = unsampled;
+    if ('centers' in options && !(options.centers instanceof ClassCenters)) {
+      throw new HyperArcError('E_RANGE', `centers: expected ClassCenters, received ${typeof options.centers}`);
+    }
     this.centers = 'centers' in options ? options.centers : ClassCenters.create(options);
   }
 
@@ -180,6 +183,8 @@ export class PartialFC {
       throw error;
     }
     this.spare.push(...steps);
+    // Disposed meanwhile: the steps in flight were in neither list.
+    if (this.centers.state === 'disposed') this.dispose();
   }
 
   /** Forgets the micro-batches that an update would have used. */
@@ -258,6 +263,9 @@ export class PartialFC {
   }
 
   private pendingSteps(): Step[] {
+    if (this.centers.state === 'disposed') {
+      throw new HyperArcError('E_DISPOSED', 'PartialFC: expected a live head, received one that was disposed');
+    }
     if (this.remembered.length === 0) {
       throw new HyperArcError(
         'E_RANGE',
