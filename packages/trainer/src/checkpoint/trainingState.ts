@@ -8,8 +8,8 @@ const count = z.number().int().min(0);
 const stateSchema = z.strictObject({
   /** Updates made. */
   step: count,
-  /** Backend that computed them; on another one the bits differ. */
-  backend: z.string(),
+  /** What computed them; with another the last bits differ. */
+  arithmetic: z.strictObject({ backend: z.string(), processors: count, engine: z.string() }),
   data: z.strictObject({ classes: count, images: count, sha256: z.string() }),
   loader: z.strictObject({ epoch: count, position: count, seed: count, batchSize: count, samples: count }),
   /** The margin head's own: where its sampler stands. */

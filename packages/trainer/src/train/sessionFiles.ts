@@ -11,6 +11,7 @@ import { readTrainingState, writeTrainingState, type TrainingState } from '../ch
 import { formatConfig } from '../config/index.js';
 import type { ImageDataset } from '../data/index.js';
 import type { SgdMomentum } from '../optim/index.js';
+import { arithmeticOf } from './arithmetic.js';
 import { fingerprint } from './dataset.js';
 import type { Session } from './session.js';
 import type { WindowSums } from './window.js';
@@ -26,7 +27,7 @@ export const FILES = {
 
 /** Writes all that a session needs to go on from here into an empty folder. */
 export async function writeSession(session: Session, folder: string, step: number, window: WindowSums): Promise<void> {
-  const { backbone, optimizer, head, loader, datasets, config, backend } = session;
+  const { backbone, optimizer, head, loader, datasets, config } = session;
   const { train } = datasets;
   writeFileSync(join(folder, FILES.config), formatConfig(config));
   writeSafetensors(join(folder, FILES.backbone), readModelWeights(backbone));
@@ -40,7 +41,7 @@ export async function writeSession(session: Session, folder: string, step: numbe
   await head.save(join(folder, FILES.head));
   writeTrainingState(join(folder, FILES.state), {
     step,
-    backend: backend.name,
+    arithmetic: arithmeticOf(session),
     data: { classes: train.identities.length, images: train.samples.length, sha256: fingerprint(train) },
     loader: loader.state(),
     head: head.state(),

@@ -4,6 +4,7 @@ import { saveModelFolder } from '../checkpoint/modelFolder.js';
 import { CheckpointStore } from '../checkpoint/store.js';
 import type { Config } from '../config/index.js';
 import type { Batch } from '../data/index.js';
+import { arithmeticDifference, arithmeticOf } from './arithmetic.js';
 import { Journal } from './journal.js';
 import { Progress } from './progress.js';
 import type { RunFolder } from './runFolder.js';
@@ -100,7 +101,8 @@ class Run {
 /**
  * Trains as configured into a run folder: metrics.jsonl, TensorBoard events, checkpoints, and the backbone as a tfjs model.
  *
- * Resumed, it makes the same updates that the uninterrupted run would have made (bit for bit on the TensorFlow CPU backend).
+ * Resumed, it makes the same updates that the uninterrupted run would have made (bit for bit on the TensorFlow CPU backend, with
+ * the same number of processors and instruction set; else it says what differs).
  * @throws HyperArcError E_NONFINITE when training diverges, E_FORMAT for a damaged checkpoint, E_RANGE for other data, and
  *   those of the parts. Checkpoints written before stay.
  */
@@ -118,11 +120,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     if (saved !== undefined) {
       const { state } = saved;
       log(`going on from ${saved.folder} at step ${state.step}`);
-      if (state.backend !== session.backend.name) {
-        log(
-          `saved on the ${state.backend} backend, now ${session.backend.name}: results will differ in the last digits`,
-        );
-      }
+      const difference = arithmeticDifference(state.arithmetic, arithmeticOf(session));
+      if (difference !== undefined) log(difference);
     }
     const { heldOut } = session.datasets;
     if (config.evaluate.every > 0 && heldOut !== undefined) verification = new HeldOutVerification(heldOut, config);
