@@ -3,6 +3,10 @@ import * as tf from '@tensorflow/tfjs-core';
 /** Below this length a row counts as zero (docs/numerics.md, "Unit vectors"). */
 const ZERO_NORM = 1e-12;
 
+/** The squares of an element above this may sum to infinity in fp32; times the power of two below they do not. */
+const LONG_ELEMENT = 1e16;
+const SHRINK = 2 ** -80;
+
 export interface UnitRows {
   /** Rows scaled to unit length, zero rows left 0 [N, D]. */
   readonly units: tf.Tensor2D;
@@ -10,11 +14,14 @@ export interface UnitRows {
   readonly inverseLengths: tf.Tensor2D;
 }
 
-export function unitRows(rows: tf.Tensor2D): UnitRows {
+export function unitRows(rawRows: tf.Tensor2D): UnitRows {
+  const isLong = tf.greater(tf.max(tf.abs(rawRows), 1, true), LONG_ELEMENT);
+  const shrink = tf.where(isLong, tf.fill(isLong.shape, SHRINK), tf.ones(isLong.shape));
+  const rows = tf.mul(rawRows, shrink);
   const lengths = tf.norm(rows, 2, 1, true);
   const isZero = tf.less(lengths, ZERO_NORM);
   const ones = tf.onesLike(lengths);
-  const inverseLengths = tf.where(isZero, tf.zerosLike(lengths), tf.div(ones, lengths)) as tf.Tensor2D;
+  const inverseLengths = tf.where(isZero, tf.zerosLike(lengths), tf.div(shrink, lengths)) as tf.Tensor2D;
   // Divided, not multiplied by the inverse: one rounding less in every cosine.
   const nonZero = tf.where(isZero, tf.zerosLike(rows), rows);
   const units = tf.div(nonZero, tf.where(isZero, ones, lengths)) as tf.Tensor2D;

@@ -100,6 +100,22 @@ describe('marginSoftmaxLoss', () => {
   });
 });
 
+describe('embeddings near the largest fp32 number', () => {
+  it('have the loss and the gradient of the reference', () => {
+    const centers = { classes: 2, subCenters: 1, dim: 3, firstClass: 0, weights: Float32Array.of(1, 2, 3, -1, 2, 1) };
+    const embeddings = Float32Array.of(3e38, -3e38, 2e38, 1e19, 2e19, 1e3);
+    const batch = { embeddings, labels: Int32Array.of(0, 1), rule: arcFace({ scale: 8 }) };
+    const expected = forward([centers], batch);
+    const lossOf = (x: tf.Tensor) =>
+      marginSoftmaxLoss(x as tf.Tensor2D, tf.tensor2d(centers.weights, [2, 3]), batch.labels, arcFace({ scale: 8 }));
+    const { value, grad } = tf.valueAndGrad(lossOf)(tf.tensor2d(embeddings, [2, 3]));
+    expect(value.dataSync()[0]).toBeCloseTo(expected.loss, 5);
+    // The first row's gradient is below what fp32 holds in full.
+    const second = [3, 4, 5].map((e) => grad.dataSync()[e] / expected.embeddingGradient[e]);
+    for (const ratio of second) expect(ratio).toBeCloseTo(1, 4);
+  });
+});
+
 describe('MarginHead', () => {
   it('trains with the backbone: the loss falls, and classes separate', () => {
     const [points, labels] = clusters(11, 60, 6, 10);

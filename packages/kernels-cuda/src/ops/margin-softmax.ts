@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 
 import type { ClassCenters } from '../centers.js';
+import { describeValue, requireObject } from '../checks.js';
 import { callNative, HyperArcError } from '../errors.js';
 import { checkMarginRule, type MarginRule } from '../margin.js';
 import { Step } from '../step.js';
@@ -77,6 +78,9 @@ if (!tf.getGradient(MARGIN_SOFTMAX)) {
 }
 
 function requireTensor(name: string, value: tf.Tensor, dtype: tf.DataType, shape: string, fits: boolean): void {
+  if (!(value instanceof tf.Tensor)) {
+    throw new HyperArcError('E_DTYPE', `${name}: expected a tensor of ${dtype}, received ${describeValue(value)}`);
+  }
   if (value.dtype !== dtype) {
     throw new HyperArcError('E_DTYPE', `${name}: expected a tensor of ${dtype}, received one of ${value.dtype}`);
   }
@@ -98,11 +102,11 @@ function toInputs(
     return tensor;
   };
   const dim = centers.shape[2];
-  const fits = embeddings.rank === 2 && embeddings.shape[0] > 0 && embeddings.shape[1] === dim;
+  const fits = embeddings?.rank === 2 && embeddings.shape[0] > 0 && embeddings.shape[1] === dim;
   requireTensor('embeddings', embeddings, 'float32', `[B, ${dim}] with B ≥ 1`, fits);
   const batch = embeddings.shape[0];
   const labelsB = labels instanceof Int32Array ? make(tf.tensor1d(labels, 'int32')) : labels;
-  requireTensor('labels', labelsB, 'int32', `[${batch}]`, labelsB.rank === 1 && labelsB.size === batch);
+  requireTensor('labels', labelsB, 'int32', `[${batch}]`, labelsB?.rank === 1 && labelsB.size === batch);
   const inputs: MarginSoftmaxInputs & Record<string, tf.Tensor> = { embeddings, labels: labelsB };
 
   const { rowParameters, sampled } = options;
@@ -140,7 +144,7 @@ export function marginSoftmax(
   labels: tf.Tensor1D | Int32Array,
   options: MarginSoftmaxOptions,
 ): MarginSoftmaxResult {
-  const rule = checkMarginRule(options.margin);
+  const rule = checkMarginRule(requireObject('options', options).margin);
   marginSoftmaxPath();
   const made: tf.Tensor[] = [];
   let step: Step | undefined;
