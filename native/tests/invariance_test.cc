@@ -77,6 +77,24 @@ TEST(Invariance, ShardsTogetherEqualTheWhole) {
   }
 }
 
+TEST(Invariance, ShardsThatLoseTheirNegativesSaySo) {
+  // Shards share one shift, so that they cannot lower it as an engine that owns every class does.
+  auto engine = makeEngine();
+  Problem p = makeProblem(5, 40, 1, 32, 47);
+  p.rule.scale = 1024.0f;
+  auto shard = makeCenters(*engine, p, 10, 20);
+  std::unique_ptr<Step> step;
+  ASSERT_TRUE(shard->targetTerms(p.asBatch(), &step));
+  ASSERT_TRUE(shard->negativeSums(step.get()));
+  ASSERT_EQ(step->sumExpB()[0], 0.0f);
+  const Status status = shard->finishForward(step.get());
+  EXPECT_EQ(status.code(), StatusCode::kRange);
+  EXPECT_NE(status.message().find("rule.scale: expected"), std::string::npos) << status.message();
+  // Other shards' negatives count: the sum over the shards is what must not be lost.
+  std::fill(step->sumExpB().begin(), step->sumExpB().end(), 1.0f);
+  EXPECT_TRUE(shard->finishForward(step.get()));
+}
+
 Problem slice(const Problem& p, int64_t first, int64_t last) {
   Problem part = p;
   part.batch = last - first;

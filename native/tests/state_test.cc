@@ -1,6 +1,7 @@
 // Wrong arguments and wrong order: an error that names the argument, and nothing changed. Rows, resize, plan.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <limits>
 
@@ -152,6 +153,13 @@ TEST_F(State, ConfigurationsAreChecked) {
               "subCenters");
   expectError(engine->createCenters({.classes = 5, .dim = 8, .firstClass = 3, .globalClasses = 7}, &made),
               StatusCode::kRange, "firstClass");
+  // globalClasses 0 means that these are all.
+  expectError(engine->createCenters({.classes = 5, .dim = 8, .firstClass = 3}, &made), StatusCode::kRange,
+              "firstClass");
+  expectError(
+      engine->createCenters(
+          {.classes = 5, .dim = 8, .firstClass = std::numeric_limits<int64_t>::max(), .globalClasses = 7}, &made),
+      StatusCode::kRange, "firstClass");
   expectError(engine->createCenters({.classes = 5, .dim = 8, .precision = Precision::kBf16Compute}, &made),
               StatusCode::kDtype, "precision");
   expectError(engine->createCenters({.classes = 2000000000, .dim = 4096}, &made), StatusCode::kMemory,
@@ -161,6 +169,19 @@ TEST_F(State, ConfigurationsAreChecked) {
   expectError(createEngine({.kind = DeviceKind::kCuda}, &none), StatusCode::kDevice, "cuda");
   expectError(createEngine({.threads = -1}, &none), StatusCode::kRange, "threads");
   expectError(centers->resize(2000000000, 0, 0.01f), StatusCode::kMemory, "classes");
+}
+
+TEST_F(State, CentersThatDivergedReachTheLoss) {
+  for (int64_t subCenters : {1, 2, 3}) {
+    SCOPED_TRACE(subCenters);
+    const Problem q = makeProblem(6, 12, subCenters, 8, 71);
+    auto diverging = makeCenters(*engine, q);
+    auto before = forwardOf(*diverging, q.asBatch());
+    Step* steps[] = {before.get()};
+    ASSERT_TRUE(diverging->update(steps, {.learningRate = 3e38f, .momentum = 0.0f, .weightDecay = 1e30f}));
+    auto after = forwardOf(*diverging, q.asBatch());
+    for (float loss : after->lossB()) EXPECT_TRUE(std::isnan(loss)) << loss;
+  }
 }
 
 TEST_F(State, PlanCountsWhatIsHeld) {

@@ -1,5 +1,6 @@
 // A block of classes in cache: ŵ packed, and what becomes of its cosines.
 #include <algorithm>
+#include <cmath>
 
 #include "cpu/class_centers.h"
 #include "cpu/guard.h"
@@ -76,7 +77,8 @@ Status CpuClassCenters::cosines(const float* embeddingsBD, int64_t batch, float*
           for (int64_t j = first; j < last; ++j) {
             float best = column[(j - first) * config_.subCenters * blocking_.panel];
             for (int64_t k = 1; k < config_.subCenters; ++k) {
-              best = std::max(best, column[((j - first) * config_.subCenters + k) * blocking_.panel]);
+              const float candidate = column[((j - first) * config_.subCenters + k) * blocking_.panel];
+              if (candidate > best || std::isnan(candidate)) best = candidate;
             }
             out[j] = best;
           }

@@ -79,6 +79,8 @@ class CpuClassCenters final : public ClassCenters {
 
   // negatives.cc
   void sumNegatives(const NegativeInput& input, const ClassSet& classes, float* sumExpB, float* weightedSumBD);
+  /// Whether classes other than the sample's own take part [B].
+  std::vector<uint8_t> hasNegatives(const CpuStep& step) const;
   void raiseSmallSums(CpuStep& step);
 
   // center_gradient.cc: dW of the mean loss, a row at a time, to `sink`. Rows come in no order, from many threads.

@@ -53,7 +53,7 @@ DeviceInfo describeDevice(CpuIsa isa, int threads) {
 
 /// The configuration with globalClasses filled in.
 CentersConfig completed(CentersConfig config) {
-  if (config.globalClasses == 0) config.globalClasses = config.firstClass + config.classes;
+  if (config.globalClasses == 0) config.globalClasses = config.classes;
   return config;
 }
 
@@ -83,7 +83,7 @@ class CpuEngine final : public Engine {
   Status createCenters(const CentersConfig& given, std::unique_ptr<ClassCenters>* centers) override {
     const CentersConfig config = completed(given);
     if (Status status = checkCentersConfig(config); !status) return status;
-    Plan plan = makePlan(*core_, config, 1, 1.0);
+    const Plan plan = makePlan(*core_, config, 1, 1.0);
     const auto refusal = [&]() -> Status {
       return {StatusCode::kMemory, "classes: expected class centres that fit in memory, received a plan of " +
                                        describe(plan) +

@@ -64,12 +64,13 @@ void exponentiateMaximum(Panels s, int64_t rows, int64_t group, int64_t count, c
       Vec best = load(p);
       for (int64_t k = 1; k < group; ++k) {
         const Vec candidate = load(p + k * kPanel);
-        best = candidate > best ? candidate : best;
+        // A NaN wins, so that it is not lost with the sub-centre that holds it.
+        best = (candidate > best) | (candidate != candidate) ? candidate : best;
       }
       const Vec value = exponential(scales * best - shifts) * factors;
       IntVec open = ~IntVec{};
       for (int64_t k = 0; k < group; ++k) {
-        const IntVec wins = (load(p + k * kPanel) == best) & open;
+        const IntVec wins = ((load(p + k * kPanel) == best) | (best != best)) & open;
         open &= ~wins;
         store(p + k * kPanel, wins ? value : Vec{});
       }

@@ -3,11 +3,19 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <string>
 
 #include "cpu/class_centers.h"
 #include "cpu/guard.h"
 
 namespace hyperarc::cpu {
+
+namespace {
+
+/// A sum below this has lost terms to fp32's range.
+constexpr float kSmallestSum = 1e-30f;
+
+}  // namespace
 
 void CpuClassCenters::sumNegatives(const NegativeInput& input, const ClassSet& classes, float* sumExpB,
                                    float* weightedSumBD) {
@@ -65,20 +73,25 @@ void CpuClassCenters::sumNegatives(const NegativeInput& input, const ClassSet& c
   }
 }
 
+std::vector<uint8_t> CpuClassCenters::hasNegatives(const CpuStep& step) const {
+  const int64_t classes = participants(step).size();
+  std::vector<uint8_t> result(step.samples, classes > 0);
+  if (classes == 1) {
+    for (const TargetEntry& entry : step.targets) result[entry.sample] = 0;
+  }
+  return result;
+}
+
 void CpuClassCenters::raiseSmallSums(CpuStep& step) {
   // Scales above 69 can leave every negative below fp32. Those rows are swept again with a smaller shift.
-  constexpr float kSmallest = 1e-30f;
   constexpr float kLowering = 100.0f;
   const ClassSet classes = participants(step);
   const int64_t dim = config_.dim;
-  std::vector<uint8_t> hasNegatives(step.samples, classes.size() > 0);
-  if (classes.size() == 1) {
-    for (const TargetEntry& entry : step.targets) hasNegatives[entry.sample] = 0;
-  }
+  const std::vector<uint8_t> expectsSum = hasNegatives(step);
   while (true) {
     std::vector<int32_t> low;
     for (int64_t i = 0; i < step.samples; ++i) {
-      if (hasNegatives[i] && step.sumExp[i] < kSmallest) low.push_back(static_cast<int32_t>(i));
+      if (expectsSum[i] && step.sumExp[i] < kSmallestSum) low.push_back(static_cast<int32_t>(i));
     }
     if (low.empty()) return;
     const int64_t count = static_cast<int64_t>(low.size());
@@ -126,6 +139,16 @@ Status CpuClassCenters::finishForward(Step* given) {
   return guarded("forward", [&]() -> Status {
     CpuStep* step = nullptr;
     if (Status status = checkStep(given, CpuStep::Stage::kSums, &step); !status) return status;
+    if (config_.classes != config_.globalClasses) {
+      const std::vector<uint8_t> expectsSum = hasNegatives(*step);
+      for (int64_t i = 0; i < step->samples; ++i) {
+        if (expectsSum[i] && step->sumExp[i] < kSmallestSum)
+          return {StatusCode::kRange, "rule.scale: expected one that keeps a shard's negatives within fp32, received " +
+                                          std::to_string(step->scale[i]) + ", which loses those of sample " +
+                                          std::to_string(i) +
+                                          "; use at most 69, or one engine for all classes, which has no such bound"};
+      }
+    }
     const int64_t dim = config_.dim;
     const double batch = static_cast<double>(step->samples);
     for (int64_t i = 0; i < step->samples; ++i) {

@@ -74,11 +74,12 @@ Status checkCentersConfig(const CentersConfig& config) {
                       "; use 1 for a plain head, 3 for sub-centres");
   if (config.dim < 1 || config.dim > 4096)
     return rangeError("dim: expected 1 to 4096, received ", config.dim, "; pass the embedding size, usually 512");
-  if (config.firstClass < 0 || config.firstClass + config.classes > config.globalClasses ||
-      config.globalClasses > kMaxClasses)
-    return rangeError("firstClass: expected the owned classes [", config.firstClass, ", ",
-                      config.firstClass + config.classes, ") within [0, ", config.globalClasses,
-                      "), received a range outside it; check firstClass and globalClasses");
+  if (config.globalClasses < config.classes || config.globalClasses > kMaxClasses)
+    return rangeError("globalClasses: expected 0 or ", config.classes, " to ", kMaxClasses, ", received ",
+                      config.globalClasses, "; it counts the classes of all shards");
+  if (config.firstClass < 0 || config.firstClass > config.globalClasses - config.classes)
+    return rangeError("firstClass: expected the ", config.classes, " owned classes within [0, ", config.globalClasses,
+                      "), received a first of ", config.firstClass, "; check firstClass and globalClasses");
   if (config.precision != Precision::kFp32)
     return failure(StatusCode::kDtype,
                    "precision: expected fp32 on the CPU engine, received bf16; use precision 'fp32'");
