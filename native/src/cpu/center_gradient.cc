@@ -83,8 +83,8 @@ void CpuClassCenters::streamGradient(const std::vector<CpuStep*>& steps, const C
     for (const WeightedStep& one : weighted) {
       for (const TargetEntry& entry : targetsOf(one.step->targets, classes.at(first), classes.at(last - 1))) {
         const int64_t row = (classes.lowerBound(entry.localClass) - first) * subCenters + entry.winner;
-        core_->kernels.addRow(gradient, row, one.step->tangentW.data() + entry.sample * config_.dim, config_.dim,
-                              one.targetFactor[entry.sample]);
+        core_->kernels.addRow(gradient, row, one.step->tangentW.data() + int64_t{entry.sample} * config_.dim,
+                              config_.dim, one.targetFactor[entry.sample]);
       }
     }
     for (int64_t r = 0; r < rows; ++r) {

@@ -36,12 +36,12 @@ int64_t memoryInfo(const std::string& name) {
   return kUnlimited;
 }
 
-int64_t inactiveFileBytes() {
-  std::ifstream file("/sys/fs/cgroup/memory.stat");
+int64_t inactiveFileBytes(const std::string& path, const std::string& name) {
+  std::ifstream file(path);
   std::string key;
   int64_t bytes = 0;
   while (file >> key >> bytes) {
-    if (key == "inactive_file") return bytes;
+    if (key == name) return bytes;
   }
   return 0;
 }
@@ -54,14 +54,15 @@ struct ControlGroup {
 ControlGroup controlGroup() {
   ControlGroup group;
   group.limit = readNumber("/sys/fs/cgroup/memory.max");
-  std::string usage = "/sys/fs/cgroup/memory.current";
-  if (group.limit == kUnlimited) {
+  int64_t used = readNumber("/sys/fs/cgroup/memory.current");
+  int64_t reclaimable = inactiveFileBytes("/sys/fs/cgroup/memory.stat", "inactive_file");
+  if (group.limit == kUnlimited) {  // version 1 of the control groups
     group.limit = readNumber("/sys/fs/cgroup/memory/memory.limit_in_bytes");
-    usage = "/sys/fs/cgroup/memory/memory.usage_in_bytes";
+    used = readNumber("/sys/fs/cgroup/memory/memory.usage_in_bytes");
+    reclaimable = inactiveFileBytes("/sys/fs/cgroup/memory/memory.stat", "total_inactive_file");
   }
-  const int64_t used = readNumber(usage);
   // File pages that nobody uses are counted as the group's, but are given back when memory is asked for.
-  group.used = used == kUnlimited ? 0 : std::max<int64_t>(0, used - inactiveFileBytes());
+  group.used = used == kUnlimited ? 0 : std::max<int64_t>(0, used - reclaimable);
   return group;
 }
 
