@@ -1,10 +1,12 @@
 #include "tensorflow/margin_softmax_op.h"
 
+#include <algorithm>
 #include <array>
 #include <exception>
 #include <initializer_list>
 #include <new>
 #include <utility>
+#include <vector>
 
 #include "hyperarc/registry.h"
 #include "hyperarc/status.h"
@@ -44,20 +46,10 @@ class Tensor {
   T* data() const {
     return static_cast<T*>(gApi->tensorData(raw_));
   }
-  std::string shape() const {
-    std::string text = "[";
-    for (int i = 0; i < dims(); ++i) text += (i ? ", " : "") + std::to_string(dim(i));
-    return text + "]";
-  }
-  /// Whether the shape is `expected`, −1 standing for any size.
-  bool is(std::initializer_list<int64_t> expected) const {
-    if (dims() != static_cast<int>(expected.size())) return false;
-    int i = 0;
-    for (int64_t size : expected) {
-      if (size >= 0 && dim(i) != size) return false;
-      ++i;
-    }
-    return true;
+  std::vector<int64_t> shape() const {
+    std::vector<int64_t> sizes(dims());
+    for (int i = 0; i < dims(); ++i) sizes[i] = dim(i);
+    return sizes;
   }
 
  private:
@@ -91,8 +83,25 @@ const char* codeName(StatusCode code) {
   }
 }
 
-Status wrongShape(const char* name, const std::string& expected, const Tensor& tensor) {
-  return {StatusCode::kShape, std::string(name) + ": expected shape " + expected + ", received " + tensor.shape()};
+/// Stands for any size in an expected shape.
+constexpr int64_t kAny = -1;
+
+std::string shapeText(const std::vector<int64_t>& shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (i > 0) text += ", ";
+    text += shape[i] == kAny ? "any" : std::to_string(shape[i]);
+  }
+  text += "]";
+  return text;
+}
+
+Status requireShape(const char* name, const Tensor& tensor, const std::vector<int64_t>& expected) {
+  const std::vector<int64_t> received = tensor.shape();
+  const auto fits = [](int64_t size, int64_t wanted) { return wanted == kAny || size == wanted; };
+  if (std::ranges::equal(received, expected, fits)) return Status::ok();
+  return {StatusCode::kShape,
+          std::string(name) + ": expected shape " + shapeText(expected) + ", received " + shapeText(received)};
 }
 
 enum Input { kEmbeddings, kLabels, kRule, kRowParameters, kSampled, kHandles, kInputCount };
@@ -106,25 +115,22 @@ Status compute(TF_OpKernelContext* context) {
     if (!tfStatus.ok()) return {StatusCode::kInternal, tfStatus.message()};
   }
   const Tensor& embeddings = inputs[kEmbeddings];
-  if (!inputs[kHandles].is({5})) return wrongShape("handles", "[5]", inputs[kHandles]);
-  if (!inputs[kRule].is({4})) return wrongShape("rule", "[4]", inputs[kRule]);
+  if (Status status = requireShape("handles", inputs[kHandles], {5}); !status) return status;
+  if (Status status = requireShape("rule", inputs[kRule], {4}); !status) return status;
   const auto* handles = inputs[kHandles].data<const int32_t>();
   const auto* rule = inputs[kRule].data<const float>();
 
   CentersConfig config;
   if (Status status = describeCenters(handles[0], &config); !status) return status;
-  if (!embeddings.is({-1, config.dim}) || embeddings.dim(0) < 1) {
-    return wrongShape("embeddings", "[B, " + std::to_string(config.dim) + "] with B ≥ 1", embeddings);
-  }
+  if (Status status = requireShape("embeddings", embeddings, {kAny, config.dim}); !status) return status;
   const int64_t batchSize = embeddings.dim(0);
-  if (!inputs[kLabels].is({batchSize})) {
-    return wrongShape("labels", "[" + std::to_string(batchSize) + "]", inputs[kLabels]);
+  if (batchSize < 1) return {StatusCode::kShape, "embeddings: expected at least one row, received none"};
+  if (Status status = requireShape("labels", inputs[kLabels], {batchSize}); !status) return status;
+  const bool hasRowParameters = inputs[kRowParameters].shape() != std::vector<int64_t>{0, 4};
+  if (hasRowParameters) {
+    if (Status status = requireShape("rowParameters", inputs[kRowParameters], {batchSize, 4}); !status) return status;
   }
-  const bool hasRowParameters = !inputs[kRowParameters].is({0, 4});
-  if (hasRowParameters && !inputs[kRowParameters].is({batchSize, 4})) {
-    return wrongShape("rowParameters", "[" + std::to_string(batchSize) + ", 4]", inputs[kRowParameters]);
-  }
-  if (!inputs[kSampled].is({-1})) return wrongShape("sampled", "[n]", inputs[kSampled]);
+  if (Status status = requireShape("sampled", inputs[kSampled], {kAny}); !status) return status;
 
   Batch batch;
   batch.embeddingsBD = embeddings.data<const float>();
@@ -172,6 +178,8 @@ void computeKernel(void*, TF_OpKernelContext* context) {
   Status status;
   try {
     status = compute(context);
+  } catch (const std::bad_alloc&) {
+    status = {StatusCode::kMemory, "host memory: expected the allocation to succeed, received none"};
   } catch (const std::exception& error) {
     status = {StatusCode::kInternal, error.what()};
   }
