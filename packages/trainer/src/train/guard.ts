@@ -36,7 +36,7 @@ function describe(values: ArrayLike<number>): string {
 }
 
 const FIX =
-  'lower optimizer.learningRate, lengthen schedule.warmupEpochs or lower optimizer.clipNorm, and go on with --resume';
+  'start a new run with a lower optimizer.learningRate, a longer schedule.warmupEpochs or a lower optimizer.clipNorm';
 
 function refuse({ step }: BatchContext, expected: string, received: string): never {
   throw new HyperArcError('E_NONFINITE', `step ${step}: expected ${expected}, received ${received}; ${FIX}`);

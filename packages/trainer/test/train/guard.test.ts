@@ -41,7 +41,7 @@ describe('guard', () => {
         }),
       );
     expect(fail(new HyperArcError('E_NONFINITE', 'grads: received NaN in a'))).toThrow(
-      /^E_NONFINITE: step 12: grads: received NaN in a; lower optimizer\.learningRate[^;]*$/,
+      /^E_NONFINITE: step 12: grads: received NaN in a; start a new run with a lower optimizer\.learningRate[^;]*$/,
     );
     const other = new HyperArcError('E_SHAPE', 'x');
     expect(fail(other)).toThrow(other);

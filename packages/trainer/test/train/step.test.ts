@@ -109,7 +109,7 @@ describe('trainStep', () => {
     const bad = batch(5, 4);
     bad.images[SIZE * SIZE * 3 + 1] = NaN;
     expect(() => trainStep(parts, [batch(0, 4), bad], rates, 17)).toThrow(
-      /E_NONFINITE: step 17: expected finite embeddings, received NaN in row 1 \(image-6\); lower optimizer\.learningRate/,
+      /E_NONFINITE: step 17: expected finite embeddings, received NaN in row 1 \(image-6\); start a new run with a lower optimizer\.learningRate/,
     );
     expect(weightsOf(parts)).toEqual(before);
     expect(parts.head.calls).toEqual(['loss 4']);
