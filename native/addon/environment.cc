@@ -1,6 +1,7 @@
 #include "environment.h"
 
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "arguments.h"
@@ -54,7 +55,12 @@ Environment::Environment(Napi::Env env) : env_(env) {
 
 std::shared_ptr<DeviceThread> Environment::startThread() {
   std::erase_if(threads_, [](const auto& thread) { return thread->ended(); });
-  threads_.push_back(std::make_shared<DeviceThread>([this](std::unique_ptr<Job> job) { finished(std::move(job)); }));
+  try {
+    threads_.push_back(std::make_shared<DeviceThread>([this](std::unique_ptr<Job> job) { finished(std::move(job)); }));
+  } catch (const std::system_error& error) {
+    fail(StatusCode::kDevice, std::string("threads: expected to start the engine's own thread, received \"") +
+                                  error.what() + "\"; end threads or processes that are not needed");
+  }
   return threads_.back();
 }
 

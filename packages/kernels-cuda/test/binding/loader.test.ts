@@ -37,6 +37,15 @@ describe('the addon', () => {
     expect(statusOf(undefined)).toMatchObject({ loaded: true, tried: [{ outcome: 'loaded' }] });
   });
 
+  it('needs nothing but the C library', () => {
+    const { stdout, status } = spawnSync('ldd', [good], { encoding: 'utf8' });
+    expect(status).toBe(0);
+    const names = stdout.split('\n').map((line) => line.trim().split(' ')[0]!.replace(/^.*\//, ''));
+    const others = names.filter((name) => !/^(|linux-vdso\.so.*|ld-linux.*|lib(c|m|dl|pthread)\.so.*)$/.test(name));
+    expect(others).toEqual([]);
+    expect(names.some((name) => name.startsWith('libc.so'))).toBe(true);
+  });
+
   it('is the file that HYPERARC_ADDON names', () => {
     const path = join(folder, 'elsewhere.node');
     copyFileSync(good, path);
