@@ -18,9 +18,25 @@ function run(command, args, env = {}) {
   }
 }
 
+/** Like run, but what the command says is shown only when it failed or warned. */
+function runQuietly(command, args) {
+  const result = spawnSync(command, args, { cwd: root, encoding: 'utf8', maxBuffer: 256 * 1024 * 1024 });
+  if (result.error) throw result.error;
+  const said = result.stdout + result.stderr;
+  if (result.status !== 0 || said.includes('warning:')) process.stderr.write(said);
+  if (result.status !== 0) {
+    console.error(`native: ${command} ${args.join(' ')} ended with ${result.signal ?? result.status}`);
+    process.exit(1);
+  }
+  return said;
+}
+
 function addon() {
   const cmakeJs = join(root, 'node_modules', 'cmake-js', 'bin', 'cmake-js');
-  run(process.execPath, [cmakeJs, 'compile', '-d', native, '-O', join(native, 'build'), '-p', jobs, '-l', 'warn']);
+  const build = join(native, 'build');
+  const said = runQuietly(process.execPath, [cmakeJs, 'compile', '-d', native, '-O', build, '-p', jobs, '-l', 'warn']);
+  // CMake's own line on CUDA is the one a reader needs.
+  console.log(/HyperArc: .*/.exec(said)?.[0] ?? 'HyperArc: the addon is up to date');
 }
 
 function ctest(folder, options, env = {}) {
