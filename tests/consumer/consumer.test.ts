@@ -55,6 +55,23 @@ describe('in an empty project', () => {
     }
   });
 
+  it('the trainer’s package holds its commands, recipes, set-up and what it exports, and no sources', () => {
+    const manifest = JSON.parse(readFileSync(join(root, 'packages', 'trainer', 'package.json'), 'utf8')) as {
+      bin: Record<string, string>;
+      exports: Record<string, string | Record<string, string>>;
+    };
+    const [{ files }] = JSON.parse(
+      run('npm', ['pack', '--dry-run', '--json', join(root, 'packages', 'trainer')], process.env, root),
+    ) as [{ files: { path: string }[] }];
+    const packed = files.map(({ path }) => `./${path}`);
+    const exported = Object.values(manifest.exports).flatMap((entry) =>
+      typeof entry === 'string' ? [entry] : Object.values(entry),
+    );
+    const named = [...Object.values(manifest.bin), ...exported, './README.md', './recipes/quickstart.yaml'];
+    expect(named.filter((path) => !packed.includes(path))).toEqual([]);
+    expect(packed.filter((path) => /^\.\/(src|test)\/|tsbuildinfo/.test(path))).toEqual([]);
+  });
+
   it('ESM and CommonJS programs pass the type check', () => {
     run(process.execPath, [join(folder, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', folder]);
     expect(['pure.mjs', 'pure.cjs', 'engine.mjs', 'engine.cjs'].every((name) => existsSync(join(folder, name)))).toBe(

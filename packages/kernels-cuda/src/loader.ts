@@ -28,6 +28,8 @@ export interface AddonStatus {
   readonly whyNoCuda?: string;
   /** Why nothing could be loaded, with the command that mends it. */
   readonly error?: string;
+  /** That command alone. */
+  readonly mend?: string;
   readonly tried: readonly AddonAttempt[];
 }
 
@@ -49,6 +51,8 @@ const inRepository = existsSync(new URL('../../native/CMakeLists.txt', packageFo
 
 let loaded: Loaded | undefined;
 let tried: AddonAttempt[] = [];
+/** What mends the last attempt that failed. */
+let mend = '';
 
 function candidates(): Candidate[] {
   const override = process.env['HYPERARC_ADDON'];
@@ -92,7 +96,7 @@ function tryCandidate(path: string): Loaded | string {
 export function loadAddon(): NativeAddon {
   if (loaded) return loaded.addon;
   tried = [];
-  let mend = inRepository
+  mend = inRepository
     ? `build it: ${BUILD_COMMAND}`
     : `build it in a clone of HyperArc (${BUILD_COMMAND}) and name its native/build/Release/hyperarc.node in HYPERARC_ADDON`;
   for (const candidate of candidates()) {
@@ -123,6 +127,6 @@ export function addonStatus(): AddonStatus {
     const { buildDescription, whyNoCuda } = addon;
     return { loaded: true, path: loaded?.path ?? '', buildDescription, whyNoCuda, tried: [...tried] };
   } catch (error) {
-    return { loaded: false, error: error instanceof Error ? error.message : String(error), tried: [...tried] };
+    return { loaded: false, error: error instanceof Error ? error.message : String(error), mend, tried: [...tried] };
   }
 }

@@ -58,6 +58,7 @@ describe('the addon', () => {
     expect(status).toMatchObject({
       loaded: false,
       tried: [{ path, outcome: 'not there' }],
+      mend: 'unset HYPERARC_ADDON, or name a working hyperarc.node in it',
       thrown: { code: 'E_DEVICE' },
     });
     expect(status.error).toMatch(

@@ -23,6 +23,8 @@ export interface MachineFacts {
     whyNoCuda: string | undefined;
     /** Why the addon does not load; undefined when it does. */
     error: string | undefined;
+    /** The command that mends it. */
+    mend?: string | undefined;
   };
   devices: { name: string; kind: string; instructionSet: string; threads: number; totalMemoryBytes: number }[];
   backend: BackendInfo & { fix?: string };
@@ -60,6 +62,7 @@ export function gatherFacts(): MachineFacts {
       buildDescription: status.buildDescription,
       whyNoCuda: status.whyNoCuda,
       error: status.loaded ? undefined : (status.error ?? 'it was not found'),
+      mend: status.mend,
     },
     devices: status.loaded ? listDevices() : [],
     backend: backendStatus(),

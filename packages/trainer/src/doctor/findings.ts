@@ -66,7 +66,8 @@ function cudaFindings(facts: MachineFacts): Finding[] {
 function addonFindings(facts: MachineFacts): Finding[] {
   const { addon } = facts;
   if (addon.error !== undefined) {
-    return [{ subject: 'native addon', level: 'fail', text: `does not load: ${addon.error}`, mend: REBUILD }];
+    const text = `does not load: ${addon.error}`;
+    return [{ subject: 'native addon', level: 'fail', text, mend: addon.mend ?? REBUILD }];
   }
   const findings: Finding[] = [
     { subject: 'native addon', level: 'ok', text: `${addon.buildDescription ?? ''} (${addon.path ?? ''})` },
