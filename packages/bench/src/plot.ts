@@ -26,7 +26,7 @@ export function plotRun(records: readonly CaseRecord[]): string {
         left: 'center',
         textStyle: { fontSize: 15 },
       },
-      legend: { top: 36 },
+      legend: { itemGap: 28, top: 36 },
       grid: { left: 70, right: 30, top: 84, bottom: 55 },
       xAxis: { ...axis, name: 'classes C', nameLocation: 'middle', nameGap: 30 },
       yAxis: { ...axis, name: 'median ms' },
