@@ -24,36 +24,6 @@ std::string withArgumentNames(const std::string& message) {
 
 }  // namespace
 
-const char* codeName(StatusCode code) {
-  switch (code) {
-    case StatusCode::kOk:
-      return "OK";
-    case StatusCode::kShape:
-      return "E_SHAPE";
-    case StatusCode::kDtype:
-      return "E_DTYPE";
-    case StatusCode::kRange:
-      return "E_RANGE";
-    case StatusCode::kDevice:
-      return "E_DEVICE";
-    case StatusCode::kMemory:
-      return "E_MEMORY";
-    case StatusCode::kFormat:
-      return "E_FORMAT";
-    case StatusCode::kDisposed:
-      return "E_DISPOSED";
-    case StatusCode::kBusy:
-      return "E_BUSY";
-    case StatusCode::kStale:
-      return "E_STALE";
-    case StatusCode::kNonFinite:
-      return "E_NONFINITE";
-    case StatusCode::kInternal:
-      break;
-  }
-  return "E_INTERNAL";
-}
-
 Napi::Error toJavaScript(Napi::Env env, const Status& status) {
   Napi::Error error = Napi::Error::New(env, withArgumentNames(status.message()));
   error.Set("code", Napi::String::New(env, codeName(status.code())));

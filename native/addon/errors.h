@@ -30,8 +30,6 @@ inline void throwIfFailed(Status status) {
   if (!status) throw StatusError(std::move(status));
 }
 
-/// "E_SHAPE" and the like.
-const char* codeName(StatusCode code);
 /// An Error with `message` and `code`.
 Napi::Error toJavaScript(Napi::Env env, const Status& status);
 /// The status for whatever exception is being handled.

@@ -22,6 +22,37 @@ enum class StatusCode {
   kInternal,   // E_INTERNAL: a bug in HyperArc
 };
 
+/// The stable string that JavaScript sees as an error's `code`.
+inline const char* codeName(StatusCode code) {
+  switch (code) {
+    case StatusCode::kOk:
+      return "OK";
+    case StatusCode::kShape:
+      return "E_SHAPE";
+    case StatusCode::kDtype:
+      return "E_DTYPE";
+    case StatusCode::kRange:
+      return "E_RANGE";
+    case StatusCode::kDevice:
+      return "E_DEVICE";
+    case StatusCode::kMemory:
+      return "E_MEMORY";
+    case StatusCode::kFormat:
+      return "E_FORMAT";
+    case StatusCode::kDisposed:
+      return "E_DISPOSED";
+    case StatusCode::kBusy:
+      return "E_BUSY";
+    case StatusCode::kStale:
+      return "E_STALE";
+    case StatusCode::kNonFinite:
+      return "E_NONFINITE";
+    case StatusCode::kInternal:
+      break;
+  }
+  return "E_INTERNAL";
+}
+
 /// Success, or a code and a message that names the argument, what was expected, what came, and the fix.
 class [[nodiscard]] Status {
  public:

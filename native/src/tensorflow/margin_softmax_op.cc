@@ -56,33 +56,6 @@ class Tensor {
   TF_Tensor* raw_ = nullptr;
 };
 
-const char* codeName(StatusCode code) {
-  switch (code) {
-    case StatusCode::kShape:
-      return "E_SHAPE";
-    case StatusCode::kDtype:
-      return "E_DTYPE";
-    case StatusCode::kRange:
-      return "E_RANGE";
-    case StatusCode::kDevice:
-      return "E_DEVICE";
-    case StatusCode::kMemory:
-      return "E_MEMORY";
-    case StatusCode::kFormat:
-      return "E_FORMAT";
-    case StatusCode::kDisposed:
-      return "E_DISPOSED";
-    case StatusCode::kBusy:
-      return "E_BUSY";
-    case StatusCode::kStale:
-      return "E_STALE";
-    case StatusCode::kNonFinite:
-      return "E_NONFINITE";
-    default:
-      return "E_INTERNAL";
-  }
-}
-
 /// Stands for any size in an expected shape.
 constexpr int64_t kAny = -1;
 
