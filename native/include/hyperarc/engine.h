@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "hyperarc/status.h"
@@ -45,6 +46,8 @@ class ClassCenters {
   /// Grows by one at each change of the weights.
   virtual uint64_t weightsVersion() const = 0;
   virtual int64_t bytes() const = 0;
+  /// Which kernels a step of this batch size runs, e.g. "cpu-avx512" or "mma-bf16-d512": for records and `doctor`.
+  virtual std::string kernels(int64_t batch) const = 0;
 
   /// W ~ N(0, stddev²) from a counter-based generator keyed on (seed, global row, element): the same values on every
   /// device, shard layout and thread count. Clears momentum.

@@ -35,6 +35,9 @@ enum class DeviceKind : int32_t { kCpu = 0, kCuda = 1 };
 /// Instruction set of the CPU engine; kAuto takes the best the processor has.
 enum class CpuIsa : int32_t { kAuto = 0, kPortable = 1, kAvx2 = 2, kAvx512 = 3 };
 
+/// Kernel family of the CUDA engine's two passes; kAuto takes the table's choice (src/cuda/dispatch), the others insist.
+enum class Kernels : int32_t { kAuto = 0, kPlain = 1, kMma = 2, kWgmma = 3 };
+
 struct DeviceInfo {
   DeviceKind kind = DeviceKind::kCpu;
   int32_t index = 0;
@@ -50,6 +53,7 @@ struct EngineConfig {
   int32_t index = 0;
   CpuIsa isa = CpuIsa::kAuto;
   int32_t threads = 0;  // 0: one for each processor this process may use. Never changes a result.
+  Kernels kernels = Kernels::kAuto;  // CUDA only
 };
 
 /// Class centres W [C, K, D]. An engine may own only a range (shard) of the classes of the whole problem.
@@ -65,7 +69,7 @@ struct CentersConfig {
 
 /// A micro-batch, read only during the call. Labels are global class indices in [0, globalClasses).
 struct Batch {
-  const float* embeddingsBD = nullptr;  // [B, D], finite
+  const float* embeddingsBD = nullptr;  // [B, D], finite; on the engine's device where `embeddingsOnDevice`
   const int32_t* labelsB = nullptr;     // [B]
   int64_t batch = 0;                    // B ≥ 1
   MarginRule rule;
@@ -74,6 +78,8 @@ struct Batch {
   /// Optional partial FC: sorted unique local class indices [sampledCount] that take part; null for all classes.
   const int32_t* sampledClasses = nullptr;
   int64_t sampledCount = 0;
+  /// CUDA: embeddingsBD is device memory (labels and the rest are always host memory), complete when the call is made.
+  bool embeddingsOnDevice = false;
 };
 
 struct SgdOptions {
@@ -81,6 +87,9 @@ struct SgdOptions {
   float momentum = 0.9f;
   float weightDecay = 5e-4f;
   Unsampled unsampled = Unsampled::kFrozen;
+  /// Counter of the stochastic rounding of a bf16 master; give each update its own (the global step), so that a resumed
+  /// run rounds as an uninterrupted one.
+  uint64_t roundingStep = 0;
 };
 
 struct SampleOptions {

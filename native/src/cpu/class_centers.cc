@@ -41,6 +41,8 @@ int64_t CpuClassCenters::bytes() const {
          static_cast<int64_t>(scratch_.size()) * BlockScratch::bytes(blocking_);
 }
 
+std::string CpuClassCenters::kernels(int64_t) const { return "cpu-" + core_->device.instructionSet; }
+
 ClassSet CpuClassCenters::participants(const CpuStep& step) const {
   return step.allClasses ? ClassSet::all(config_.classes) : ClassSet::of(step.sampledClasses);
 }

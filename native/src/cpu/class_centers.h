@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "cpu/class_set.h"
@@ -31,6 +32,7 @@ class CpuClassCenters final : public ClassCenters {
   const CentersConfig& config() const override { return config_; }
   uint64_t weightsVersion() const override { return version_; }
   int64_t bytes() const override;
+  std::string kernels(int64_t batch) const override;
 
   Status seedNormal(uint64_t seed, float stddev) override;
   Status writeRows(Buffer buffer, int64_t firstRow, int64_t rowCount, const float* valuesRD) override;

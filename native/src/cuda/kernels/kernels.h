@@ -1,0 +1,103 @@
+// Launchers of every kernel that is not one of the two big passes. All enqueue on `stream`, throw CudaError, and name
+// their kernel in it. Pointers are device memory unless said otherwise.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+
+#include "hyperarc/types.h"
+#include "passes.h"
+#include "views.h"
+
+namespace hyperarc::cuda {
+
+// ---- kernels/samples.cu: O(B·D), in double where docs/numerics.md says so.
+
+struct TargetTermsArgs {
+  CentersView centers;
+  int64_t samples;                // B
+  const float* embeddings;        // x [B, D]
+  const int32_t* localClass;      // [B], −1 where another shard owns it
+  const float* rowParameters;     // s, m1, m2, m3 [B, 4], always filled
+  Fallback fallback;
+  GradientMode gradient;
+  double logGlobalClasses;        // ln C_global
+  // Outputs; [Bp] arrays and unitBf16 are written with their padding (views.h).
+  float* inverseNormsX;  // 1/‖x_i‖ [B]
+  float* unit;           // x̂ [B, D]
+  Bf16* unitBf16;        // [Bp, Dp] or null
+  float* scale;          // [Bp]
+  float* shift;          // [Bp]
+  float* targetLogits;   // T_i [B], 0 where not owned
+  float* targetCosine;   // [B]
+  float* slope;          // h_i [B]
+  float* tangentX;       // [B, D]
+  float* tangentW;       // [B, D]
+  int32_t* winner;       // sub-centre of the largest cosine [B], lowest of equals; 0 where not owned
+};
+void launchTargetTerms(const TargetTermsArgs& args, cudaStream_t stream);
+
+struct FinishForwardArgs {
+  int64_t samples;
+  int32_t dim;
+  const float* inverseNormsX;
+  const float* unit;
+  const float* scale;
+  const float* shift;
+  const float* targetLogits;
+  const float* slope;
+  const float* tangentX;
+  const float* sumExp;       // [B]
+  const float* weightedSum;  // [B, D]
+  float* loss;               // [B]
+  float* targetError;        // 1 − p_i [B]
+  float* gradientShift;      // [Bp] with padding
+  float* gradientFactor;     // [Bp] with padding
+  float* embeddingGradient;  // [B, D]
+};
+void launchFinishForward(const FinishForwardArgs& args, cudaStream_t stream);
+
+/// coefficient[i] = −targetError[i]·slope[i]/total.
+void launchTargetCoefficients(const float* targetError, const float* slope, int64_t samples, double total,
+                              float* coefficient, cudaStream_t stream);
+
+/// Sets *flag to 1 + the lowest index of a NaN or infinity in values [count], or leaves it 0 (caller clears it).
+void launchFindNonFinite(const float* values, int64_t count, unsigned long long* flag, cudaStream_t stream);
+
+// ---- kernels/rows.cu: rows of class centres.
+
+/// N(0, stddev²) into rows [firstRow, firstRow + count): docs/numerics.md, "Seeding". Clears their momentum; refreshes norms and copies.
+void launchSeedRows(const CentersView& centers, uint64_t seed, float stddev, int64_t firstRow, int64_t count,
+                    cudaStream_t stream);
+/// 1/‖w‖ and (bf16 compute) the bf16 copy of rows [firstRow, firstRow + count).
+void launchRefreshRows(const CentersView& centers, int64_t firstRow, int64_t count, cudaStream_t stream);
+/// fp32 rows [count, D] ↔ bf16 rows [count, Dp] (bf16 master: written with round to nearest, padding zero).
+void launchWidenRows(const Bf16* rows, int32_t dimPadded, int32_t dim, int64_t count, float* out, cudaStream_t stream);
+void launchNarrowRows(const float* rows, int32_t dim, int32_t dimPadded, int64_t count, Bf16* out, cudaStream_t stream);
+/// SGD with dW = 0 on the rows of the classes that are not in `updated` (unsampled: 'decayed').
+void launchDecayOthers(const CentersView& centers, const ClassList& updated, const SgdView& sgd, cudaStream_t stream);
+/// Compaction for partial FC: bf16 rows [count, Dp] and inverse norms [count] of the listed classes (K = 1).
+void launchGatherRows(const CentersView& centers, const ClassList& classes, Bf16* rows, float* inverseNorms,
+                      cudaStream_t stream);
+/// Cosines of samples with the classes [firstClass, firstClass + count), maximum over K: out [B, count].
+/// NaN wins over numbers, as on the CPU.
+void launchCosines(const CentersView& centers, const float* unit, int64_t samples, int64_t firstClass, int64_t count,
+                   float* out, cudaStream_t stream);
+
+// ---- kernels/sampler.cu: docs/numerics.md, "Sampler".
+
+struct SamplerArgs {
+  int64_t classes;           // local C
+  const int32_t* positives;  // sorted distinct local classes [positiveCount]
+  int64_t positiveCount;
+  int64_t total;             // classes to return, ≥ positiveCount
+  uint64_t seed;
+  uint64_t step;
+  uint32_t shard;
+  int32_t* out;              // sorted [total]
+};
+/// Scratch it takes from the workspace is O(C/65536).
+void launchSampler(const SamplerArgs& args, Workspace& workspace, cudaStream_t stream);
+
+}  // namespace hyperarc::cuda

@@ -1,0 +1,34 @@
+// Launching a kernel by name: the one place with the launch syntax, so that the same source runs in the host harness.
+#pragma once
+
+#include "device/device.h"
+#include "runtime/error.h"
+
+namespace hyperarc::cuda {
+
+struct LaunchShape {
+  dim3 grid;
+  dim3 block;
+  size_t sharedBytes = 0;
+};
+
+/// Enqueues kernel(args…). More than 48 KB of dynamic shared memory is asked for here. Throws CudaError naming `name`.
+template <typename... Parameters, typename... Arguments>
+void launch(const char* name, void (*kernel)(Parameters...), const LaunchShape& shape, cudaStream_t stream,
+            Arguments&&... arguments) {
+#ifdef HYPERARC_EMULATED
+  check(::hyperarc::emulator::launch(name, shape.grid, shape.block, shape.sharedBytes, stream,
+                                     [=] { kernel(Parameters(arguments)...); }),
+        name);
+#else
+  if (shape.sharedBytes > 48 * 1024) {
+    check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               static_cast<int>(shape.sharedBytes)),
+          name);
+  }
+  kernel<<<shape.grid, shape.block, shape.sharedBytes, stream>>>(Parameters(arguments)...);
+  check(cudaGetLastError(), name);
+#endif
+}
+
+}  // namespace hyperarc::cuda
