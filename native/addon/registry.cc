@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "cores.h"
+#include "device_memory.h"
 
 namespace hyperarc {
 namespace addon {
@@ -62,6 +64,17 @@ Status busy(const char* name) {
           std::string(name) + ": expected no asynchronous operation in flight, received one; await it first"};
 }
 
+/// The gradient of a step that forward has filled, to host or device memory.
+Status copyGradient(Step& step, int64_t dim, const ForwardOutputs& out) {
+  if (!out.embeddingGradientOnDevice) {
+    std::ranges::copy(step.embeddingGradientBD(), out.embeddingGradientBD);
+    return Status::ok();
+  }
+  const float* gradient = step.embeddingGradientOnDevice();
+  if (!gradient) gradient = step.embeddingGradientBD().data();
+  return copyMemory(out.embeddingGradientBD, gradient, step.batch() * dim * static_cast<int64_t>(sizeof(float)));
+}
+
 }  // namespace
 
 Status describeCenters(int64_t centersId, CentersConfig* config) {
@@ -72,7 +85,7 @@ Status describeCenters(int64_t centersId, CentersConfig* config) {
   return Status::ok();
 }
 
-Status forwardById(int64_t centersId, int64_t stepId, const Batch& batch, const ForwardOutputs& out) {
+Status forwardById(int64_t centersId, int64_t stepId, const Batch& given, const ForwardOutputs& out) {
   const auto centers = addon::find(&addon::Registry::centers, centersId);
   if (!centers) return unknown("centers", centersId);
   const auto step =
@@ -85,10 +98,24 @@ Status forwardById(int64_t centersId, int64_t stepId, const Batch& batch, const 
   if (step->inFlight > 0) return busy("step");
 
   std::lock_guard lock(centers->engine->use);
+  Batch batch = given;
+  std::vector<float> onHost;
+  if (batch.embeddingsOnDevice) {
+    if (Status status = waitForDeviceOf(batch.embeddingsBD); !status) return status;
+    if (centers->engine->engine->device().kind == DeviceKind::kCpu) {
+      onHost.resize(batch.batch * centers->centers->config().dim);
+      const auto bytes = static_cast<int64_t>(onHost.size() * sizeof(float));
+      if (Status status = copyMemory(onHost.data(), batch.embeddingsBD, bytes); !status) return status;
+      batch.embeddingsBD = onHost.data();
+      batch.embeddingsOnDevice = false;
+    }
+  }
   if (Status status = addon::runForward(*centers, *step, batch); !status) return status;
   const Step& filled = *step->step;
   if (out.lossB) std::ranges::copy(filled.lossB(), out.lossB);
-  if (out.embeddingGradientBD) std::ranges::copy(step->step->embeddingGradientBD(), out.embeddingGradientBD);
+  if (out.embeddingGradientBD) {
+    if (Status status = copyGradient(*step->step, centers->centers->config().dim, out); !status) return status;
+  }
   if (out.targetCosineB) std::ranges::copy(filled.targetCosineB(), out.targetCosineB);
   return Status::ok();
 }

@@ -33,6 +33,8 @@ class Step {
   virtual std::span<const float> lossB() const = 0;
   /// Seam 3, after finishForward: this shard's share of dX [B, D] of the mean loss.
   virtual std::span<float> embeddingGradientBD() = 0;
+  /// The same [B, D] in device memory, complete; null where the host span is the only copy.
+  virtual const float* embeddingGradientOnDevice() const { return nullptr; }
   /// cos θ between each embedding and its target centre [B] (winner of K), 0 where not owned.
   virtual std::span<const float> targetCosineB() const = 0;
   virtual int64_t bytes() const = 0;

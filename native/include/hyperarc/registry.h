@@ -12,17 +12,19 @@ namespace hyperarc {
 
 /// Where forwardById writes; each may be null.
 struct ForwardOutputs {
-  float* lossB = nullptr;                // [B] per-sample loss
-  float* embeddingGradientBD = nullptr;  // [B, D] gradient of the mean loss
-  float* targetCosineB = nullptr;        // [B]
+  float* lossB = nullptr;                  // [B] per-sample loss
+  float* embeddingGradientBD = nullptr;    // [B, D] gradient of the mean loss
+  float* targetCosineB = nullptr;          // [B]
+  bool embeddingGradientOnDevice = false;  // embeddingGradientBD is device memory
 };
 
 /// The shape of the centres with this id. E_DISPOSED if there are none (never were, or disposed).
 Status describeCenters(int64_t centersId, CentersConfig* config);
 
 /// Runs ClassCenters::forward on the calling thread, holding the engine for that long, and leaves the step ready for
-/// update. `stepId` 0 keeps nothing. E_DISPOSED for an unknown id, E_BUSY while an asynchronous operation uses either
-/// object, E_DEVICE for a step of another engine, and whatever forward answers.
+/// update. Embeddings in device memory may be of any device, and of work that is still enqueued there: it is waited
+/// for, and a CPU engine gets a copy. `stepId` 0 keeps nothing. E_DISPOSED for an unknown id, E_BUSY while an
+/// asynchronous operation uses either object, E_DEVICE for a step of another engine, and whatever forward answers.
 Status forwardById(int64_t centersId, int64_t stepId, const Batch& batch, const ForwardOutputs& out);
 
 }  // namespace hyperarc

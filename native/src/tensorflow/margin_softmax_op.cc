@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "device_memory.h"
 #include "hyperarc/registry.h"
 #include "hyperarc/status.h"
 
@@ -15,6 +16,14 @@ namespace hyperarc::tensorflow {
 namespace {
 
 constexpr const char* kOpName = "HyperArcMarginSoftmax";
+
+#ifdef HYPERARC_EMULATED
+// The host harness of tests/emulator: its device memory is host memory, so the GPU's way can be taken with a TensorFlow
+// that has no GPU.
+constexpr bool kCpuTensorsAreOnDevice = true;
+#else
+constexpr bool kCpuTensorsAreOnDevice = false;
+#endif
 
 /// Set before the kernel can run, never changed.
 const CApi* gApi = nullptr;
@@ -80,7 +89,8 @@ Status requireShape(const char* name, const Tensor& tensor, const std::vector<in
 enum Input { kEmbeddings, kLabels, kRule, kRowParameters, kSampled, kHandles, kInputCount };
 enum Output { kLoss, kLossPerSample, kEmbeddingGradient, kTargetCosine };
 
-Status compute(TF_OpKernelContext* context) {
+/// `onDevice`: embeddings and embedding_gradient are device memory, everything else host memory.
+Status compute(TF_OpKernelContext* context, bool onDevice) {
   StatusHandle tfStatus;
   std::array<Tensor, kInputCount> inputs;
   for (int i = 0; i < kInputCount; ++i) {
@@ -109,6 +119,7 @@ Status compute(TF_OpKernelContext* context) {
   batch.embeddingsBD = embeddings.data<const float>();
   batch.labelsB = inputs[kLabels].data<const int32_t>();
   batch.batch = batchSize;
+  batch.embeddingsOnDevice = onDevice;
   batch.rule = {
       rule[0], rule[1], rule[2], rule[3], static_cast<Fallback>(handles[2]), static_cast<GradientMode>(handles[3])};
   if (hasRowParameters) batch.rowParametersB4 = inputs[kRowParameters].data<const float>();
@@ -135,6 +146,7 @@ Status compute(TF_OpKernelContext* context) {
   out.lossB = outputs[kLossPerSample].data<float>();
   out.embeddingGradientBD = outputs[kEmbeddingGradient].data<float>();
   out.targetCosineB = outputs[kTargetCosine].data<float>();
+  out.embeddingGradientOnDevice = onDevice;
   if (Status status = forwardById(handles[0], handles[1], batch, out); !status) return status;
 
   double sum = 0;
@@ -147,10 +159,11 @@ Status compute(TF_OpKernelContext* context) {
 void* createKernel(TF_OpKernelConstruction*) { return new (std::nothrow) char; }
 void destroyKernel(void* kernel) { delete static_cast<char*>(kernel); }
 
+template <bool OnDevice>
 void computeKernel(void*, TF_OpKernelContext* context) {
   Status status;
   try {
-    status = compute(context);
+    status = compute(context, OnDevice);
   } catch (const std::bad_alloc&) {
     status = {StatusCode::kMemory, "host memory: expected the allocation to succeed, received none"};
   } catch (const std::exception& error) {
@@ -170,14 +183,19 @@ constexpr std::array kInputSpecs{"embeddings: float",     "labels: int32",  "rul
 constexpr std::array kOutputSpecs{"loss: float", "loss_per_sample: float", "embedding_gradient: float",
                                   "target_cosine: float"};
 
-std::string registerKernel(const char* device, const char* name, bool hostMemory) {
-  TF_KernelBuilder* builder = gApi->newKernelBuilder(kOpName, device, createKernel, computeKernel, destroyKernel);
-  if (hostMemory) {
-    const auto keepOnHost = [builder](const std::string& spec) {
-      gApi->hostMemory(builder, spec.substr(0, spec.find(':')).c_str());
-    };
-    for (const char* spec : kInputSpecs) keepOnHost(spec);
-    for (const char* spec : kOutputSpecs) keepOnHost(spec);
+/// `onDevice`: TensorFlow leaves embeddings and their gradient where they are and brings the small rest to the host.
+/// Otherwise it brings everything, which on "CPU" is no work.
+std::string registerKernel(const char* device, const char* name, bool onDevice) {
+  TF_KernelBuilder* builder = gApi->newKernelBuilder(
+      kOpName, device, createKernel, onDevice ? computeKernel<true> : computeKernel<false>, destroyKernel);
+  const auto keepOnHost = [builder](const std::string& spec) {
+    gApi->hostMemory(builder, spec.substr(0, spec.find(':')).c_str());
+  };
+  for (int i = 0; i < kInputCount; ++i) {
+    if (!onDevice || i != kEmbeddings) keepOnHost(kInputSpecs[i]);
+  }
+  for (int i = 0; i < static_cast<int>(kOutputSpecs.size()); ++i) {
+    if (!onDevice || i != kEmbeddingGradient) keepOnHost(kOutputSpecs[i]);
   }
   StatusHandle status;
   gApi->registerKernelBuilder(name, builder, status.raw);
@@ -196,8 +214,10 @@ std::string registerMarginSoftmax(const CApi* api) {
   StatusHandle status;
   gApi->registerOpDefinition(op, status.raw);
   if (!status.ok()) return std::string("TensorFlow refused the op ") + kOpName + ": " + status.message();
-  if (std::string why = registerKernel("CPU", "HyperArcMarginSoftmaxCpu", false); !why.empty()) return why;
-  return registerKernel("GPU", "HyperArcMarginSoftmaxGpu", true);
+  if (std::string why = registerKernel("CPU", "HyperArcMarginSoftmaxCpu", kCpuTensorsAreOnDevice); !why.empty()) {
+    return why;
+  }
+  return registerKernel("GPU", "HyperArcMarginSoftmaxGpu", readsDeviceMemory());
 }
 
 }  // namespace hyperarc::tensorflow

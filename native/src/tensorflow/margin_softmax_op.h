@@ -1,4 +1,5 @@
-// The TensorFlow op HyperArcMarginSoftmax: ClassCenters::forward on tensors' own memory, without copies on the CPU.
+// The TensorFlow op HyperArcMarginSoftmax: ClassCenters::forward on tensors' own memory, on the CPU and (in builds with
+// CUDA) on a GPU, where embeddings and embedding_gradient stay in device memory and the small rest is on the host.
 //
 // Inputs. Everything comes as a tensor, not as an attribute: eager TensorFlow keeps a kernel for ever for each new
 // combination of attributes, and the step's id changes at every training step.
@@ -22,7 +23,7 @@
 
 namespace hyperarc::tensorflow {
 
-/// Registers the op, with kernels for "CPU" and "GPU" (there with all arguments in host memory). Empty, or why not.
+/// Registers the op, with kernels for "CPU" and "GPU". Empty, or why not.
 /// To be called once a process; `api` is kept.
 std::string registerMarginSoftmax(const CApi* api);
 
