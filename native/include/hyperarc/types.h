@@ -35,7 +35,8 @@ enum class DeviceKind : int32_t { kCpu = 0, kCuda = 1 };
 /// Instruction set of the CPU engine; kAuto takes the best the processor has.
 enum class CpuIsa : int32_t { kAuto = 0, kPortable = 1, kAvx2 = 2, kAvx512 = 3 };
 
-/// Kernel family of the CUDA engine's two passes; kAuto takes the table's choice (src/cuda/dispatch), the others insist.
+/// Kernel family of the CUDA engine's two passes; kAuto takes the table's choice (src/cuda/dispatch), the others
+/// insist.
 enum class Kernels : int32_t { kAuto = 0, kPlain = 1, kMma = 2, kWgmma = 3 };
 
 struct DeviceInfo {
@@ -52,7 +53,7 @@ struct EngineConfig {
   DeviceKind kind = DeviceKind::kCpu;
   int32_t index = 0;
   CpuIsa isa = CpuIsa::kAuto;
-  int32_t threads = 0;  // 0: one for each processor this process may use. Never changes a result.
+  int32_t threads = 0;               // 0: one for each processor this process may use. Never changes a result.
   Kernels kernels = Kernels::kAuto;  // CUDA only
 };
 

@@ -27,7 +27,7 @@ struct NegativeSums {
   CentersView centers;
   ClassList classes;
   SamplesView samples;
-  float* sumExp;        // l_i [B]
+  float* sumExp;       // l_i [B]
   float* weightedSum;  // U_i = Σ_j e_ij·ŵ_j [B, D]
 };
 
@@ -36,8 +36,8 @@ struct CenterGradients {
   ClassList classes;
   SamplesView samples;
   float inverseTotal;  // 1/B_total: multiplies gradientFactor
-  /// Steps that sampled other classes than the union: hasClass[stepOfSample[i]·classes.count + position]; null where all
-  /// steps have all of them. Only the plain family takes a mask (`Passes::supportsMask`).
+  /// Steps that sampled other classes than the union: hasClass[stepOfSample[i]·classes.count + position]; null where
+  /// all steps have all of them. Only the plain family takes a mask (`Passes::supportsMask`).
   const uint8_t* hasClass;
   const int32_t* stepOfSample;
   TargetsView targets;

@@ -9,7 +9,8 @@
 
 namespace hyperarc::cuda {
 
-/// Row length of a bf16 operand matrix: 128, 256 or 512 where D fits (padding columns are zero), else D rounded up to 8.
+/// Row length of a bf16 operand matrix: 128, 256 or 512 where D fits (padding columns are zero), else D rounded up
+/// to 8.
 constexpr int32_t paddedDim(int32_t dim) {
   if (dim <= 128) return 128;
   if (dim <= 256) return 256;
@@ -29,16 +30,16 @@ constexpr int64_t paddedSamples(int64_t samples) {
 ///   kBf16Master:  weightsBf16 and momentumBf16 alone; updated with stochastic rounding
 struct CentersView {
   Precision precision;
-  int64_t rows;        // R
+  int64_t rows;            // R
   int64_t firstGlobalRow;  // global index of row 0 (shards): keys the stochastic rounding
-  int32_t subCenters;  // K
-  int32_t dim;         // D
-  int32_t dimPadded;   // Dp
-  float* weights;      // [R, D] or null
-  float* momentum;     // [R, D] or null
-  Bf16* weightsBf16;   // [R, Dp] or null; padding columns are zero
-  Bf16* momentumBf16;  // [R, Dp] or null
-  float* inverseNorms;  // [R]: 1/‖w‖ of the master rows, 0 for a zero row
+  int32_t subCenters;      // K
+  int32_t dim;             // D
+  int32_t dimPadded;       // Dp
+  float* weights;          // [R, D] or null
+  float* momentum;         // [R, D] or null
+  Bf16* weightsBf16;       // [R, Dp] or null; padding columns are zero
+  Bf16* momentumBf16;      // [R, Dp] or null
+  float* inverseNorms;     // [R]: 1/‖w‖ of the master rows, 0 for a zero row
 };
 
 /// The classes that take part in a pass, by position: position p is class list[p], or p itself where list is null.
@@ -50,13 +51,13 @@ struct ClassList {
 /// Samples of a forward pass, or of several one after another (gradient accumulation). Bp = paddedSamples(B).
 /// Padding: unitBf16 rows 0, scale 0, shift 0, targetPosition −1, gradientFactor 0, gradientShift 0.
 struct SamplesView {
-  int64_t samples;              // B
-  const float* unit;            // x̂ [B, D]
-  const Bf16* unitBf16;         // bf16(x̂) [Bp, Dp]; null in fp32
-  const float* scale;           // s_i [Bp]
-  const float* shift;           // shift_i [Bp]
-  const float* gradientShift;   // q_ij·s_i = exp(s_i·c_ij − gradientShift_i)·gradientFactor_i [Bp], after finishForward
-  const float* gradientFactor;  // [Bp]
+  int64_t samples;             // B
+  const float* unit;           // x̂ [B, D]
+  const Bf16* unitBf16;        // bf16(x̂) [Bp, Dp]; null in fp32
+  const float* scale;          // s_i [Bp]
+  const float* shift;          // shift_i [Bp]
+  const float* gradientShift;  // q_ij·s_i = exp(s_i·c_ij − gradientShift_i)·gradientFactor_i [Bp], after finishForward
+  const float* gradientFactor;    // [Bp]
   const int32_t* targetPosition;  // position of the sample's own class in the pass's ClassList, −1 if not there [Bp]
 };
 
@@ -64,11 +65,11 @@ struct SamplesView {
 /// sub-centre winner[sample] of the class at `position`. Sorted by position, then sample: sums have one order.
 struct TargetsView {
   int32_t count;
-  const int32_t* position;      // [count], sorted
-  const int32_t* sample;        // [count]
-  const int32_t* winner;        // [B]
-  const float* coefficient;     // (p_i − 1)·h_i/B_total [B]
-  const float* tangentW;        // (x̂ − c·ŵ_y)/sinθ [B, D]
+  const int32_t* position;   // [count], sorted
+  const int32_t* sample;     // [count]
+  const int32_t* winner;     // [B]
+  const float* coefficient;  // (p_i − 1)·h_i/B_total [B]
+  const float* tangentW;     // (x̂ − c·ŵ_y)/sinθ [B, D]
 };
 
 /// SGD with momentum, fused: v ← μ·v + (dW + λ·w); w ← w − η·v.

@@ -1,5 +1,5 @@
-// What every kernel file includes first: CUDA's own names, or on the host (HYPERARC_EMULATED, tests only) the harness of
-// tests/emulator, which runs the same source with blocks, barriers and warps in software.
+// What every kernel file includes first: CUDA's own names, or on the host (HYPERARC_EMULATED, tests only) the harness
+// of tests/emulator, which runs the same source with blocks, barriers and warps in software.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -13,8 +13,8 @@
 #define HYPERARC_UNROLL
 #else
 /// Declares `Type* name`, the block's dynamic shared memory, aligned to 1024 bytes.
-#define HYPERARC_DYNAMIC_SHARED(Type, name)                                  \
-  extern __shared__ __align__(1024) unsigned char hyperarcDynamicShared[];   \
+#define HYPERARC_DYNAMIC_SHARED(Type, name)                                \
+  extern __shared__ __align__(1024) unsigned char hyperarcDynamicShared[]; \
   Type* name = reinterpret_cast<Type*>(hyperarcDynamicShared)
 #define HYPERARC_DEVICE __device__ __forceinline__
 #define HYPERARC_UNROLL _Pragma("unroll")

@@ -29,8 +29,9 @@ HYPERARC_HD PhiloxWords philox(PhiloxWords counter, uint64_t seed) {
 /// docs/numerics.md, "Stochastic rounding".
 HYPERARC_HD PhiloxWords roundingWords(int64_t globalRow, int32_t fourth, uint64_t roundingStep) {
   const uint64_t row = static_cast<uint64_t>(globalRow);
-  return philox({{static_cast<uint32_t>(row), static_cast<uint32_t>(row >> 32), static_cast<uint32_t>(fourth), 0x524F554Eu}},
-                roundingStep);
+  return philox(
+      {{static_cast<uint32_t>(row), static_cast<uint32_t>(row >> 32), static_cast<uint32_t>(fourth), 0x524F554Eu}},
+      roundingStep);
 }
 
 }  // namespace hyperarc::cuda

@@ -1,5 +1,6 @@
-// Warp-wide instructions under plain names. On a device: inline PTX. In the host harness: tests/emulator/include/warp_emulation.h,
-// which defines the same functions in the same namespace from the PTX specification (all 32 lanes must call together).
+// Warp-wide instructions under plain names. On a device: inline PTX. In the host harness:
+// tests/emulator/include/warp_emulation.h, which defines the same functions in the same namespace from the PTX
+// specification (all 32 lanes must call together).
 #pragma once
 
 #include "device/device.h"

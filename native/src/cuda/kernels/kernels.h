@@ -16,13 +16,13 @@ namespace hyperarc::cuda {
 
 struct TargetTermsArgs {
   CentersView centers;
-  int64_t samples;                // B
-  const float* embeddings;        // x [B, D]
-  const int32_t* localClass;      // [B], −1 where another shard owns it
-  const float* rowParameters;     // s, m1, m2, m3 [B, 4], always filled
+  int64_t samples;             // B
+  const float* embeddings;     // x [B, D]
+  const int32_t* localClass;   // [B], −1 where another shard owns it
+  const float* rowParameters;  // s, m1, m2, m3 [B, 4], always filled
   Fallback fallback;
   GradientMode gradient;
-  double logGlobalClasses;        // ln C_global
+  double logGlobalClasses;  // ln C_global
   // Outputs; [Bp] arrays and unitBf16 are written with their padding (views.h).
   float* inverseNormsX;  // 1/‖x_i‖ [B]
   float* unit;           // x̂ [B, D]
@@ -67,7 +67,8 @@ void launchFindNonFinite(const float* values, int64_t count, unsigned long long*
 
 // ---- kernels/rows.cu: rows of class centres.
 
-/// N(0, stddev²) into rows [firstRow, firstRow + count): docs/numerics.md, "Seeding". Clears their momentum; refreshes norms and copies.
+/// N(0, stddev²) into rows [firstRow, firstRow + count): docs/numerics.md, "Seeding". Clears their momentum; refreshes
+/// norms and copies.
 void launchSeedRows(const CentersView& centers, uint64_t seed, float stddev, int64_t firstRow, int64_t count,
                     cudaStream_t stream);
 /// 1/‖w‖ and (bf16 compute) the bf16 copy of rows [firstRow, firstRow + count).
@@ -91,11 +92,11 @@ struct SamplerArgs {
   int64_t classes;           // local C
   const int32_t* positives;  // sorted distinct local classes [positiveCount]
   int64_t positiveCount;
-  int64_t total;             // classes to return, ≥ positiveCount
+  int64_t total;  // classes to return, ≥ positiveCount
   uint64_t seed;
   uint64_t step;
   uint32_t shard;
-  int32_t* out;              // sorted [total]
+  int32_t* out;  // sorted [total]
 };
 /// Scratch it takes from the workspace is O(C/65536).
 void launchSampler(const SamplerArgs& args, Workspace& workspace, cudaStream_t stream);

@@ -19,8 +19,8 @@ class CudaError : public std::runtime_error {
   StatusCode code_;
 };
 
-/// Throws CudaError naming `what` (an operation, or a kernel). kMemory for cudaErrorMemoryAllocation, else kDevice; an error that
-/// leaves the context unusable is remembered by the engine (sticky).
+/// Throws CudaError naming `what` (an operation, or a kernel). kMemory for cudaErrorMemoryAllocation, else kDevice; an
+/// error that leaves the context unusable is remembered by the engine (sticky).
 void check(cudaError_t error, const char* what);
 
 }  // namespace hyperarc::cuda

@@ -26,7 +26,7 @@ void launch(const char* name, void (*kernel)(Parameters...), const LaunchShape& 
                                static_cast<int>(shape.sharedBytes)),
           name);
   }
-  kernel<<<shape.grid, shape.block, shape.sharedBytes, stream>>>(Parameters(arguments)...);
+  kernel<<<shape.grid, shape.block, shape.sharedBytes, stream> > >(Parameters(arguments)...);
   check(cudaGetLastError(), name);
 #endif
 }
