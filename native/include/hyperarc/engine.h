@@ -1,5 +1,5 @@
 // The engine's public C++ API: class centres with their optimizer state, the two streaming passes, sampling, plan.
-// Implementations: src/cpu (this file's first), src/cuda (same interface). No method throws.
+// Implementations: src/cpu, src/cuda. No method throws.
 //
 // Thread contract: the objects of one Engine are used by one thread at a time (the addon's device thread).
 // Different engines are independent.
@@ -50,6 +50,8 @@ class ClassCenters {
   virtual int64_t bytes() const = 0;
   /// Which kernels a step of this batch size runs, e.g. "cpu-avx512" or "mma-bf16-d512": for records and `doctor`.
   virtual std::string kernels(int64_t batch) const = 0;
+  /// Waits for the work under way.
+  virtual StepTimes lastTimes() = 0;
 
   /// W ~ N(0, stddev²) from a counter-based generator keyed on (seed, global row, element): the same values on every
   /// device, shard layout and thread count. Clears momentum.

@@ -115,6 +115,13 @@ struct Plan {
   bool fits = false;
 };
 
+/// Time on the device of the latest forward and the latest update that have finished, by device events.
+struct StepTimes {
+  double forwardMs = 0.0;
+  double updateMs = 0.0;
+  bool measured = false;  // false on the CPU, whose work is done when a call returns, and before the first of each
+};
+
 enum class Buffer : int32_t { kWeights = 0, kMomentum = 1 };
 
 }  // namespace hyperarc

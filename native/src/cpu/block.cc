@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/guard.h"
+#include "common/validation.h"
 #include "cpu/class_centers.h"
-#include "cpu/guard.h"
-#include "cpu/validation.h"
 
 namespace hyperarc::cpu {
 

@@ -4,8 +4,6 @@
 #include <cmath>
 
 #include "cpu/class_centers.h"
-#include "cpu/guard.h"
-#include "cpu/validation.h"
 
 namespace hyperarc::cpu {
 

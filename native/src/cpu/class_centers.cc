@@ -1,26 +1,21 @@
 #include "cpu/class_centers.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <string>
 
-#include "cpu/guard.h"
+#include "common/classes.h"
+#include "common/guard.h"
+#include "common/validation.h"
 #include "cpu/philox.h"
 #include "cpu/sampler.h"
-#include "cpu/validation.h"
 
 namespace hyperarc::cpu {
 
 namespace {
 
 constexpr int64_t kRowsPerItem = 256;
-
-uint64_t nextCentersId() {
-  static std::atomic<uint64_t> next{1};
-  return next++;
-}
 
 }  // namespace
 
@@ -80,9 +75,7 @@ void CpuClassCenters::seedRows(uint64_t seed, float stddev, int64_t firstRow) {
 
 Status CpuClassCenters::seedNormal(uint64_t seed, float stddev) {
   return guarded("seedNormal", [&]() -> Status {
-    if (!(stddev >= 0.0f && std::isfinite(stddev)))
-      return {StatusCode::kRange, "stddev: expected a finite number of at least 0, received " + std::to_string(stddev) +
-                                      "; the field's usual value is 0.01"};
+    if (Status status = checkStddev(stddev); !status) return status;
     seedRows(seed, stddev, 0);
     return Status::ok();
   });
@@ -91,8 +84,7 @@ Status CpuClassCenters::seedNormal(uint64_t seed, float stddev) {
 Status CpuClassCenters::writeRows(Buffer buffer, int64_t firstRow, int64_t count, const float* valuesRD) {
   return guarded("writeRows", [&]() -> Status {
     if (Status status = checkRows(firstRow, count, rowCount(), valuesRD); !status) return status;
-    if (buffer == Buffer::kMomentum && !config_.momentum)
-      return {StatusCode::kRange, "buffer: expected weights, received momentum; these centres hold no momentum buffer"};
+    if (Status status = checkBuffer(buffer, config_.momentum); !status) return status;
     if (count == 0) return Status::ok();
     if (Status status = checkEmbeddings(valuesRD, count, config_.dim); !status)
       return {status.code(),
@@ -109,8 +101,7 @@ Status CpuClassCenters::writeRows(Buffer buffer, int64_t firstRow, int64_t count
 
 Status CpuClassCenters::readRows(Buffer buffer, int64_t firstRow, int64_t count, float* valuesRD) const {
   if (Status status = checkRows(firstRow, count, rowCount(), valuesRD); !status) return status;
-  if (buffer == Buffer::kMomentum && !config_.momentum)
-    return {StatusCode::kRange, "buffer: expected weights, received momentum; these centres hold no momentum buffer"};
+  if (Status status = checkBuffer(buffer, config_.momentum); !status) return status;
   if (count == 0) return Status::ok();
   const float* source = (buffer == Buffer::kMomentum ? momentum_.data() : weights_.data()) + firstRow * config_.dim;
   std::memcpy(valuesRD, source, static_cast<size_t>(count * config_.dim) * sizeof(float));
@@ -119,18 +110,8 @@ Status CpuClassCenters::readRows(Buffer buffer, int64_t firstRow, int64_t count,
 
 Status CpuClassCenters::resize(int64_t classes, uint64_t seed, float stddev) {
   return guarded("resize", [&]() -> Status {
-    const bool isLastShard = config_.firstClass + config_.classes == config_.globalClasses;
-    CentersConfig config = config_;
-    config.classes = classes;
-    if (isLastShard) config.globalClasses = config.firstClass + classes;
-    if (Status status = checkCentersConfig(config); !status) return status;
-    if (!isLastShard && classes != config_.classes)
-      return {StatusCode::kRange, "classes: expected only the last shard to be resized, received " +
-                                      std::to_string(classes) +
-                                      " for an inner one; resize the shard that owns the last class"};
-    if (!(stddev >= 0.0f && std::isfinite(stddev)))
-      return {StatusCode::kRange, "stddev: expected a finite number of at least 0, received " + std::to_string(stddev) +
-                                      "; the field's usual value is 0.01"};
+    CentersConfig config;
+    if (Status status = checkResize(config_, classes, stddev, &config); !status) return status;
     const int64_t rows = classes * config.subCenters;
     const int64_t needed = rows * config.dim * static_cast<int64_t>(sizeof(float)) * (config.momentum ? 2 : 1);
     if (needed > availableMemoryBytes())
@@ -154,31 +135,15 @@ Status CpuClassCenters::resize(int64_t classes, uint64_t seed, float stddev) {
   });
 }
 
-Status CpuClassCenters::checkStep(Step* step, CpuStep::Stage stage, CpuStep** own) const {
-  auto* cpuStep = dynamic_cast<CpuStep*>(step);
-  if (cpuStep == nullptr || cpuStep->ownerId != id_)
-    return {StatusCode::kDevice,
-            "step: expected a step of these class centres, received another's; pass the step their forward made"};
-  if (cpuStep->stage != stage)
-    return {StatusCode::kBusy,
-            std::string("step: expected ") +
-                (stage == CpuStep::Stage::kFinished ? "a finished forward" : "the stage before this one") +
-                ", received another; call targetTerms, negativeSums, finishForward in order"};
-  if (cpuStep->version != version_)
-    return {StatusCode::kStale, "step: expected one made from weights version " + std::to_string(version_) +
-                                    ", received version " + std::to_string(cpuStep->version) +
-                                    "; the weights have moved since, run forward again"};
-  *own = cpuStep;
+Status CpuClassCenters::ownStep(Step* step, CpuStep::Stage stage, CpuStep** own) const {
+  if (Status status = checkStep(step, stage, id_, version_); !status) return status;
+  *own = static_cast<CpuStep*>(step);
   return Status::ok();
 }
 
-Status CpuClassCenters::checkSteps(std::span<Step* const> steps, std::vector<CpuStep*>* own) const {
-  if (steps.empty()) return {StatusCode::kShape, "steps: expected at least one step, received none; run forward first"};
-  for (Step* step : steps) {
-    CpuStep* cpuStep = nullptr;
-    if (Status status = checkStep(step, CpuStep::Stage::kFinished, &cpuStep); !status) return status;
-    own->push_back(cpuStep);
-  }
+Status CpuClassCenters::finishedSteps(std::span<Step* const> steps, std::vector<CpuStep*>* own) const {
+  if (Status status = checkFinished(steps, id_, version_); !status) return status;
+  for (Step* step : steps) own->push_back(static_cast<CpuStep*>(step));
   return Status::ok();
 }
 
@@ -187,13 +152,7 @@ Status CpuClassCenters::sample(const int32_t* labelsB, int64_t batch, const Samp
   return guarded("sample", [&]() -> Status {
     if (Status status = checkLabels(labelsB, batch, config_.globalClasses); !status) return status;
     if (Status status = checkSample(options); !status) return status;
-    std::vector<int32_t> positives;
-    for (int64_t i = 0; i < batch; ++i) {
-      const int64_t local = labelsB[i] - config_.firstClass;
-      if (local >= 0 && local < config_.classes) positives.push_back(static_cast<int32_t>(local));
-    }
-    std::sort(positives.begin(), positives.end());
-    positives.erase(std::unique(positives.begin(), positives.end()), positives.end());
+    const std::vector<int32_t> positives = positivesOf(labelsB, batch, config_);
     *classes = sampleClasses(core_->pool, positives, config_.classes, options);
     return Status::ok();
   });

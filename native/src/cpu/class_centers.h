@@ -33,6 +33,7 @@ class CpuClassCenters final : public ClassCenters {
   uint64_t weightsVersion() const override { return version_; }
   int64_t bytes() const override;
   std::string kernels(int64_t batch) const override;
+  StepTimes lastTimes() override { return {}; }
 
   Status seedNormal(uint64_t seed, float stddev) override;
   Status writeRows(Buffer buffer, int64_t firstRow, int64_t rowCount, const float* valuesRD) override;
@@ -61,8 +62,8 @@ class CpuClassCenters final : public ClassCenters {
   void refreshInverseNorms(int64_t firstRow, int64_t count);
   void seedRows(uint64_t seed, float stddev, int64_t firstRow);
   /// This object's step at the given stage of forward, or why it is not.
-  Status checkStep(Step* step, CpuStep::Stage stage, CpuStep** own) const;
-  Status checkSteps(std::span<Step* const> steps, std::vector<CpuStep*>* own) const;
+  Status ownStep(Step* step, CpuStep::Stage stage, CpuStep** own) const;
+  Status finishedSteps(std::span<Step* const> steps, std::vector<CpuStep*>* own) const;
   BlockScratch& scratch(int worker) { return *scratch_[worker]; }
   /// Allocates what the threads need; throws std::bad_alloc.
   void prepareScratch();

@@ -1,24 +1,22 @@
-// The CPU engine and the entry points of the public API.
-#include "hyperarc/engine.h"
+#include "cpu/engine.h"
 
 #include <sched.h>
 
 #include <algorithm>
 #include <fstream>
-#include <limits>
 #include <string>
 #include <system_error>
 
+#include "common/guard.h"
+#include "common/plan.h"
+#include "common/validation.h"
 #include "cpu/class_centers.h"
 #include "cpu/core.h"
-#include "cpu/guard.h"
 #include "cpu/isa.h"
 #include "cpu/plan.h"
-#include "cpu/validation.h"
 
-namespace hyperarc {
+namespace hyperarc::cpu {
 
-namespace cpu {
 namespace {
 
 constexpr int kMaxThreads = 256;
@@ -51,10 +49,11 @@ DeviceInfo describeDevice(CpuIsa isa, int threads) {
   return info;
 }
 
-/// The configuration with globalClasses filled in.
-CentersConfig completed(CentersConfig config) {
-  if (config.globalClasses == 0) config.globalClasses = config.classes;
-  return config;
+Status checkConfig(const CentersConfig& config) {
+  if (Status status = checkCentersConfig(config); !status) return status;
+  if (config.precision != Precision::kFp32)
+    return {StatusCode::kDtype, "precision: expected fp32 on the CPU engine, received bf16; use precision 'fp32'"};
+  return Status::ok();
 }
 
 class CpuEngine final : public Engine {
@@ -70,11 +69,8 @@ class CpuEngine final : public Engine {
   Status plan(const CentersConfig& given, int64_t batch, double rate, Plan* plan) const override {
     return guarded("plan", [&]() -> Status {
       const CentersConfig config = completed(given);
-      if (Status status = checkCentersConfig(config); !status) return status;
-      if (batch < 1 || batch > std::numeric_limits<int32_t>::max())
-        return {StatusCode::kShape,
-                "batch: expected at least 1 sample, received " + std::to_string(batch) + "; pass the batch size"};
-      if (Status status = checkSample({.rate = rate}); !status) return status;
+      if (Status status = checkConfig(config); !status) return status;
+      if (Status status = checkPlan(config, batch, rate); !status) return status;
       *plan = makePlan(*core_, config, batch, rate);
       return Status::ok();
     });
@@ -82,7 +78,7 @@ class CpuEngine final : public Engine {
 
   Status createCenters(const CentersConfig& given, std::unique_ptr<ClassCenters>* centers) override {
     const CentersConfig config = completed(given);
-    if (Status status = checkCentersConfig(config); !status) return status;
+    if (Status status = checkConfig(config); !status) return status;
     const Plan plan = makePlan(*core_, config, 1, 1.0);
     const auto refusal = [&]() -> Status {
       return {StatusCode::kMemory, "classes: expected class centres that fit in memory, received a plan of " +
@@ -102,25 +98,10 @@ class CpuEngine final : public Engine {
 };
 
 }  // namespace
-}  // namespace cpu
 
-std::vector<DeviceInfo> listDevices() { return {cpu::describeDevice(CpuIsa::kAuto, cpu::usableProcessors())}; }
+DeviceInfo cpuDevice() { return describeDevice(CpuIsa::kAuto, usableProcessors()); }
 
-std::string whyNoCuda() { return "this version of HyperArc has no CUDA kernels"; }
-
-std::string buildDescription() {
-#ifdef __clang__
-  const std::string compiler = "clang++ " __clang_version__;
-#else
-  const std::string compiler = "g++ " __VERSION__;
-#endif
-  return "cpu-only, " + compiler + ", " HYPERARC_BUILD_TYPE;
-}
-
-Status createEngine(const EngineConfig& config, std::unique_ptr<Engine>* engine) {
-  using namespace cpu;
-  if (config.kind != DeviceKind::kCpu)
-    return {StatusCode::kDevice, "kind: expected cpu, received cuda; " + whyNoCuda() + ", use device 'cpu'"};
+Status createCpuEngine(const EngineConfig& config, std::unique_ptr<Engine>* engine) {
   if (config.index != 0)
     return {StatusCode::kDevice, "index: expected 0 for the CPU, received " + std::to_string(config.index) + "; use 0"};
   if (config.threads < 0 || config.threads > kMaxThreads)
@@ -142,4 +123,4 @@ Status createEngine(const EngineConfig& config, std::unique_ptr<Engine>* engine)
   });
 }
 
-}  // namespace hyperarc
+}  // namespace hyperarc::cpu

@@ -5,8 +5,8 @@
 #include <limits>
 #include <string>
 
+#include "common/guard.h"
 #include "cpu/class_centers.h"
-#include "cpu/guard.h"
 
 namespace hyperarc::cpu {
 
@@ -125,7 +125,7 @@ void CpuClassCenters::raiseSmallSums(CpuStep& step) {
 Status CpuClassCenters::negativeSums(Step* given) {
   return guarded("forward", [&]() -> Status {
     CpuStep* step = nullptr;
-    if (Status status = checkStep(given, CpuStep::Stage::kTargets, &step); !status) return status;
+    if (Status status = ownStep(given, CpuStep::Stage::kTargets, &step); !status) return status;
     sumNegatives({step->samples, step->unitTransposed(0), step->scale.data(), step->shift.data(), &step->targets},
                  participants(*step), step->sumExp.data(), step->weightedSum.data());
     // Shards must agree on the shift, so only an engine that sees every class may choose another.
@@ -138,7 +138,7 @@ Status CpuClassCenters::negativeSums(Step* given) {
 Status CpuClassCenters::finishForward(Step* given) {
   return guarded("forward", [&]() -> Status {
     CpuStep* step = nullptr;
-    if (Status status = checkStep(given, CpuStep::Stage::kSums, &step); !status) return status;
+    if (Status status = ownStep(given, CpuStep::Stage::kSums, &step); !status) return status;
     if (config_.classes != config_.globalClasses) {
       const std::vector<uint8_t> expectsSum = hasNegatives(*step);
       for (int64_t i = 0; i < step->samples; ++i) {

@@ -1,8 +1,8 @@
 #include "cpu/sampler.h"
 
 #include <algorithm>
-#include <cmath>
 
+#include "common/plan.h"
 #include "cpu/philox.h"
 
 namespace hyperarc::cpu {
@@ -45,8 +45,7 @@ struct Candidate {
 std::vector<int32_t> sampleClasses(ThreadPool& pool, const std::vector<int32_t>& positives, int64_t classes,
                                    const SampleOptions& options) {
   const int64_t positiveCount = static_cast<int64_t>(positives.size());
-  const int64_t wanted = static_cast<int64_t>(std::floor(options.rate * static_cast<double>(classes) + 0.5));
-  const int64_t total = std::min(classes, std::max({positiveCount, wanted, int64_t{1}}));
+  const int64_t total = std::max(positiveCount, sampleSize(options.rate, classes));
   int64_t missing = total - positiveCount;
   std::vector<int32_t> result = positives;
   if (missing == 0) return result;

@@ -12,8 +12,7 @@ std::span<const TargetEntry> targetsOf(const std::vector<TargetEntry>& sorted, i
 }
 
 CpuStep::CpuStep(uint64_t centersId, uint64_t weights, const Blocking& blocking, const Batch& input)
-    : ownerId(centersId),
-      version(weights),
+    : TrackedStep(centersId, weights),
       samples(input.batch),
       dim(blocking.dim),
       panel(blocking.panel),

@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
+#include "common/tracked_step.h"
 #include "cpu/core.h"
-#include "hyperarc/engine.h"
 
 namespace hyperarc::cpu {
 
@@ -20,15 +20,12 @@ struct TargetEntry {
 /// Target entries of the classes [first, last].
 std::span<const TargetEntry> targetsOf(const std::vector<TargetEntry>& sorted, int64_t first, int64_t last);
 
-class CpuStep final : public Step {
+class CpuStep final : public TrackedStep {
  public:
-  enum class Stage { kTargets, kSums, kFinished };
-
   CpuStep(uint64_t centersId, uint64_t version, const Blocking& blocking, const Batch& input);
   static int64_t bytesFor(const Blocking& blocking, int64_t batch);
 
   int64_t batch() const override { return samples; }
-  uint64_t weightsVersion() const override { return version; }
   std::span<float> targetLogitsB() override { return targetLogits.span().first(samples); }
   std::span<float> sumExpB() override { return sumExp.span().first(samples); }
   std::span<const float> lossB() const override { return loss.span().first(samples); }
@@ -41,12 +38,9 @@ class CpuStep final : public Step {
   /// x̂ [B × D] from sample `first`.
   Panels unitRows(int64_t first) const { return {const_cast<float*>(unitX.data()) + first * panel, samples}; }
 
-  const uint64_t ownerId;
-  const uint64_t version;
   const int64_t samples;
   const int64_t dim;
   const int64_t panel;
-  Stage stage = Stage::kTargets;
 
   // Arrays [B] are padded to whole panels: the kernels read whole vectors.
   FloatArray inverseNorms;       // 1/‖x_i‖ [B]

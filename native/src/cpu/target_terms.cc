@@ -3,9 +3,9 @@
 #include <cmath>
 #include <limits>
 
+#include "common/guard.h"
+#include "common/validation.h"
 #include "cpu/class_centers.h"
-#include "cpu/guard.h"
-#include "cpu/validation.h"
 #include "margins/margin.h"
 
 namespace hyperarc::cpu {
@@ -80,6 +80,10 @@ void CpuClassCenters::computeTarget(const Batch& batch, const TargetEntry& entry
 
 Status CpuClassCenters::targetTerms(const Batch& batch, std::unique_ptr<Step>* out) {
   return guarded("forward", [&]() -> Status {
+    if (batch.embeddingsOnDevice)
+      return {
+          StatusCode::kDevice,
+          "embeddingsBD: expected host memory, received a CUDA device's; copy it to the host, or use device 'cuda:0'"};
     if (Status status = checkBatch(batch, config_); !status) return status;
     auto step = std::make_unique<CpuStep>(id_, version_, blocking_, batch);
     for (int64_t i = 0; i < batch.batch; ++i) {

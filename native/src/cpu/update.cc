@@ -2,9 +2,10 @@
 #include <algorithm>
 #include <string>
 
+#include "common/classes.h"
+#include "common/guard.h"
+#include "common/validation.h"
 #include "cpu/class_centers.h"
-#include "cpu/guard.h"
-#include "cpu/validation.h"
 
 namespace hyperarc::cpu {
 
@@ -15,13 +16,7 @@ bool unionOfClasses(const std::vector<CpuStep*>& steps, std::vector<int32_t>* so
   for (const CpuStep* step : steps) {
     if (step->allClasses) return false;
   }
-  for (const CpuStep* step : steps) {
-    std::vector<int32_t> merged;
-    merged.reserve(sorted->size() + step->sampledClasses.size());
-    std::set_union(sorted->begin(), sorted->end(), step->sampledClasses.begin(), step->sampledClasses.end(),
-                   std::back_inserter(merged));
-    sorted->swap(merged);
-  }
+  for (const CpuStep* step : steps) mergeClasses(sorted, step->sampledClasses);
   return true;
 }
 
@@ -50,7 +45,7 @@ Status CpuClassCenters::update(std::span<Step* const> given, const SgdOptions& o
   return guarded("update", [&]() -> Status {
     if (Status status = checkSgd(options, config_.momentum); !status) return status;
     std::vector<CpuStep*> steps;
-    if (Status status = checkSteps(given, &steps); !status) return status;
+    if (Status status = finishedSteps(given, &steps); !status) return status;
     std::vector<int32_t> sampled;
     const bool isPartial = unionOfClasses(steps, &sampled);
     const ClassSet classes = isPartial ? ClassSet::of(sampled) : ClassSet::all(config_.classes);
@@ -68,7 +63,7 @@ Status CpuClassCenters::update(std::span<Step* const> given, const SgdOptions& o
 Status CpuClassCenters::gradients(std::span<Step* const> given, float* gradientCKD) {
   return guarded("gradients", [&]() -> Status {
     std::vector<CpuStep*> steps;
-    if (Status status = checkSteps(given, &steps); !status) return status;
+    if (Status status = finishedSteps(given, &steps); !status) return status;
     if (gradientCKD == nullptr)
       return {StatusCode::kShape, "gradientCKD: expected a buffer [C, K, D], received none; pass one"};
     std::vector<int32_t> sampled;

@@ -1,4 +1,4 @@
-#include "cpu/validation.h"
+#include "common/validation.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,7 @@
 #include <sstream>
 #include <string>
 
-namespace hyperarc::cpu {
+namespace hyperarc {
 
 namespace {
 
@@ -64,6 +64,11 @@ Status checkSampled(const Batch& batch, const CentersConfig& config) {
 
 }  // namespace
 
+CentersConfig completed(CentersConfig config) {
+  if (config.globalClasses == 0) config.globalClasses = config.classes;
+  return config;
+}
+
 Status checkCentersConfig(const CentersConfig& config) {
   constexpr int64_t kMaxClasses = std::numeric_limits<int32_t>::max();
   if (config.classes < 1 || config.classes > kMaxClasses)
@@ -80,18 +85,44 @@ Status checkCentersConfig(const CentersConfig& config) {
   if (config.firstClass < 0 || config.firstClass > config.globalClasses - config.classes)
     return rangeError("firstClass: expected the ", config.classes, " owned classes within [0, ", config.globalClasses,
                       "), received a first of ", config.firstClass, "; check firstClass and globalClasses");
-  if (config.precision != Precision::kFp32)
-    return failure(StatusCode::kDtype,
-                   "precision: expected fp32 on the CPU engine, received bf16; use precision 'fp32'");
   return Status::ok();
 }
 
-Status checkEmbeddings(const float* embeddingsBD, int64_t batch, int64_t dim) {
+Status checkPlan(const CentersConfig& config, int64_t batch, double rate) {
+  if (Status status = checkCentersConfig(config); !status) return status;
+  if (batch < 1 || batch > std::numeric_limits<int32_t>::max())
+    return failure(StatusCode::kShape, "batch: expected at least 1 sample, received ", batch, "; pass the batch size");
+  return checkSample({.rate = rate});
+}
+
+Status checkResize(const CentersConfig& config, int64_t classes, float stddev, CentersConfig* resized) {
+  const bool isLastShard = config.firstClass + config.classes == config.globalClasses;
+  *resized = config;
+  resized->classes = classes;
+  if (isLastShard) resized->globalClasses = config.firstClass + classes;
+  if (Status status = checkCentersConfig(*resized); !status) return status;
+  if (!isLastShard && classes != config.classes)
+    return rangeError("classes: expected only the last shard to be resized, received ", classes,
+                      " for an inner one; resize the shard that owns the last class");
+  return checkStddev(stddev);
+}
+
+Status checkEmbeddingsShape(const float* embeddingsBD, int64_t batch, int64_t dim) {
   if (batch < 1 || batch > std::numeric_limits<int32_t>::max())
     return failure(StatusCode::kShape, "batch: expected at least 1 sample, received ", batch, "; skip empty batches");
   if (embeddingsBD == nullptr)
     return failure(StatusCode::kShape, "embeddingsBD: expected ", batch, " x ", dim,
                    " floats, received none; pass the embeddings");
+  return Status::ok();
+}
+
+Status nonFiniteEmbedding(float value, int64_t index, int64_t dim) {
+  return failure(StatusCode::kNonFinite, "embeddingsBD: expected finite numbers, received ", value, " in row ",
+                 index / dim, ", element ", index % dim, "; the backbone diverged or its input holds NaN");
+}
+
+Status checkEmbeddings(const float* embeddingsBD, int64_t batch, int64_t dim) {
+  if (Status status = checkEmbeddingsShape(embeddingsBD, batch, dim); !status) return status;
   for (int64_t i = 0; i < batch; ++i) {
     const float* row = embeddingsBD + i * dim;
     // Multiplying by 0 turns every infinity into NaN, and NaN survives the sum.
@@ -99,8 +130,7 @@ Status checkEmbeddings(const float* embeddingsBD, int64_t batch, int64_t dim) {
     for (int64_t d = 0; d < dim; ++d) probe += row[d] * 0.0f;
     if (probe == 0.0f) continue;
     const int64_t d = std::find_if(row, row + dim, [](float x) { return !std::isfinite(x); }) - row;
-    return failure(StatusCode::kNonFinite, "embeddingsBD: expected finite numbers, received ", row[d], " in row ", i,
-                   ", element ", d, "; the backbone diverged or its input holds NaN");
+    return nonFiniteEmbedding(row[d], i * dim + d, dim);
   }
   return Status::ok();
 }
@@ -120,7 +150,8 @@ Status checkLabels(const int32_t* labelsB, int64_t batch, int64_t globalClasses)
 
 Status checkBatch(const Batch& batch, const CentersConfig& config) {
   if (Status status = checkLabels(batch.labelsB, batch.batch, config.globalClasses); !status) return status;
-  if (Status status = checkEmbeddings(batch.embeddingsBD, batch.batch, config.dim); !status) return status;
+  auto* const checkValues = batch.embeddingsOnDevice ? checkEmbeddingsShape : checkEmbeddings;
+  if (Status status = checkValues(batch.embeddingsBD, batch.batch, config.dim); !status) return status;
   const MarginRule& rule = batch.rule;
   if (Status status = checkMargin("rule", rule.scale, rule.m1, rule.m2, rule.m3); !status) return status;
   if (static_cast<int32_t>(rule.fallback) < 0 || rule.fallback > Fallback::kClip)
@@ -159,6 +190,13 @@ Status checkSample(const SampleOptions& options) {
   return Status::ok();
 }
 
+Status checkStddev(float stddev) {
+  if (!(stddev >= 0.0f && std::isfinite(stddev)))
+    return rangeError("stddev: expected a finite number of at least 0, received ", stddev,
+                      "; the field's usual value is 0.01");
+  return Status::ok();
+}
+
 Status checkRows(int64_t firstRow, int64_t rowCount, int64_t rows, const void* values) {
   if (firstRow < 0 || rowCount < 0 || firstRow > rows || rowCount > rows - firstRow)
     return rangeError("firstRow: expected rows within [0, ", rows, "), received ", rowCount, " rows from ", firstRow,
@@ -168,4 +206,10 @@ Status checkRows(int64_t firstRow, int64_t rowCount, int64_t rows, const void* v
   return Status::ok();
 }
 
-}  // namespace hyperarc::cpu
+Status checkBuffer(Buffer buffer, bool hasMomentum) {
+  if (buffer == Buffer::kMomentum && !hasMomentum)
+    return rangeError("buffer: expected weights, received momentum; these centres hold no momentum buffer");
+  return Status::ok();
+}
+
+}  // namespace hyperarc

@@ -7,7 +7,7 @@
 
 #include "hyperarc/status.h"
 
-namespace hyperarc::cpu {
+namespace hyperarc {
 
 /// Runs `body` (returning Status). `what` names the operation in the message of a failed allocation.
 template <typename Body>
@@ -23,4 +23,4 @@ Status guarded(const char* what, Body body) noexcept {
   }
 }
 
-}  // namespace hyperarc::cpu
+}  // namespace hyperarc

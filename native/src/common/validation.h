@@ -1,0 +1,36 @@
+// Checks of everything that crosses the public API. Messages: "argument: expected …, received …; fix".
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "hyperarc/engine.h"
+#include "hyperarc/status.h"
+
+namespace hyperarc {
+
+/// The configuration with globalClasses filled in.
+CentersConfig completed(CentersConfig config);
+/// E_SHAPE, E_RANGE. `globalClasses` must already be filled in. Which precisions it may be is the engine's to say.
+Status checkCentersConfig(const CentersConfig& config);
+/// What Engine::plan takes.
+Status checkPlan(const CentersConfig& config, int64_t batch, double rate);
+/// The configuration after ClassCenters::resize.
+Status checkResize(const CentersConfig& config, int64_t classes, float stddev, CentersConfig* resized);
+/// Everything but the values of embeddings that are on a device.
+Status checkBatch(const Batch& batch, const CentersConfig& config);
+/// Embeddings in host memory: their shape, and that they are finite.
+Status checkEmbeddings(const float* embeddingsBD, int64_t batch, int64_t dim);
+/// E_NONFINITE for `value`, the element `index` of [B, D].
+Status nonFiniteEmbedding(float value, int64_t index, int64_t dim);
+/// Embeddings anywhere: the pointer and the batch size.
+Status checkEmbeddingsShape(const float* embeddingsBD, int64_t batch, int64_t dim);
+Status checkLabels(const int32_t* labelsB, int64_t batch, int64_t globalClasses);
+Status checkSgd(const SgdOptions& options, bool hasMomentum);
+Status checkSample(const SampleOptions& options);
+Status checkStddev(float stddev);
+Status checkRows(int64_t firstRow, int64_t rowCount, int64_t rows, const void* values);
+/// E_RANGE for the momentum of centres that hold none.
+Status checkBuffer(Buffer buffer, bool hasMomentum);
+
+}  // namespace hyperarc
