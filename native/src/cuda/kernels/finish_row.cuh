@@ -1,0 +1,262 @@
+// A row of dW once its sum over the samples is formed: target terms, projection through the normalisation, and the sink
+// (the fused SGD update, or a dense row). Every kernel family ends here, so a row is finished by one arithmetic.
+//
+// A row lies in the registers of a group of kWarps warps: quad q of thread t holds columns 4·(t + 32·kWarps·q) … +3, so
+// one group holds up to 128·kWarps·kQuads columns. With kWarps = 1 nothing here synchronises the block, and every warp
+// may go its own way; with more, the group is the whole block. Blocks are one-dimensional.
+#pragma once
+
+#include "device/device.h"
+#include "device/sgd.h"
+#include "views.h"
+
+namespace hyperarc::cuda {
+
+/// Below this norm a vector counts as zero (docs/numerics.md, "Unit vectors").
+inline constexpr double kZeroNorm = 1e-12;
+
+/// 1/‖x‖ from Σ x².
+HYPERARC_HD double inverseNormOf(double squares) {
+  using std::sqrt;
+  const double norm = sqrt(squares);
+  return norm < kZeroNorm ? 0.0 : 1.0 / norm;
+}
+
+/// First column of this thread's quad q.
+template <int kWarps>
+HYPERARC_DEVICE int32_t quadColumn(int quad) {
+  return 4 * (static_cast<int32_t>(threadIdx.x) % (32 * kWarps) + 32 * kWarps * quad);
+}
+
+/// Sum over the group, the same bits in every thread: halves first, then warps in order.
+template <int kWarps, typename Real>
+HYPERARC_DEVICE Real groupSum(Real value) {
+  for (int offset = 16; offset > 0; offset /= 2) value += __shfl_xor_sync(0xffffffffu, value, offset);
+  if constexpr (kWarps > 1) {
+    __shared__ Real sums[kWarps];
+    __syncthreads();
+    if (threadIdx.x % 32 == 0) sums[threadIdx.x / 32] = value;
+    __syncthreads();
+    value = sums[0];
+    for (int warp = 1; warp < kWarps; ++warp) value += sums[warp];
+  }
+  return value;
+}
+
+struct alignas(16) FloatQuad {
+  float value[4];
+};
+struct alignas(8) Bf16Quad {
+  Bf16 value[4];
+};
+
+/// Columns [column, column + 4) of a row of `dim` floats, 0 beyond it. One 16-byte access where rows are 16-byte
+/// aligned.
+HYPERARC_DEVICE void loadQuad(const float* row, int32_t column, int32_t dim, float (&out)[4]) {
+  if (dim % 4 == 0) {
+    FloatQuad quad = {};
+    if (column < dim) quad = *reinterpret_cast<const FloatQuad*>(row + column);
+    HYPERARC_UNROLL
+    for (int e = 0; e < 4; ++e) out[e] = quad.value[e];
+  } else {
+    HYPERARC_UNROLL
+    for (int e = 0; e < 4; ++e) out[e] = column + e < dim ? row[column + e] : 0.0f;
+  }
+}
+
+HYPERARC_DEVICE void storeQuad(float* row, int32_t column, int32_t dim, const float (&in)[4]) {
+  if (dim % 4 == 0) {
+    if (column < dim) *reinterpret_cast<FloatQuad*>(row + column) = {{in[0], in[1], in[2], in[3]}};
+  } else {
+    HYPERARC_UNROLL
+    for (int e = 0; e < 4; ++e) {
+      if (column + e < dim) row[column + e] = in[e];
+    }
+  }
+}
+
+/// The same of a bf16 row, whose length is padded to a multiple of 8 with zeros: a quad that starts within `dim` is
+/// whole.
+HYPERARC_DEVICE void loadQuad(const Bf16* row, int32_t column, int32_t dim, float (&out)[4]) {
+  Bf16Quad quad = {};
+  if (column < dim) quad = *reinterpret_cast<const Bf16Quad*>(row + column);
+  HYPERARC_UNROLL
+  for (int e = 0; e < 4; ++e) out[e] = toFloat(quad.value[e]);
+}
+
+/// `in` is 0 beyond `dim`: padding stays zero.
+HYPERARC_DEVICE void storeQuad(Bf16* row, int32_t column, int32_t dim, const float (&in)[4]) {
+  if (column < dim) {
+    *reinterpret_cast<Bf16Quad*>(row + column) = {{toBf16(in[0]), toBf16(in[1]), toBf16(in[2]), toBf16(in[3])}};
+  }
+}
+
+/// A row's weights and momentum; 0 beyond D, and momentum 0 where it is not asked for or there is no buffer.
+template <int kQuads>
+struct RowState {
+  float weights[kQuads][4];
+  float momentum[kQuads][4];
+};
+
+/// Weights of row `row`: fp32 where they are kept so, else bf16.
+template <int kWarps>
+HYPERARC_DEVICE void loadWeights(const CentersView& centers, int64_t row, int quad, float (&out)[4]) {
+  const int32_t column = quadColumn<kWarps>(quad);
+  if (centers.precision == Precision::kBf16Master) {
+    loadQuad(centers.weightsBf16 + row * centers.dimPadded, column, centers.dim, out);
+  } else {
+    loadQuad(centers.weights + row * centers.dim, column, centers.dim, out);
+  }
+}
+
+template <int kWarps, int kQuads>
+HYPERARC_DEVICE void loadRow(const CentersView& centers, int64_t row, bool withMomentum, RowState<kQuads>& state) {
+  const bool isBf16 = centers.precision == Precision::kBf16Master;
+  HYPERARC_UNROLL
+  for (int q = 0; q < kQuads; ++q) {
+    const int32_t column = quadColumn<kWarps>(q);
+    loadWeights<kWarps>(centers, row, q, state.weights[q]);
+    HYPERARC_UNROLL
+    for (int e = 0; e < 4; ++e) state.momentum[q][e] = 0.0f;
+    if (!withMomentum) continue;
+    if (isBf16) {
+      if (centers.momentumBf16 != nullptr) {
+        loadQuad(centers.momentumBf16 + row * centers.dimPadded, column, centers.dim, state.momentum[q]);
+      }
+    } else if (centers.momentum != nullptr) {
+      loadQuad(centers.momentum + row * centers.dim, column, centers.dim, state.momentum[q]);
+    }
+  }
+}
+
+/// 1/‖w‖ of a row in registers, 0 for one that counts as zero.
+template <int kWarps, int kQuads>
+HYPERARC_DEVICE float inverseNormOfRow(const float (&weights)[kQuads][4]) {
+  float sum = 0.0f;
+  HYPERARC_UNROLL
+  for (int q = 0; q < kQuads; ++q) {
+    HYPERARC_UNROLL
+    for (int e = 0; e < 4; ++e) sum = fmaf(weights[q][e], weights[q][e], sum);
+  }
+  double squares = groupSum<kWarps>(sum);
+  // Squares out of fp32's range are summed again in double, as on the CPU. The whole group sees the same sum.
+  if (!(squares > 1e-20 && squares < 1e30)) {
+    double exact = 0.0;
+    HYPERARC_UNROLL
+    for (int q = 0; q < kQuads; ++q) {
+      HYPERARC_UNROLL
+      for (int e = 0; e < 4; ++e) exact += static_cast<double>(weights[q][e]) * static_cast<double>(weights[q][e]);
+    }
+    squares = groupSum<kWarps>(exact);
+  }
+  return static_cast<float>(inverseNormOf(squares));
+}
+
+/// SGD with dW = gradient on a loaded row; writes weights, momentum, bf16 copy and 1/‖w‖. `gradient` is 0 beyond D.
+template <int kWarps, int kQuads>
+HYPERARC_DEVICE void updateRow(const CentersView& centers, int64_t row, const SgdView& sgd,
+                               const float (&gradient)[kQuads][4], RowState<kQuads>& state) {
+  HYPERARC_UNROLL
+  for (int q = 0; q < kQuads; ++q) {
+    const int32_t column = quadColumn<kWarps>(q);
+    float(&w)[4] = state.weights[q];
+    float(&v)[4] = state.momentum[q];
+    HYPERARC_UNROLL
+    for (int e = 0; e < 4; ++e) sgdElement(gradient[q][e], w[e], v[e], sgd);
+    if (centers.precision == Precision::kBf16Master) {
+      // The norm below is of what is stored, so the rounding comes first; then storeQuad's own rounding is exact.
+      const PhiloxWords random = roundingWords(centers.firstGlobalRow + row, column / 4, sgd.roundingStep);
+      HYPERARC_UNROLL
+      for (int e = 0; e < 4; ++e) {
+        w[e] = toFloat(toBf16Stochastic(w[e], random.word[e] & 0xffffu));
+        v[e] = toFloat(toBf16Stochastic(v[e], random.word[e] >> 16));
+      }
+      storeQuad(centers.weightsBf16 + row * centers.dimPadded, column, centers.dim, w);
+      if (centers.momentumBf16 != nullptr) {
+        storeQuad(centers.momentumBf16 + row * centers.dimPadded, column, centers.dim, v);
+      }
+    } else {
+      storeQuad(centers.weights + row * centers.dim, column, centers.dim, w);
+      if (centers.momentum != nullptr) storeQuad(centers.momentum + row * centers.dim, column, centers.dim, v);
+      if (centers.weightsBf16 != nullptr) {
+        storeQuad(centers.weightsBf16 + row * centers.dimPadded, column, centers.dim, w);
+      }
+    }
+  }
+  const float inverse = inverseNormOfRow<kWarps>(state.weights);
+  if (threadIdx.x % (32 * kWarps) == 0) centers.inverseNorms[row] = inverse;
+}
+
+/// Entries of TargetsView [begin, end).
+struct TargetRange {
+  int32_t begin;
+  int32_t end;
+};
+
+/// First index of sorted[0, count) whose value is at least `value`.
+HYPERARC_HD int32_t lowerBound(const int32_t* sorted, int32_t count, int64_t value) {
+  int32_t begin = 0;
+  while (count > 0) {
+    const int32_t half = count / 2;
+    if (sorted[begin + half] < value) {
+      begin += half + 1;
+      count -= half + 1;
+    } else {
+      count = half;
+    }
+  }
+  return begin;
+}
+
+/// The target terms of the classes at positions [first, last).
+HYPERARC_HD TargetRange targetsOf(const TargetsView& targets, int64_t first, int64_t last) {
+  const int32_t begin = lowerBound(targets.position, targets.count, first);
+  return {begin, begin + lowerBound(targets.position + begin, targets.count - begin, last)};
+}
+
+/// Finishes one row. On entry v holds Σ_i q_ij·s_i/B_total·x̂_i over the negatives, 0 beyond D; `targets` is the range
+/// of the row's class. dW = (v − (v·ŵ)ŵ)/‖w‖ with the target terms in v: a row that counts as zero gets 0.
+template <int kWarps, int kQuads>
+HYPERARC_DEVICE void finishRow(const CentersView& centers, int64_t row, const TargetsView& targets,
+                               const TargetRange& range, const GradientSink& sink, float (&v)[kQuads][4]) {
+  RowState<kQuads> state;
+  loadRow<kWarps>(centers, row, sink.isUpdate, state);
+  const float inverse = centers.inverseNorms[row];
+  const int32_t subCenter = centers.subCenters == 1 ? 0 : static_cast<int32_t>(row % centers.subCenters);
+  for (int32_t n = range.begin; n < range.end; ++n) {
+    const int32_t sample = targets.sample[n];
+    if (targets.winner[sample] != subCenter) continue;
+    const float coefficient = targets.coefficient[sample];
+    const float* tangent = targets.tangentW + int64_t{sample} * centers.dim;
+    HYPERARC_UNROLL
+    for (int q = 0; q < kQuads; ++q) {
+      float t[4];
+      loadQuad(tangent, quadColumn<kWarps>(q), centers.dim, t);
+      HYPERARC_UNROLL
+      for (int e = 0; e < 4; ++e) v[q][e] = fmaf(coefficient, t[e], v[q][e]);
+    }
+  }
+  // ŵ first, then the product: w alone may be too small or too large for it.
+  float along = 0.0f;
+  HYPERARC_UNROLL
+  for (int q = 0; q < kQuads; ++q) {
+    HYPERARC_UNROLL
+    for (int e = 0; e < 4; ++e) along = fmaf(v[q][e], state.weights[q][e] * inverse, along);
+  }
+  along = groupSum<kWarps>(along);
+  HYPERARC_UNROLL
+  for (int q = 0; q < kQuads; ++q) {
+    HYPERARC_UNROLL
+    for (int e = 0; e < 4; ++e) v[q][e] = fmaf(-along, state.weights[q][e] * inverse, v[q][e]) * inverse;
+  }
+  if (sink.isUpdate) {
+    updateRow<kWarps>(centers, row, sink.sgd, v, state);
+  } else {
+    HYPERARC_UNROLL
+    for (int q = 0; q < kQuads; ++q) {
+      storeQuad(sink.dense + row * centers.dim, quadColumn<kWarps>(q), centers.dim, v[q]);
+    }
+  }
+}
+
+}  // namespace hyperarc::cuda
