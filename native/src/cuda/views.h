@@ -11,7 +11,7 @@ namespace hyperarc::cuda {
 
 /// Row length of a bf16 operand matrix: 128, 256 or 512 where D fits (padding columns are zero), else D rounded up
 /// to 8.
-constexpr int32_t paddedDim(int32_t dim) {
+HYPERARC_HD constexpr int32_t paddedDim(int32_t dim) {
   if (dim <= 128) return 128;
   if (dim <= 256) return 256;
   if (dim <= 512) return 512;
@@ -20,7 +20,7 @@ constexpr int32_t paddedDim(int32_t dim) {
 
 /// Arrays over samples are padded to a multiple of this, so that tiles need no bounds check along B.
 inline constexpr int64_t kSamplePadding = 128;
-constexpr int64_t paddedSamples(int64_t samples) {
+HYPERARC_HD constexpr int64_t paddedSamples(int64_t samples) {
   return (samples + kSamplePadding - 1) / kSamplePadding * kSamplePadding;
 }
 

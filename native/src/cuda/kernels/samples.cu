@@ -1,0 +1,228 @@
+// What is done once a sample, O(B·D): target terms, loss and dX, coefficients of pass 2, the check of embeddings. One
+// warp a sample, in double where docs/numerics.md says so: the same formulas as cpu/target_terms.cc and
+// cpu/negatives.cc.
+#include <cmath>
+
+#include "kernels/finish_row.cuh"
+#include "kernels/kernels.h"
+#include "margins/margin.h"
+#include "runtime/launch.h"
+
+namespace hyperarc::cuda {
+
+namespace {
+
+constexpr int kThreads = 128;
+constexpr int kWarps = kThreads / 32;
+
+HYPERARC_DEVICE int64_t sampleOfWarp() { return int64_t{blockIdx.x} * kWarps + threadIdx.x / 32; }
+
+LaunchShape warpPerSample(int64_t samples) {
+  return {dim3(static_cast<unsigned>((samples + kWarps - 1) / kWarps)), dim3(kThreads)};
+}
+
+/// Element d of a centre: the master's value.
+HYPERARC_DEVICE double weightAt(const CentersView& centers, int64_t row, int32_t d) {
+  return centers.precision == Precision::kBf16Master ? toFloat(centers.weightsBf16[row * centers.dimPadded + d])
+                                                     : centers.weights[row * centers.dim + d];
+}
+
+/// Σ over the warp's columns of term(d), the same bits in every lane.
+template <typename Term>
+HYPERARC_DEVICE double warpSum(int32_t dim, Term term) {
+  double sum = 0.0;
+  for (int32_t d = threadIdx.x % 32; d < dim; d += 32) sum += term(d);
+  return groupSum<1>(sum);
+}
+
+struct Winner {
+  int32_t subCenter;
+  double inverseNorm;  // of its centre
+  double dot;          // x·w
+};
+
+/// The sub-centre of the largest cosine, the first of equals.
+HYPERARC_DEVICE Winner winningSubCenter(const CentersView& centers, const float* x, int64_t localClass) {
+  Winner winner = {};
+  double largest = -INFINITY;
+  for (int32_t k = 0; k < centers.subCenters; ++k) {
+    const int64_t row = localClass * centers.subCenters + k;
+    const double dot = warpSum(centers.dim, [&](int32_t d) { return double{x[d]} * weightAt(centers, row, d); });
+    const double squares = warpSum(centers.dim, [&](int32_t d) {
+      const double w = weightAt(centers, row, d);
+      return w * w;
+    });
+    const double inverse = inverseNormOf(squares);
+    // ‖x‖ is common to all of them.
+    const double candidate = dot * inverse;
+    if (k == 0 || candidate > largest) winner = {k, inverse, dot};
+    if (candidate > largest) largest = candidate;
+  }
+  return winner;
+}
+
+__global__ void __launch_bounds__(kThreads) targetTermsKernel(TargetTermsArgs args) {
+  const int64_t i = sampleOfWarp();
+  const int lane = threadIdx.x % 32;
+  const CentersView& centers = args.centers;
+  const int32_t dim = centers.dim;
+  if (i >= paddedSamples(args.samples)) return;
+  if (i >= args.samples) {
+    if (lane == 0) args.scale[i] = args.shift[i] = 0.0f;
+    for (int32_t d = lane; args.unitBf16 != nullptr && d < centers.dimPadded; d += 32) {
+      args.unitBf16[i * centers.dimPadded + d] = {0};
+    }
+    return;
+  }
+
+  const float* x = args.embeddings + i * dim;
+  const double inverseX = inverseNormOf(warpSum(dim, [&](int32_t d) { return double{x[d]} * double{x[d]}; }));
+  const float inverseRounded = static_cast<float>(inverseX);
+  for (int32_t d = lane; d < dim; d += 32) args.unit[i * dim + d] = x[d] * inverseRounded;
+  for (int32_t d = lane; args.unitBf16 != nullptr && d < centers.dimPadded; d += 32) {
+    args.unitBf16[i * centers.dimPadded + d] = d < dim ? toBf16(x[d] * inverseRounded) : Bf16{0};
+  }
+  const float* own = args.rowParameters + 4 * i;
+  const margins::Row<double> row = {own[0], own[1], own[2], own[3]};
+  if (lane == 0) {
+    // |c| ≤ 1 bounds every logit, so a fixed shift keeps the sum of C exponentials within fp32.
+    const double largest = row.scale * (1.0 + fmax(0.0, -row.m3)) + args.logGlobalClasses;
+    args.inverseNormsX[i] = inverseRounded;
+    args.scale[i] = own[0];
+    args.shift[i] = static_cast<float>(fmax(0.0, largest - 87.0));
+  }
+
+  const int64_t localClass = args.localClass[i];
+  float logit = 0.0f, targetCosine = 0.0f, slope = 0.0f;
+  Winner winner = {};
+  double cosine = 0.0, sine = 0.0;
+  bool moves = false;
+  if (localClass >= 0) {
+    winner = winningSubCenter(centers, x, localClass);
+    const int64_t centerRow = localClass * centers.subCenters + winner.subCenter;
+    cosine = winner.dot * inverseX * winner.inverseNorm;
+    const double squares = warpSum(dim, [&](int32_t d) {
+      const double tangent = weightAt(centers, centerRow, d) * winner.inverseNorm - cosine * (x[d] * inverseX);
+      return tangent * tangent;
+    });
+    // A zero vector is at a right angle to everything.
+    const bool isZero = inverseX == 0.0 || winner.inverseNorm == 0.0;
+    sine = isZero ? 1.0 : sqrt(squares);
+    const margins::Target<double> target =
+        margins::target(row, margins::angleOf(cosine, sine), args.fallback, args.gradient);
+    moves = !isZero && !(sine < margins::kMinSine<double>);
+    logit = static_cast<float>(target.logit);
+    targetCosine = static_cast<float>(cosine);
+    slope = moves ? static_cast<float>(target.h) : 0.0f;
+  }
+  if (lane == 0) {
+    args.targetLogits[i] = logit;
+    args.targetCosine[i] = targetCosine;
+    args.slope[i] = slope;
+    args.winner[i] = winner.subCenter;
+  }
+  const int64_t centerRow = localClass * centers.subCenters + winner.subCenter;
+  for (int32_t d = lane; d < dim; d += 32) {
+    float tangentX = 0.0f, tangentW = 0.0f;
+    if (moves) {
+      const double unitX = x[d] * inverseX;
+      const double unitW = weightAt(centers, centerRow, d) * winner.inverseNorm;
+      tangentX = static_cast<float>((unitW - cosine * unitX) / sine);
+      tangentW = static_cast<float>((unitX - cosine * unitW) / sine);
+    }
+    args.tangentX[i * dim + d] = tangentX;
+    args.tangentW[i * dim + d] = tangentW;
+  }
+}
+
+__global__ void __launch_bounds__(kThreads) finishForwardKernel(FinishForwardArgs args) {
+  const int64_t i = sampleOfWarp();
+  const int lane = threadIdx.x % 32;
+  if (i >= paddedSamples(args.samples)) return;
+  if (i >= args.samples) {
+    if (lane == 0) args.gradientShift[i] = args.gradientFactor[i] = 0.0f;
+    return;
+  }
+  // A NaN in the centres must reach the loss, hence !(… <= 0).
+  const double sum = args.sumExp[i];
+  const bool hasNegatives = !(sum <= 0.0);
+  const double logit = args.targetLogits[i];
+  const double gap = hasNegatives ? log(sum) + args.shift[i] - logit : 0.0;
+  // fmax drops a NaN, the logarithm keeps it.
+  const double softplus = hasNegatives ? fmax(gap, 0.0) + log1p(exp(-fabs(gap))) : 0.0;
+  const double error = hasNegatives ? 1.0 / (1.0 + exp(-gap)) : 0.0;
+  if (lane == 0) {
+    args.loss[i] = static_cast<float>(softplus);
+    args.targetError[i] = static_cast<float>(error);
+    // q_ij·s_i = exp(s_i·c_ij − A); what rounding A to fp32 loses goes into the factor.
+    const double offset = hasNegatives ? softplus + logit - log(double{args.scale[i]}) : 0.0;
+    const float rounded = static_cast<float>(offset);
+    args.gradientShift[i] = rounded;
+    args.gradientFactor[i] = hasNegatives ? static_cast<float>(exp(rounded - offset)) : 0.0f;
+  }
+  const float* unit = args.unit + i * args.dim;
+  const float* weighted = args.weightedSum + i * args.dim;
+  const double inverse = double{args.inverseNormsX[i]} / static_cast<double>(args.samples);
+  const double negativeFactor = hasNegatives ? args.scale[i] * error / sum : 0.0;
+  const double targetFactor = -error * args.slope[i];
+  const double along = warpSum(args.dim, [&](int32_t d) { return double{weighted[d]} * double{unit[d]}; });
+  for (int32_t d = lane; d < args.dim; d += 32) {
+    const double tangent = weighted[d] - along * unit[d];
+    args.embeddingGradient[i * args.dim + d] =
+        static_cast<float>(inverse * (negativeFactor * tangent + targetFactor * args.tangentX[i * args.dim + d]));
+  }
+}
+
+__global__ void targetCoefficientsKernel(const float* targetError, const float* slope, int64_t samples, double total,
+                                         float* coefficient) {
+  const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i >= samples) return;
+  coefficient[i] = static_cast<float>(-double{targetError[i]} * slope[i] / total);
+}
+
+__global__ void findNonFiniteKernel(const float* values, int64_t count, unsigned long long* flag) {
+  const int64_t stride = int64_t{gridDim.x} * blockDim.x;
+  for (int64_t n = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; n < count; n += stride) {
+    if ((floatBits(values[n]) & 0x7f800000u) != 0x7f800000u) continue;
+    // The lowest index wins, whatever the order of arrival; 0 stands for none.
+    const unsigned long long found = static_cast<unsigned long long>(n) + 1;
+    unsigned long long seen = *flag;
+    while (seen == 0 || found < seen) {
+      const unsigned long long before = atomicCAS(flag, seen, found);
+      if (before == seen) break;
+      seen = before;
+    }
+    return;
+  }
+}
+
+}  // namespace
+
+void launchTargetTerms(const TargetTermsArgs& args, cudaStream_t stream) {
+  launch("targetTerms", targetTermsKernel, warpPerSample(paddedSamples(args.samples)), stream, args);
+}
+
+void launchFinishForward(const FinishForwardArgs& args, cudaStream_t stream) {
+  launch("finishForward", finishForwardKernel, warpPerSample(paddedSamples(args.samples)), stream, args);
+}
+
+void launchTargetCoefficients(const float* targetError, const float* slope, int64_t samples, double total,
+                              float* coefficient, cudaStream_t stream) {
+  constexpr int kBlock = 256;
+  if (samples == 0) return;
+  launch("targetCoefficients", targetCoefficientsKernel,
+         {dim3(static_cast<unsigned>((samples + kBlock - 1) / kBlock)), dim3(kBlock)}, stream, targetError, slope,
+         samples, total, coefficient);
+}
+
+void launchFindNonFinite(const float* values, int64_t count, unsigned long long* flag, cudaStream_t stream) {
+  constexpr int kBlock = 256;
+  constexpr int64_t kMaxBlocks = 4096;
+  if (count == 0) return;
+  const int64_t blocks = (count + kBlock - 1) / kBlock;
+  launch("findNonFinite", findNonFiniteKernel,
+         {dim3(static_cast<unsigned>(blocks < kMaxBlocks ? blocks : kMaxBlocks)), dim3(kBlock)}, stream, values, count,
+         flag);
+}
+
+}  // namespace hyperarc::cuda
