@@ -32,12 +32,17 @@ function run(command, args, extra = {}) {
     fail(`${command} ${args.join(' ')} ended with ${result.signal ?? `exit code ${result.status}`}`);
 }
 
+/** Variables that choose what is built. */
+const environment = Object.fromEntries(
+  ['CXX', 'CUDACXX', 'HYPERARC_CUDA', 'HYPERARC_CUDA_ARCHITECTURES'].map((name) => [name, process.env[name]]),
+);
+
 /** Runs `make` unless the stamp says that nothing it depends on has changed. */
 function step(name, { paths, facts = {}, outputs }, make) {
   const stampFile = join(root, 'node_modules', '.hyperarc', name);
   const digest = digestOf(
     paths.map((path) => join(root, path)),
-    { node: process.version, arch: process.arch, CXX: process.env.CXX, CUDACXX: process.env.CUDACXX, ...facts },
+    { node: process.version, arch: process.arch, ...environment, ...facts },
   );
   if (
     !options.has('--force') &&
@@ -92,6 +97,7 @@ step(
   {
     paths: [
       'native/CMakeLists.txt',
+      'native/cmake',
       'native/package.json',
       'native/include',
       'native/src',
