@@ -1,0 +1,282 @@
+// The loop of both passes: O += f(A·Tᵀ)·T for a stationary A and a stream of tiles T, with mma.sync m16n8k16. Fragment
+// layouts: PTX ISA, "Matrix Fragments for mma.m16n8k16". One block of 8 warps; see shape.h for who computes what.
+#pragma once
+
+#include "device/bf16.h"
+#include "device/warp.h"
+#include "kernels/mma/shape.h"
+
+namespace hyperarc::cuda::mma {
+
+/// Rows of a bf16 matrix [·, Dp], by position: position p is row list[p], or p itself without a list.
+struct RowStream {
+  const Bf16* rows;
+  const int32_t* list;
+  int64_t first;  // positions [first, end)
+  int64_t end;
+
+  /// −1 beyond the end.
+  HYPERARC_DEVICE int32_t rowOf(int64_t position) const {
+    if (position >= end) return -1;
+    return list != nullptr ? __ldg(list + position) : static_cast<int32_t>(position);
+  }
+};
+
+/// This warp's share of O: rows × kColumns.
+template <typename Shape>
+struct Output {
+  float value[Shape::kRowTiles][Shape::kColumnTiles][4];
+
+  HYPERARC_DEVICE void clear() {
+    HYPERARC_UNROLL
+    for (int m = 0; m < Shape::kRowTiles; ++m) {
+      HYPERARC_UNROLL
+      for (int n = 0; n < Shape::kColumnTiles; ++n) {
+        HYPERARC_UNROLL
+        for (int e = 0; e < 4; ++e) value[m][n][e] = 0.0f;
+      }
+    }
+  }
+
+  /// visit(row, column, v0, v1) for each pair of neighbouring columns that this lane holds.
+  template <typename Visit>
+  HYPERARC_DEVICE void forEachPair(Visit visit) const {
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    HYPERARC_UNROLL
+    for (int m = 0; m < Shape::kRowTiles; ++m) {
+      HYPERARC_UNROLL
+      for (int n = 0; n < Shape::kColumnTiles; ++n) {
+        const int row = m * 16 + lane / 4, column = warp * Shape::kColumns + n * 8 + lane % 4 * 2;
+        visit(row, column, value[m][n][0], value[m][n][1]);
+        visit(row + 8, column, value[m][n][2], value[m][n][3]);
+      }
+    }
+  }
+};
+
+/// Starts the copy of `count` rows into `operand`; lane l of each warp names, in rowOfLane, the row for places l, l +
+/// count…
+template <typename Shape, int kCount>
+HYPERARC_DEVICE void copyRows(char* operand, const Bf16* rows, int32_t rowOfLane) {
+  constexpr int kChunks = Shape::kDim / 8;
+  constexpr int kRowsAtOnce = kThreads / kChunks;
+  const int chunk = threadIdx.x % kChunks;
+  HYPERARC_UNROLL
+  for (int base = 0; base < kCount; base += kRowsAtOnce) {
+    const int place = base + static_cast<int>(threadIdx.x) / kChunks;
+    const int32_t row = __shfl_sync(0xffffffffu, rowOfLane, place % 32);
+    const Bf16* from = rows + static_cast<int64_t>(row < 0 ? 0 : row) * Shape::kDim + chunk * 8;
+    cpAsync16(operand + operandOffset<Shape>(place, chunk), from, row >= 0);
+  }
+}
+
+/// A, `position` on, into shared memory; rows beyond the end are zero.
+template <typename Shape>
+HYPERARC_DEVICE void copyStationary(char* shared, const RowStream& source, int64_t position) {
+  HYPERARC_UNROLL
+  for (int base = 0; base < Shape::kRows; base += 32) {
+    copyRows<Shape, 32>(shared + Shape::kStationary + base * Shape::kRowBytes, source.rows,
+                        source.rowOf(position + base + threadIdx.x % 32));
+  }
+}
+
+/// This warp's part of A, a depth step at a time.
+template <typename Shape>
+struct StationaryFragments {
+  uint32_t held[Shape::kHeldSteps > 0 ? Shape::kHeldSteps : 1][2][4];
+  const char* rows;
+  int laneOffset;
+
+  HYPERARC_DEVICE explicit StationaryFragments(const char* shared) {
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    rows = shared + Shape::kStationary + warp / Shape::kDepthGroups * 32 * Shape::kRowBytes;
+    const int chunk = warp % Shape::kDepthGroups * (Shape::kDepth / 8) + lane / 16;
+    laneOffset = operandOffset<Shape>(lane % 16, chunk);
+  }
+
+  /// Once the rows have arrived.
+  HYPERARC_DEVICE void hold() {
+    HYPERARC_UNROLL
+    for (int step = 0; step < Shape::kHeldSteps; ++step) read(step, held[step]);
+  }
+
+  // Depth steps are 32 bytes apart before the swizzle, which is an exclusive or too.
+  HYPERARC_DEVICE void read(int step, uint32_t (&fragment)[2][4]) const {
+    ldmatrixX4(fragment[0], rows + (laneOffset ^ (step << 5)));
+    ldmatrixX4(fragment[1], rows + (laneOffset ^ (step << 5)) + 16 * Shape::kRowBytes);
+  }
+};
+
+template <typename Shape>
+using Scores = float[2][Shape::kClassTiles][4];
+
+template <typename Shape>
+HYPERARC_DEVICE void addScoresOfStep(const uint32_t (&a)[2][4], const char* tileRow, Scores<Shape>& scores) {
+  HYPERARC_UNROLL
+  for (int pair = 0; pair < Shape::kClassTiles / 2; ++pair) {
+    uint32_t b[4];
+    ldmatrixX4(b, tileRow + pair * 16 * Shape::kRowBytes);
+    const uint32_t b0[2] = {b[0], b[1]}, b1[2] = {b[2], b[3]};
+    HYPERARC_UNROLL
+    for (int m = 0; m < 2; ++m) {
+      mmaBf16(scores[m][2 * pair], a[m], b0);
+      mmaBf16(scores[m][2 * pair + 1], a[m], b1);
+    }
+  }
+}
+
+/// S over this warp's depths.
+template <typename Shape>
+HYPERARC_DEVICE void partialScores(const StationaryFragments<Shape>& stationary, const char* tile,
+                                   Scores<Shape>& scores) {
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  const int chunk = warp % Shape::kDepthGroups * (Shape::kDepth / 8) + lane / 8 % 2;
+  const int laneOffset = operandOffset<Shape>(lane / 16 * 8 + lane % 8, chunk);
+  HYPERARC_UNROLL
+  for (int m = 0; m < 2; ++m) {
+    HYPERARC_UNROLL
+    for (int n = 0; n < Shape::kClassTiles; ++n) {
+      HYPERARC_UNROLL
+      for (int e = 0; e < 4; ++e) scores[m][n][e] = 0.0f;
+    }
+  }
+  HYPERARC_UNROLL
+  for (int step = 0; step < Shape::kDepthSteps; ++step) {
+    const char* tileRow = tile + (laneOffset ^ (step << 5));
+    if (step < Shape::kHeldSteps) {
+      addScoresOfStep<Shape>(stationary.held[step], tileRow, scores);
+    } else {
+      uint32_t a[2][4];
+      stationary.read(step, a);
+      addScoresOfStep<Shape>(a, tileRow, scores);
+    }
+  }
+}
+
+/// Leaves the pairs of other depth groups for them, and keeps this warp's in `own`. Static register indices throughout.
+template <typename Shape>
+HYPERARC_DEVICE void sendScores(char* shared, const Scores<Shape>& scores, float2 (&own)[Shape::kOwnPairs]) {
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  const int rowGroup = warp / Shape::kDepthGroups, me = warp % Shape::kDepthGroups;
+  float2* slots = reinterpret_cast<float2*>(shared + Shape::kExchange) + lane;
+  HYPERARC_UNROLL
+  for (int receiver = 0; receiver < Shape::kDepthGroups; ++receiver) {
+    HYPERARC_UNROLL
+    for (int q = 0; q < Shape::kOwnPairs; ++q) {
+      const ScorePair at = scorePair(receiver * Shape::kOwnPairs + q);
+      const float2 value =
+          make_float2(scores[at.rowTile][at.classTile][2 * at.half], scores[at.rowTile][at.classTile][2 * at.half + 1]);
+      if (receiver == me) {
+        own[q] = value;
+      } else {
+        slots[exchangeSlot<Shape>(rowGroup, receiver, me, q) * 32] = value;
+      }
+    }
+  }
+}
+
+/// Adds what the other depth groups sent, in their order.
+template <typename Shape>
+HYPERARC_DEVICE void receiveScores(const char* shared, float2 (&own)[Shape::kOwnPairs]) {
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  const int rowGroup = warp / Shape::kDepthGroups, me = warp % Shape::kDepthGroups;
+  // A receiver's slots follow one another, so that the places of its senders need no look at who they are.
+  const float2* slots = reinterpret_cast<const float2*>(shared + Shape::kExchange) + lane +
+                        (rowGroup * Shape::kDepthGroups + me) * (Shape::kDepthGroups - 1) * Shape::kOwnPairs * 32;
+  HYPERARC_UNROLL
+  for (int place = 0; place < Shape::kDepthGroups - 1; ++place) {
+    HYPERARC_UNROLL
+    for (int q = 0; q < Shape::kOwnPairs; ++q) {
+      const float2 other = slots[(place * Shape::kOwnPairs + q) * 32];
+      own[q].x += other.x;
+      own[q].y += other.y;
+    }
+  }
+}
+
+/// O += P·T.
+template <typename Shape>
+HYPERARC_DEVICE void addProduct(const char* shared, const char* tile, Output<Shape>& output) {
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  HYPERARC_UNROLL
+  for (int step = 0; step < Shape::kTile / 16; ++step) {
+    uint32_t p[Shape::kRowTiles][4];
+    HYPERARC_UNROLL
+    for (int m = 0; m < Shape::kRowTiles; ++m) {
+      ldmatrixX4(p[m], shared + Shape::kWeights + weightOffset<Shape>(m * 16 + lane % 16, step * 2 + lane / 16));
+    }
+    HYPERARC_UNROLL
+    for (int pair = 0; pair < Shape::kColumnTiles / 2; ++pair) {
+      const int chunk = warp * (Shape::kColumns / 8) + pair * 2 + lane / 16;
+      uint32_t b[4];
+      ldmatrixX4Transposed(b, tile + operandOffset<Shape>(step * 16 + lane % 16, chunk));
+      const uint32_t b0[2] = {b[0], b[1]}, b1[2] = {b[2], b[3]};
+      HYPERARC_UNROLL
+      for (int m = 0; m < Shape::kRowTiles; ++m) {
+        mmaBf16(output.value[m][2 * pair], p[m], b0);
+        mmaBf16(output.value[m][2 * pair + 1], p[m], b1);
+      }
+    }
+  }
+}
+
+/// Runs the loop. A's copy has been started with copyStationary and not committed; `pass` says what f is:
+///   pass.columns(position, row)         what f needs of the lane's column of a tile
+///   pass.weight(terms, row, score, …)   f of one score
+///   pass.afterTile(tile, output)        once O has the tile; may add O to memory and clear it
+template <typename Shape, typename Pass>
+HYPERARC_DEVICE void streamTiles(char* shared, const RowStream& source, int64_t tiles, Pass& pass,
+                                 Output<Shape>& output) {
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  const int rowGroup = warp / Shape::kDepthGroups, depthGroup = warp % Shape::kDepthGroups;
+  const int64_t lanePosition = source.first + lane % Shape::kTile;
+  char* tileBuffers = shared + Shape::kTiles;
+  int32_t row = source.rowOf(lanePosition);
+  int32_t nextRow = source.rowOf(lanePosition + Shape::kTile);
+  copyRows<Shape, Shape::kTile>(tileBuffers, source.rows, row);
+  cpAsyncCommit();
+  output.clear();
+  StationaryFragments<Shape> stationary(shared);
+  cpAsyncWait<0>();
+  __syncthreads();
+  stationary.hold();
+  for (int64_t tile = 0; tile < tiles; ++tile) {
+    // The tile is here and, as all warps are done with the one before, its buffer takes the next.
+    cpAsyncWait<0>();
+    __syncthreads();
+    const char* current = tileBuffers + (tile & 1) * Shape::kTileBytes;
+    if (tile + 1 < tiles) {
+      copyRows<Shape, Shape::kTile>(tileBuffers + (~tile & 1) * Shape::kTileBytes, source.rows, nextRow);
+    }
+    cpAsyncCommit();
+    const int64_t position = lanePosition + tile * Shape::kTile;
+    const typename Pass::Column laneColumn = pass.column(position, row);
+    row = nextRow;
+    nextRow = source.rowOf(position + 2 * Shape::kTile);
+
+    float2 own[Shape::kOwnPairs];
+    {
+      Scores<Shape> scores;
+      partialScores<Shape>(stationary, current, scores);
+      sendScores<Shape>(shared, scores, own);
+    }
+    __syncthreads();
+    receiveScores<Shape>(shared, own);
+    HYPERARC_UNROLL
+    for (int q = 0; q < Shape::kOwnPairs; ++q) {
+      const int pair = depthGroup * Shape::kOwnPairs + q;
+      const int r = rowGroup * 32 + pairRow(pair, lane), c = pairColumn(pair, lane);
+      const typename Pass::Column column0 = laneColumn.shuffled(c), column1 = laneColumn.shuffled(c + 1);
+      const float weight0 = pass.weight(q, r, column0, own[q].x);
+      const float weight1 = pass.weight(q, r, column1, own[q].y);
+      *reinterpret_cast<uint32_t*>(shared + Shape::kWeights + weightOffset<Shape>(r, scorePair(pair).classTile) +
+                                   lane % 4 * 4) = packBf16(weight0, weight1);
+    }
+    __syncthreads();
+    addProduct<Shape>(shared, current, output);
+    pass.afterTile(tile, output);
+  }
+  __syncthreads();
+}
+
+}  // namespace hyperarc::cuda::mma
