@@ -1,9 +1,10 @@
-// Builds and tests native/: `node scripts/native.mjs addon | test | asan | tsan | format [--write]`.
+// Builds and tests native/: `node scripts/native.mjs addon | test | asan | tsan | cuda-report [--write] | format [--write]`.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { cudaReport } from './lib/cuda-report.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const native = join(root, 'native');
@@ -93,10 +94,16 @@ switch (task) {
       TSAN_OPTIONS: 'halt_on_error=1',
     });
     break;
+  case 'cuda-report':
+    addon();
+    if (!cudaReport(root, join(native, 'build'), process.argv.includes('--write'))) process.exit(1);
+    break;
   case 'format':
     format(process.argv.includes('--write'));
     break;
   default:
-    console.error('usage: node scripts/native.mjs addon | test | asan | tsan | format [--write]');
+    console.error(
+      'usage: node scripts/native.mjs addon | test | asan | tsan | cuda-report [--write] | format [--write]',
+    );
     process.exit(2);
 }

@@ -13,10 +13,10 @@ said=$object.said
 "$@" >"$said" 2>&1
 status=$?
 if [ $status -eq 0 ]; then
-  # "ptxas info : (C7510) …" are remarks, not the report.
-  report='^ptxas info *: [^(]|^    [0-9]+ bytes stack frame'
-  grep -E "$report" "$said" >"$object.ptxas"
-  grep -vE "$report" "$said" >&2
+  frame='^    [0-9]+ bytes stack frame'
+  grep -E "^ptxas |$frame" "$said" >"$object.ptxas"
+  # "ptxas info : (C7510) …" is a remark, which a reader of the build should see.
+  grep -vE "^ptxas info *: [^(]|$frame" "$said" >&2
 else
   cat "$said" >&2
 fi
