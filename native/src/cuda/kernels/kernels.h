@@ -98,7 +98,7 @@ struct SamplerArgs {
   uint32_t shard;
   int32_t* out;  // sorted [total]
 };
-/// Scratch it takes from the workspace is O(C/65536).
+/// Scratch it takes from the workspace is O(C/16384), 24 KB at least.
 void launchSampler(const SamplerArgs& args, Workspace& workspace, cudaStream_t stream);
 
 }  // namespace hyperarc::cuda
