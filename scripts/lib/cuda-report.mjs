@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
-import { differences, faults, tableJson, tableMarkdown } from './kernel-table.mjs';
+import { byArchitecture, differences, faults, tableJson, tableMarkdown } from './kernel-table.mjs';
 import { kernelsOfPtx, missingInstructions } from './ptx.mjs';
 import { parsePtxas, shortName } from './ptxas.mjs';
 
@@ -111,7 +111,9 @@ export function cudaReport(root, build, write) {
   }
   const version = /V(\d+\.\d+\.\d+)/.exec(output(nvcc, ['--version']))[1];
   const { kernels, remarks } = readReports(native, build);
-  const architectures = [...new Set(Object.values(kernels).flatMap((entry) => Object.keys(entry)))];
+  const architectures = [...new Set(Object.values(kernels).flatMap((entry) => Object.keys(entry)))].sort(
+    byArchitecture,
+  );
   const commands = JSON.parse(readFileSync(join(build, 'compile_commands.json'), 'utf8'));
 
   const file = join(native, 'cuda-report/kernels.json');
@@ -125,9 +127,12 @@ export function cudaReport(root, build, write) {
     writeFileSync(join(root, 'docs/kernels/resources.md'), `${PAGE}\nnvcc ${version}.\n\n${tableMarkdown(table)}\n`);
     for (const line of changes) console.log(`cuda-report: ${line}`);
   } else {
-    problems.push(...changes.map((line) => `${line}; if that is meant: node scripts/native.mjs cuda-report --write`));
+    problems.push(...changes);
   }
   for (const problem of problems) console.error(`cuda-report: ${problem}`);
+  if (changes.length > 0 && !write) {
+    console.error('cuda-report: if the kernels were meant to change: node scripts/native.mjs cuda-report --write');
+  }
   const note =
     committed.nvcc === version || write ? '' : ` (registers not compared: the table is of nvcc ${committed.nvcc})`;
   const count = Object.keys(kernels).length;

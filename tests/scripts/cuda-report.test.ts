@@ -66,14 +66,15 @@ describe('the table of resources', () => {
   const kernels = { 'a.cu: f': { '80': plain, '90a': { ...plain, registers: 24 } } };
   const committed = { nvcc: '13.0.88', kernels };
 
-  it('spills are faults; so is local memory, unless it is excused', () => {
+  it('local memory and spills are faults, unless so much is excused', () => {
     expect(faults(kernels, [])).toEqual([]);
-    const stack = { 'a.cu: f': { '80': { ...plain, stack: 40 } } };
-    expect(faults(stack, [])).toEqual(['a.cu: f for sm_80: expected no local memory, received 40 bytes a thread']);
-    expect(faults(stack, [{ kernel: 'a.cu: f', because: 'sin' }])).toEqual([]);
-    const spills = { 'a.cu: f': { '80': { ...plain, stack: 40, spills: 8 } } };
-    expect(faults(spills, [{ kernel: 'a.cu: f', because: 'sin' }])).toEqual([
-      'a.cu: f for sm_80: expected no spills, received 8 bytes',
+    const stack = { 'a.cu: f': { '80': { ...plain, stack: 40, spills: 8 } } };
+    const received = 'received 40 bytes of local memory a thread, 8 bytes of spills';
+    expect(faults(stack, [])).toEqual([`a.cu: f for sm_80: expected none, ${received}`]);
+    expect(faults(stack, [{ kernel: 'a.cu: g', bytes: 40, because: 'sin' }])).toHaveLength(1);
+    expect(faults(stack, [{ kernel: 'a.cu: f', bytes: 40, because: 'sin' }])).toEqual([]);
+    expect(faults(stack, [{ kernel: 'a.cu: f', bytes: 39, because: 'sin' }])).toEqual([
+      `a.cu: f for sm_80: expected at most 39, ${received}`,
     ]);
   });
 
@@ -81,12 +82,12 @@ describe('the table of resources', () => {
     expect(differences(committed, committed, ['80', '90a'])).toEqual([]);
     const built = {
       nvcc: '13.0.88',
-      kernels: { 'a.cu: f': { '80': { ...plain, registers: 40 } }, 'b.cu: g': { '80': plain } },
+      kernels: { 'a.cu: f': { '80': { ...plain, registers: 40 } }, 'b.cu: g': { '80': plain, '90a': plain } },
     };
-    expect(differences(committed, built, ['80', '90a'])).toEqual([
-      'a.cu: f for sm_80: registers 31 → 40',
-      'a.cu: f for sm_90a: is gone',
-      'b.cu: g for sm_80: is new (31 registers, 1024 bytes shared)',
+    expect(differences(committed, built, ['90a', '80'])).toEqual([
+      'a.cu: f: registers 31 → 40 (sm_80)',
+      'a.cu: f: is gone (sm_90a)',
+      'b.cu: g: is new (sm_80, sm_90a)',
     ]);
   });
 
@@ -96,7 +97,7 @@ describe('the table of resources', () => {
   });
 
   it('is written so that it can be read again', () => {
-    const table = { ...committed, mayUseStack: [{ kernel: 'a.cu', because: 'sin' }] };
+    const table = { ...committed, mayUseStack: [{ kernel: 'a.cu', bytes: 8, because: 'sin' }] };
     expect(JSON.parse(tableJson(table))).toEqual(table);
     expect(JSON.parse(tableJson({ nvcc: '1', mayUseStack: [], kernels: {} }))).toEqual({
       nvcc: '1',
