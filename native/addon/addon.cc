@@ -11,7 +11,7 @@ namespace hyperarc::addon {
 namespace {
 
 /// Raised when binding.ts changes in a way that an older build cannot serve.
-constexpr int kAbi = 1;
+constexpr int kAbi = 2;
 
 Napi::Value devices(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -21,6 +21,11 @@ Napi::Value devices(const Napi::CallbackInfo& info) {
     for (size_t i = 0; i < found.size(); ++i) array.Set(static_cast<uint32_t>(i), fromDeviceInfo(env, found[i]));
     return array;
   });
+}
+
+/// A function, since it asks the driver: what never uses CUDA need not wait for that.
+Napi::Value explainNoCuda(const Napi::CallbackInfo& info) {
+  return translateErrors(info.Env(), [&]() -> Napi::Value { return Napi::String::New(info.Env(), whyNoCuda()); });
 }
 
 Napi::Value supportsIsa(const Napi::CallbackInfo& info) {
@@ -42,7 +47,7 @@ Napi::Object load(Napi::Env env, Napi::Object exports) {
 
   exports.Set("abi", Napi::Number::New(env, kAbi));
   exports.Set("buildDescription", buildDescription());
-  exports.Set("whyNoCuda", whyNoCuda());
+  exports.Set("whyNoCuda", Napi::Function::New<&explainNoCuda>(env, "whyNoCuda"));
   exports.Set("listDevices", Napi::Function::New<&devices>(env, "listDevices"));
   exports.Set("isaSupported", Napi::Function::New<&supportsIsa>(env, "isaSupported"));
   exports.Set("createEngine", Napi::Function::New<&EngineObject::create>(env, "createEngine"));

@@ -48,6 +48,8 @@ Napi::Function CentersObject::define(Napi::Env env) {
                       InstanceAccessor<&Self::guarded<&Self::weightsVersion>>("weightsVersion"),
                       InstanceAccessor<&Self::guarded<&Self::state>>("state"),
                       InstanceMethod<&Self::guarded<&Self::dispose>>("dispose"),
+                      InstanceMethod<&Self::guarded<&Self::kernels>>("kernels"),
+                      InstanceMethod<&Self::guarded<&Self::lastTimes>>("lastTimes"),
                       InstanceMethod<&Self::guarded<&Self::seedNormal>>("seedNormal"),
                       InstanceMethod<&Self::guarded<&Self::writeRows>>("writeRows"),
                       InstanceMethod<&Self::guarded<&Self::readRows>>("readRows"),
@@ -154,6 +156,31 @@ Napi::Value CentersObject::state(const Napi::CallbackInfo& info) {
 Napi::Value CentersObject::dispose(const Napi::CallbackInfo& info) {
   release();
   return info.Env().Undefined();
+}
+
+Napi::Value CentersObject::kernels(const Napi::CallbackInfo& info) {
+  live();
+  const int64_t batch = requireInteger(info[0], "batch", 1, kMaxClasses);
+  std::string names;
+  runNow({}, [&] {
+    names = core_->centers->kernels(batch);
+    return Status::ok();
+  });
+  return Napi::String::New(info.Env(), names);
+}
+
+Napi::Value CentersObject::lastTimes(const Napi::CallbackInfo& info) {
+  live();
+  StepTimes times;
+  runNow({}, [&] {
+    times = core_->centers->lastTimes();
+    return Status::ok();
+  });
+  if (!times.measured) return info.Env().Undefined();
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("forwardMs", Napi::Number::New(info.Env(), times.forwardMs));
+  object.Set("updateMs", Napi::Number::New(info.Env(), times.updateMs));
+  return object;
 }
 
 Napi::Value CentersObject::seedNormal(const Napi::CallbackInfo& info) {

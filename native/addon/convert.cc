@@ -10,6 +10,8 @@ namespace {
 constexpr std::pair<const char*, DeviceKind> kDeviceKinds[] = {{"cpu", DeviceKind::kCpu}, {"cuda", DeviceKind::kCuda}};
 constexpr std::pair<const char*, CpuIsa> kIsas[] = {
     {"auto", CpuIsa::kAuto}, {"portable", CpuIsa::kPortable}, {"avx2", CpuIsa::kAvx2}, {"avx512", CpuIsa::kAvx512}};
+constexpr std::pair<const char*, Kernels> kKernels[] = {
+    {"auto", Kernels::kAuto}, {"plain", Kernels::kPlain}, {"mma", Kernels::kMma}, {"wgmma", Kernels::kWgmma}};
 constexpr std::pair<const char*, Precision> kPrecisions[] = {
     {"fp32", Precision::kFp32}, {"bf16", Precision::kBf16Compute}, {"bf16-master", Precision::kBf16Master}};
 constexpr std::pair<const char*, Fallback> kFallbacks[] = {
@@ -48,6 +50,7 @@ EngineConfig toEngineConfig(Napi::Value value) {
   config.index = static_cast<int32_t>(requireInteger(object.Get("index"), "config.index", 0, 1023));
   config.isa = toIsa(object.Get("instructionSet"), "config.instructionSet");
   config.threads = static_cast<int32_t>(requireInteger(object.Get("threads"), "config.threads", 0, 1024));
+  config.kernels = requireOneOf(object.Get("kernels"), "config.kernels", kKernels);
   return config;
 }
 
@@ -77,6 +80,7 @@ SgdOptions toSgdOptions(Napi::Value value) {
   options.momentum = requireFloat(object.Get("momentum"), "momentum");
   options.weightDecay = requireFloat(object.Get("weightDecay"), "weightDecay");
   options.unsampled = requireOneOf(object.Get("unsampled"), "unsampled", kUnsampled);
+  options.roundingStep = requireUint64(object.Get("roundingStep"), "roundingStep");
   return options;
 }
 

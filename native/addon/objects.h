@@ -137,6 +137,8 @@ class CentersObject : public Napi::ObjectWrap<CentersObject> {
   Napi::Value weightsVersion(const Napi::CallbackInfo& info);
   Napi::Value state(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
+  Napi::Value kernels(const Napi::CallbackInfo& info);
+  Napi::Value lastTimes(const Napi::CallbackInfo& info);
 
   Napi::Value seedNormal(const Napi::CallbackInfo& info);
   Napi::Value writeRows(const Napi::CallbackInfo& info);

@@ -17,6 +17,8 @@ export interface Axes {
   device: string;
   /** 'auto' is the best the processor has. */
   instructionSet: 'auto' | 'portable' | 'avx2' | 'avx512';
+  /** Kernel family of the CUDA engine; 'auto' by default. */
+  kernels?: 'auto' | 'plain' | 'mma' | 'wgmma';
   /** tfjs backend of the naive head. */
   backend?: 'tensorflow' | 'wasm';
   /** Of program 'calls'. */

@@ -28,7 +28,7 @@ export function formatTable(records: readonly CaseRecord[]): string {
   const rows = records.map((record) => {
     const { axes, elapsedMs } = record;
     const shape = [axes.B, axes.C, axes.D, axes.K, axes.rate].map(String);
-    const variant = record.facts['instructionSet'] ?? axes.backend;
+    const variant = record.facts['kernels'] ?? record.facts['instructionSet'] ?? axes.backend;
     const who = [record.case, variant === undefined ? record.program : `${record.program} ${variant}`];
     if (elapsedMs === undefined) return [...who, ...shape, 'skipped', '', '', '', '', '', ''];
     return [

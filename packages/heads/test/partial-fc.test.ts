@@ -168,8 +168,9 @@ describe('PartialFC', () => {
     expect(readdirSync(folder).filter((name) => name.includes('tmp'))).toEqual([]);
     truncateSync(path, 200);
     await expect(PartialFC.load(path, { margin, device: 'cpu' })).rejects.toMatchObject({ code: 'E_FORMAT' });
-    expectCode(() => head.loadState({ samplerStep: -1 }), 'E_FORMAT', 'state.samplerStep');
+    expectCode(() => head.loadState({ samplerStep: -1, updateStep: 0 }), 'E_FORMAT', 'state.samplerStep');
     expectCode(() => head.loadState(null as never), 'E_FORMAT', 'state.samplerStep');
+    expectCode(() => head.loadState({ samplerStep: 1, updateStep: 0.5 }), 'E_FORMAT', 'state.updateStep');
     head.dispose();
   });
 
@@ -214,7 +215,7 @@ describe('PartialFC', () => {
     expectCode(() => head.loss(tf.fill([2, 6], NaN) as tf.Tensor2D, [0, 1]), 'E_NONFINITE', 'embeddings');
     expectCode(() => head.loss(tf.ones([2, 6], 'int32') as tf.Tensor2D, [0, 1]), 'E_DTYPE', 'embeddings');
     expect(head.pending).toBe(0);
-    expect(head.state()).toEqual({ samplerStep: 0 });
+    expect(head.state()).toEqual({ samplerStep: 0, updateStep: 0 });
     head.loss(x, [0, 1]).dispose();
     const before = weightsOf(head);
     expectCode(() => head.update({ learningRate: -1 }), 'E_RANGE', 'learningRate');

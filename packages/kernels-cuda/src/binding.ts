@@ -20,6 +20,8 @@ export type HyperArcErrorCode =
   | 'E_INTERNAL';
 
 export type InstructionSet = 'auto' | 'portable' | 'avx2' | 'avx512';
+/** Kernel family of the CUDA engine's two passes; 'auto' takes the table's choice, the others insist. */
+export type Kernels = 'auto' | 'plain' | 'mma' | 'wgmma';
 export type Fallback = 'hard' | 'easy' | 'none' | 'clip';
 export type GradientMode = 'exact' | 'straight-through';
 export type Precision = 'fp32' | 'bf16' | 'bf16-master';
@@ -43,6 +45,8 @@ export interface NativeEngineConfig {
   instructionSet: InstructionSet;
   /** 0: one thread for each processor. */
   threads: number;
+  /** CUDA only. */
+  kernels: Kernels;
 }
 
 export interface NativeCentersConfig {
@@ -82,6 +86,8 @@ export interface NativeSgdOptions {
   momentum: number;
   weightDecay: number;
   unsampled: Unsampled;
+  /** Counter of a bf16 master's stochastic rounding. */
+  roundingStep: bigint;
 }
 
 export interface NativePlan {
@@ -90,6 +96,12 @@ export interface NativePlan {
   peakBytes: number;
   availableBytes: number;
   fits: boolean;
+}
+
+/** Milliseconds by device events. */
+export interface NativeStepTimes {
+  forwardMs: number;
+  updateMs: number;
 }
 
 /** What forward wrote; the buffers were given by the caller. */
@@ -148,6 +160,10 @@ export interface NativeClassCenters {
   cosinesAsync(embeddings: Float32Array): Promise<Float32Array>;
   sample(labels: Int32Array, rate: number, seed: bigint, step: bigint, shard: number): Int32Array;
   sampleAsync(labels: Int32Array, rate: number, seed: bigint, step: bigint, shard: number): Promise<Int32Array>;
+  /** Which kernels a step of this batch size runs, e.g. 'cpu-avx512' or 'mma-bf16-d512'. */
+  kernels(batch: number): string;
+  /** Device time of the latest forward and update that have finished; undefined where no device measures it. Waits for them. */
+  lastTimes(): NativeStepTimes | undefined;
   dispose(): void;
 }
 
@@ -181,11 +197,11 @@ export interface NativeConvShape {
 }
 
 export interface NativeAddon {
-  readonly abi: 1;
+  readonly abi: 2;
   /** e.g. "cpu-only, g++ 12.2.0, Release" */
   readonly buildDescription: string;
   /** Empty when CUDA is built in and usable; else why not. */
-  readonly whyNoCuda: string;
+  whyNoCuda(): string;
   listDevices(): NativeDeviceInfo[];
   isaSupported(isa: InstructionSet): boolean;
   createEngine(config: NativeEngineConfig): NativeEngine;

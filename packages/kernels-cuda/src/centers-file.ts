@@ -2,9 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 
-import type { CentersBuffer, CentersOptions, ClassCenters } from './centers.js';
+import type { CentersBuffer, CentersOptions, ClassCenters, LoadOptions } from './centers.js';
 import { encodeHeader, MAX_HEADER_BYTES, parseHeader, PREFIX_BYTES, type CentersFileHeader } from './centers-header.js';
-import type { Device, DeviceSpec } from './device.js';
 import { HyperArcError } from './errors.js';
 
 /** Rows are moved in pieces of about this size, so that memory does not grow with the file. */
@@ -103,15 +102,16 @@ async function readHeader(
 /** Reads what {@link saveCenters} wrote into centres that `allocate` makes; they are disposed if the file proves broken. */
 export async function loadCenters(
   path: string,
-  options: { readonly device?: Device | DeviceSpec; readonly momentum?: boolean },
+  options: LoadOptions,
   allocate: (shape: CentersOptions) => ClassCenters,
 ): Promise<ClassCenters> {
   const file = await open(path, 'r');
   try {
     const { bytes: headerBytes, checksum, ...header } = await readHeader(file, path);
     const momentum = options.momentum ?? header.momentum;
-    const device = options.device === undefined ? {} : { device: options.device };
-    const centers = allocate({ ...header, momentum, ...device });
+    const { device, kernels, precision = header.precision } = options;
+    const where = { ...(device !== undefined && { device }), ...(kernels !== undefined && { kernels }) };
+    const centers = allocate({ ...header, precision, momentum, ...where });
     try {
       let computed = crc32(encodeHeader(header, 0));
       let position = headerBytes.length;

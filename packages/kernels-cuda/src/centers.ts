@@ -1,5 +1,5 @@
 import { backstop } from './backstop.js';
-import type { NativeClassCenters, NativeForwardOutputs, NativeStep } from './binding.js';
+import type { Kernels, NativeClassCenters, NativeForwardOutputs, NativeStep, NativeStepTimes } from './binding.js';
 import { loadCenters, saveCenters } from './centers-file.js';
 import {
   describeValue,
@@ -29,11 +29,16 @@ import { Step } from './step.js';
 export interface CentersOptions extends CentersShape {
   /** An open device, or the spec of one that these centres open and own; 'auto' by default. */
   readonly device?: Device | DeviceSpec;
+  /** Kernel family of a CUDA device that these centres open ({@link DeviceOptions.kernels}); an open device has its own. */
+  readonly kernels?: Kernels;
   /** Seed of the initial values, in [0, 2^64); 0 by default. */
   readonly seed?: number | bigint;
   /** Standard deviation of the initial values, in [1e-30, 1e30]; 0.01 by default. Only the direction of a row matters to the loss. */
   readonly stddev?: number;
 }
+
+/** How {@link ClassCenters.load} departs from what the file says, and where the centres live. */
+export type LoadOptions = Pick<CentersOptions, 'device' | 'kernels' | 'precision' | 'momentum'>;
 
 export type CentersBuffer = 'weights' | 'momentum';
 /** The three things that cross shards; sum each over the shards between the stages of a forward pass. */
@@ -57,6 +62,7 @@ export class ClassCenters {
   readonly #initialSeed: bigint;
   readonly #initialStddev: number;
   #changes = 0;
+  #updates = 0;
 
   private constructor(
     native: NativeClassCenters,
@@ -91,7 +97,13 @@ export class ClassCenters {
     const config = toNativeConfig(options);
     const initial = { seed: requireUint64('seed', options.seed ?? 0), stddev: requireStddev(options.stddev ?? 0.01) };
     const ownsDevice = !Device.isDevice(options.device);
-    const device = Device.isDevice(options.device) ? options.device : openDevice(options.device ?? 'auto');
+    if (!ownsDevice && options.kernels !== undefined) {
+      const fix = 'openDevice(…, { kernels }) takes it';
+      throw new HyperArcError('E_RANGE', `kernels: expected none beside an open device, received one; ${fix}`);
+    }
+    const device = Device.isDevice(options.device)
+      ? options.device
+      : openDevice(options.device ?? 'auto', { kernels: options.kernels ?? 'auto' });
     try {
       return new ClassCenters(device.native.createCenters(config), device, ownsDevice, initial);
     } catch (error) {
@@ -110,13 +122,11 @@ export class ClassCenters {
 
   /**
    * Reads what {@link save} wrote. The file is checked whole: sizes, header and checksum.
+   * @param options.precision another than the file has, e.g. 'fp32' to read centres of a GPU on a CPU.
    * @param options.momentum false leaves the momentum of the file out; by default it is as the file has it.
    * @throws HyperArcError E_FORMAT for a truncated, corrupt or foreign file; E_MEMORY; the file system's own errors.
    */
-  static async load(
-    path: string,
-    options: { readonly device?: Device | DeviceSpec; readonly momentum?: boolean } = {},
-  ): Promise<ClassCenters> {
+  static async load(path: string, options: LoadOptions = {}): Promise<ClassCenters> {
     return loadCenters(path, options, (shape) => ClassCenters.#allocate(shape));
   }
 
@@ -147,6 +157,23 @@ export class ClassCenters {
 
   get state(): 'live' | 'in-flight' | 'disposed' {
     return this.#native.state;
+  }
+
+  /**
+   * Which kernels a step of `batch` samples runs, e.g. 'cpu-avx512', 'plain-fp32', 'mma-bf16-d512': for records.
+   * @throws HyperArcError E_RANGE, E_BUSY, E_DISPOSED.
+   */
+  kernels(batch: number): string {
+    requireInteger('batch', batch, 1, MAX_CLASSES);
+    return callNative(() => this.#native.kernels(batch));
+  }
+
+  /**
+   * Device time of the latest forward and update, by device events; undefined on the CPU and before the first of each. Waits for them.
+   * @throws HyperArcError E_BUSY, E_DISPOSED.
+   */
+  lastTimes(): NativeStepTimes | undefined {
+    return callNative(() => this.#native.lastTimes());
   }
 
   /** Number usable as the `centers` attribute of the TensorFlow op. */
@@ -297,14 +324,16 @@ export class ClassCenters {
    * @throws HyperArcError E_STALE if the weights moved since a step's forward, E_RANGE, E_DEVICE, E_BUSY, E_DISPOSED.
    */
   update(steps: Step | readonly Step[], options: UpdateOptions): void {
-    const sgd = toNativeSgd(options, this.#native.config.momentum);
+    const sgd = this.#sgd(options);
     this.#change(() => this.#native.update(nativeSteps(steps), sgd));
+    this.#updates += 1;
   }
 
   /** {@link update} on the device's thread, after what was called before it: a step's forward may still be in flight. */
   async updateAsync(steps: Step | readonly Step[], options: UpdateOptions): Promise<void> {
-    const sgd = toNativeSgd(options, this.#native.config.momentum);
+    const sgd = this.#sgd(options);
     this.#changes += 1;
+    this.#updates += 1;
     await callNativeAsync(() => this.#native.updateAsync(nativeSteps(steps), sgd));
   }
 
@@ -368,6 +397,10 @@ export class ClassCenters {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  #sgd(options: UpdateOptions) {
+    return toNativeSgd(options, this.#native.config.momentum, this.#updates);
   }
 
   #change(call: () => void): void {

@@ -1,7 +1,7 @@
-import type { InstructionSet, NativeDeviceInfo, NativeEngine, NativePlan } from './binding.js';
+import type { InstructionSet, Kernels, NativeDeviceInfo, NativeEngine, NativePlan } from './binding.js';
 import { backstop } from './backstop.js';
 import { ClassCenters, type CentersOptions } from './centers.js';
-import { requireInteger, requireObject, requireOneOf, requireRate } from './checks.js';
+import { describeValue, requireInteger, requireObject, requireOneOf, requireRate } from './checks.js';
 import { callNative, HyperArcError } from './errors.js';
 import { loadAddon } from './loader.js';
 import { MAX_CLASSES, toNativeConfig, type CentersShape } from './shape.js';
@@ -18,6 +18,11 @@ export interface DeviceOptions {
   readonly instructionSet?: InstructionSet;
   /** Threads of the CPU engine in [0, 1024]; 0 (default) is one for each processor. Never changes a result. */
   readonly threads?: number;
+  /**
+   * Kernel family of the CUDA engine: 'auto' (default) takes the table's choice for the device, D, K and precision; 'plain', 'mma' and
+   * 'wgmma' insist, and answer E_DEVICE or E_RANGE where that family cannot run. {@link ClassCenters.kernels} says what runs.
+   */
+  readonly kernels?: Kernels;
 }
 
 export interface PlanOptions extends CentersShape {
@@ -27,6 +32,7 @@ export interface PlanOptions extends CentersShape {
   readonly rate?: number;
 }
 
+const KERNELS: readonly Kernels[] = ['auto', 'plain', 'mma', 'wgmma'];
 const INSTRUCTION_SETS: readonly InstructionSet[] = ['auto', 'portable', 'avx2', 'avx512'];
 
 /** The devices that this build can use on this machine; the CPU is the first. @throws HyperArcError E_DEVICE without an addon. */
@@ -40,7 +46,7 @@ function parseSpec(spec: unknown): { kind: 'cpu' | 'cuda'; index: number } {
   if (spec === 'auto') return { kind: listDevices().some(({ kind }) => kind === 'cuda') ? 'cuda' : 'cpu', index: 0 };
   const match = typeof spec === 'string' ? /^cuda:(\d{1,3})$/.exec(spec) : null;
   if (!match) {
-    throw new HyperArcError('E_RANGE', `device: expected 'auto', 'cpu' or 'cuda:N', received ${String(spec)}`);
+    throw new HyperArcError('E_RANGE', `device: expected 'auto', 'cpu' or 'cuda:N', received ${describeValue(spec)}`);
   }
   return { kind: 'cuda', index: Number(match[1]) };
 }
@@ -53,9 +59,14 @@ export function openDevice(spec: DeviceSpec = 'auto', options: DeviceOptions = {
   requireObject('options', options);
   const instructionSet = requireOneOf('instructionSet', options.instructionSet ?? 'auto', INSTRUCTION_SETS);
   const threads = requireInteger('threads', options.threads ?? 0, 0, 1024);
+  const kernels = requireOneOf('kernels', options.kernels ?? 'auto', KERNELS);
   const addon = loadAddon();
   const { kind, index } = parseSpec(spec);
-  return new Device(callNative(() => addon.createEngine({ kind, index, instructionSet, threads })));
+  if (kind === 'cpu' && kernels !== 'auto') {
+    const why = spec === 'auto' ? `; 'auto' is the CPU here: ${addon.whyNoCuda()}` : '';
+    throw new HyperArcError('E_RANGE', `kernels: expected 'auto' on the CPU engine, received '${kernels}'${why}`);
+  }
+  return new Device(callNative(() => addon.createEngine({ kind, index, instructionSet, threads, kernels })));
 }
 
 /** An open device. Class centres of one device share its one native thread; their operations run in the order of the calls. */

@@ -1,5 +1,5 @@
 export { addonStatus, loadAddon, type AddonAttempt, type AddonStatus } from './loader.js';
-export { ClassCenters, type CentersBuffer, type CentersOptions, type Seam } from './centers.js';
+export { ClassCenters, type CentersBuffer, type CentersOptions, type LoadOptions, type Seam } from './centers.js';
 export {
   Device,
   listDevices,
@@ -20,6 +20,7 @@ export type {
   GradientMode,
   HyperArcErrorCode,
   InstructionSet,
+  Kernels,
   NativeAddon,
   Precision,
   Unsampled,

@@ -7,7 +7,7 @@ import { HyperArcError } from './errors.js';
 import { probeAddon } from './probe.js';
 
 /** The version of binding.ts that this package speaks. */
-const ABI = 1;
+const ABI = 2;
 const require = createRequire(import.meta.url);
 
 /** One place where the addon was looked for, and what came of it. */
@@ -124,7 +124,8 @@ export function loadAddon(): NativeAddon {
 export function addonStatus(): AddonStatus {
   try {
     const addon = loadAddon();
-    const { buildDescription, whyNoCuda } = addon;
+    const { buildDescription } = addon;
+    const whyNoCuda = addon.whyNoCuda();
     return { loaded: true, path: loaded?.path ?? '', buildDescription, whyNoCuda, tried: [...tried] };
   } catch (error) {
     return { loaded: false, error: error instanceof Error ? error.message : String(error), mend, tried: [...tried] };

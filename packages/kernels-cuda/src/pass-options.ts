@@ -65,6 +65,11 @@ export interface UpdateOptions {
   readonly weightDecay?: number;
   /** What happens to the classes a partial-FC step left out: 'frozen' (default) or 'decayed'. */
   readonly unsampled?: Unsampled;
+  /**
+   * Counter of the stochastic rounding of precision 'bf16-master', in [0, 2^64): each update needs its own, and a resumed run the same as
+   * the uninterrupted one: give the number of the training step. By default the number of updates of these centres so far.
+   */
+  readonly roundingStep?: number | bigint;
 }
 
 const UNSAMPLED: readonly Unsampled[] = ['frozen', 'decayed'];
@@ -82,8 +87,8 @@ export function toNativeBatch(options: BatchOptions): NativeBatch {
   };
 }
 
-/** @throws HyperArcError E_RANGE naming the field. */
-export function toNativeSgd(options: UpdateOptions, hasMomentum: boolean): NativeSgdOptions {
+/** @param updatesBefore the default of `roundingStep`. @throws HyperArcError E_RANGE naming the field. */
+export function toNativeSgd(options: UpdateOptions, hasMomentum: boolean, updatesBefore: number): NativeSgdOptions {
   requireObject('options', options);
   const momentum = requireNumber('momentum', options.momentum ?? (hasMomentum ? 0.9 : 0), 0, 1);
   if (momentum === 1 || (momentum > 0 && !hasMomentum)) {
@@ -95,6 +100,7 @@ export function toNativeSgd(options: UpdateOptions, hasMomentum: boolean): Nativ
     momentum,
     weightDecay: requireNumber('weightDecay', options.weightDecay ?? 5e-4, 0, 3e38),
     unsampled: requireOneOf('unsampled', options.unsampled ?? 'frozen', UNSAMPLED),
+    roundingStep: requireUint64('roundingStep', options.roundingStep ?? updatesBefore),
   };
 }
 

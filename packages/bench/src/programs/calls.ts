@@ -72,7 +72,14 @@ export const calls: ProgramFactory = async ({ axes, threads }) => {
   const centers = device.createCenters({ classes: axes.C, subCenters: axes.K, dim: axes.D, seed: 1 });
   const call = CALLS[axes.call!](centers, makeBatches(axes, 4));
   return {
-    ready: { facts: { instructionSet: device.info.instructionSet, addon: status.buildDescription ?? '' } },
+    ready: {
+      facts: {
+        device: device.info.name,
+        instructionSet: device.info.instructionSet,
+        kernels: centers.kernels(axes.B),
+        addon: status.buildDescription ?? '',
+      },
+    },
     measure: (iterations) => {
       const benchmark = new Benchmark(axes.call!, call, { maxTime: 0.1 * iterations });
       benchmark.run();

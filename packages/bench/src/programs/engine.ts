@@ -21,7 +21,7 @@ export const engine: ProgramFactory = async ({ axes, threads }) => {
   if (!status.loaded) throw new SkipCase(`no addon: ${status.error ?? 'unknown'}`);
   const kind = axes.device.split(':')[0];
   if (!listDevices().some((device) => device.kind === kind)) throw new SkipCase(`no ${kind} device`);
-  const device = openDevice(axes.device as DeviceSpec, { instructionSet, threads });
+  const device = openDevice(axes.device as DeviceSpec, { instructionSet, threads, kernels: axes.kernels ?? 'auto' });
   const batches = makeBatches(axes, 4);
   const plan = device.plan({ classes: C, subCenters: K, dim: D, precision, batch: B, rate });
   const memory = await MemoryWatch.begin();
@@ -33,7 +33,9 @@ export const engine: ProgramFactory = async ({ axes, threads }) => {
   return {
     ready: {
       facts: {
+        device: device.info.name,
         instructionSet: device.info.instructionSet,
+        kernels: centers.kernels(B),
         addon: status.buildDescription ?? '',
         planExtraBytes: plan.peakBytes - plan.persistentBytes,
       },

@@ -5,6 +5,7 @@ export {
   type Device,
   type DeviceInfo,
   type DeviceSpec,
+  type Kernels,
   type MemoryPlan,
 } from '@hyperarc/kernels-cuda';
 export {

@@ -4,6 +4,7 @@ import {
   HyperArcError,
   type Device,
   type DeviceSpec,
+  type Kernels,
   type MemoryPlan,
   type Precision,
   type Step,
@@ -27,6 +28,8 @@ export interface PartialFCBehaviour {
 export interface PartialFCOptions extends PartialFCBehaviour {
   /** An open device, or 'auto' (default), 'cpu', 'cuda:N'. */
   readonly device?: Device | DeviceSpec;
+  /** Kernel family of a CUDA device that the head opens; default 'auto', the engine's choice. */
+  readonly kernels?: Kernels;
   /** C ≥ 1 */
   readonly classes: number;
   /** D in [1, 4096] */
@@ -37,7 +40,10 @@ export interface PartialFCOptions extends PartialFCBehaviour {
   readonly seed?: number | bigint;
   /** Standard deviation of the centres' first values; default 0.01. */
   readonly stddev?: number;
-  /** How centres are stored; default 'fp32'. */
+  /**
+   * How centres are stored: 'fp32' (default); on CUDA also 'bf16' (fp32 centres, bf16 arithmetic) and 'bf16-master' (bf16 centres and
+   * momentum, updated with stochastic rounding). docs/numerics.md, "bf16".
+   */
   readonly precision?: Precision;
   /** Whether to hold a momentum buffer, as large as the weights; default true. */
   readonly momentum?: boolean;
@@ -47,6 +53,8 @@ export interface PartialFCOptions extends PartialFCBehaviour {
 export interface PartialFCState {
   /** Number of losses computed so far: the step number of the sampler. */
   readonly samplerStep: number;
+  /** Number of updates so far: the step number of stochastic rounding (precision 'bf16-master'). */
+  readonly updateStep: number;
 }
 
 export interface Evaluation {
@@ -75,6 +83,7 @@ export class PartialFC {
   private readonly remembered: Step[] = [];
   private readonly spare: Step[] = [];
   private samplerStep = 0;
+  private updateStep = 0;
   private lastTargetCosine: Float32Array = new Float32Array(0);
 
   /**
@@ -100,15 +109,24 @@ export class PartialFC {
   }
 
   /**
-   * A head with the centres that {@link save} wrote, and its {@link state} of then.
+   * A head with the centres that {@link save} wrote, and its {@link state} of then. `precision` is as the file has it by default.
    * @throws HyperArcError E_FORMAT for a file cut short or foreign, E_RANGE, E_MEMORY, E_DEVICE.
    */
   static async load(
     path: string,
-    { device, ...behaviour }: PartialFCBehaviour & Pick<PartialFCOptions, 'device'>,
+    {
+      device,
+      kernels,
+      precision,
+      ...behaviour
+    }: PartialFCBehaviour & Pick<PartialFCOptions, 'device' | 'kernels' | 'precision'>,
     state?: PartialFCState,
   ): Promise<PartialFC> {
-    const centers = await ClassCenters.load(path, device === undefined ? {} : { device });
+    const centers = await ClassCenters.load(path, {
+      ...(device !== undefined && { device }),
+      ...(kernels !== undefined && { kernels }),
+      ...(precision !== undefined && { precision }),
+    });
     try {
       const head = new PartialFC({ ...behaviour, centers });
       if (state) head.loadState(state);
@@ -168,16 +186,19 @@ export class PartialFC {
    * E_BUSY, E_DISPOSED; then everything stays as it was.
    */
   update(options: Omit<UpdateOptions, 'unsampled'>): void {
-    this.centers.update(this.pendingSteps(), { ...options, unsampled: this.unsampled });
+    this.centers.update(this.pendingSteps(), this.updateOptions(options));
+    this.updateStep += 1;
     this.discard();
   }
 
   /** {@link update} on the device's thread, so that it runs while the backbone's own gradient is computed. */
   async updateAsync(options: Omit<UpdateOptions, 'unsampled'>): Promise<void> {
     const steps = this.pendingSteps();
+    const complete = this.updateOptions(options);
     this.remembered.length = 0;
+    this.updateStep += 1;
     try {
-      await this.centers.updateAsync(steps, { ...options, unsampled: this.unsampled });
+      await this.centers.updateAsync(steps, complete);
     } catch (error) {
       this.remembered.unshift(...steps);
       throw error;
@@ -231,19 +252,15 @@ export class PartialFC {
   }
 
   state(): PartialFCState {
-    return { samplerStep: this.samplerStep };
+    return { samplerStep: this.samplerStep, updateStep: this.updateStep };
   }
 
   /** @throws HyperArcError E_FORMAT for anything but what {@link state} gave. */
   loadState(state: PartialFCState): void {
-    const { samplerStep } = (state ?? {}) as Partial<PartialFCState>;
-    if (!Number.isSafeInteger(samplerStep) || samplerStep! < 0) {
-      throw new HyperArcError(
-        'E_FORMAT',
-        `state.samplerStep: expected an integer ≥ 0, received ${String(samplerStep)}`,
-      );
-    }
-    this.samplerStep = samplerStep!;
+    // States written before centres could be bf16 have no updateStep, and nothing that depends on it.
+    const { samplerStep, updateStep = 0 } = (state ?? {}) as Partial<PartialFCState>;
+    this.samplerStep = checkCount('samplerStep', samplerStep);
+    this.updateStep = checkCount('updateStep', updateStep);
   }
 
   /** Frees centres and steps (and the device, if this head opened it). A second call does nothing. */
@@ -260,6 +277,10 @@ export class PartialFC {
     if (this.rate === 1) return undefined;
     const { seed } = this.centers.config;
     return this.centers.sample({ labels, rate: this.rate, seed, step: this.samplerStep });
+  }
+
+  private updateOptions(options: Omit<UpdateOptions, 'unsampled'>): UpdateOptions {
+    return { roundingStep: this.updateStep, ...options, unsampled: this.unsampled };
   }
 
   private pendingSteps(): Step[] {
@@ -281,4 +302,9 @@ export class PartialFC {
     const isRight = embeddings.rank === 2 && embeddings.shape[0] >= 1 && embeddings.shape[1] === dim;
     checkShape('embeddings', embeddings, `[B, ${dim}], B ≥ 1`, isRight);
   }
+}
+
+function checkCount(name: string, value: unknown): number {
+  if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number;
+  throw new HyperArcError('E_FORMAT', `state.${name}: expected an integer ≥ 0, received ${String(value)}`);
 }

@@ -172,6 +172,14 @@ describe('create', () => {
     expectError(() => device.createCenters({ ...shape, precision }), 'E_DTYPE', /precision/),
   );
 
+  it('kernels of a GPU on the CPU, and beside a device that is open', async () => {
+    for (const kernels of ['plain', 'mma', 'wgmma'] as const) {
+      await expectError(() => openDevice('cpu', { kernels }), 'E_RANGE', /kernels: expected 'auto' on the CPU/);
+      await expectError(() => ClassCenters.create({ ...shape, device, kernels }), 'E_RANGE', /kernels/);
+    }
+    await expectError(() => openDevice('cpu', { kernels: 'fast' as never }), 'E_RANGE', /kernels: expected one of/);
+  });
+
   it('a device that is not one', async () => {
     await expectError(() => ClassCenters.create({ ...shape, device: {} as never }), 'E_RANGE', /device/);
     await expectError(() => ClassCenters.create({ ...shape, device: 'cpu:0' as never }), 'E_RANGE', /device/);
@@ -189,6 +197,8 @@ describe('the rest', () => {
       { momentum: -0.1 },
       { weightDecay: -1 },
       { unsampled: 'gone' },
+      { roundingStep: -1 },
+      { roundingStep: 1n << 64n },
     ]) {
       const options = { ...sgd, ...change } as never;
       const name = new RegExp(`^E_RANGE: ${Object.keys(change)[0]}: expected .*received`);

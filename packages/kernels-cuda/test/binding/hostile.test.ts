@@ -14,7 +14,13 @@ const config = {
   globalClasses: 0,
   momentum: true,
 };
-const engineConfig = { kind: 'cpu' as const, index: 0, instructionSet: 'auto' as const, threads: 1 };
+const engineConfig = {
+  kind: 'cpu' as const,
+  index: 0,
+  instructionSet: 'auto' as const,
+  threads: 1,
+  kernels: 'auto' as const,
+};
 let engine = addon.createEngine(engineConfig);
 afterEach(() => {
   engine.dispose();
@@ -61,7 +67,7 @@ describe('an argument that changes the world while it is read', () => {
         return step;
       },
     });
-    const sgd = { learningRate: 0.1, momentum: 0, weightDecay: 0, unsampled: 'frozen' as const };
+    const sgd = { learningRate: 0.1, momentum: 0, weightDecay: 0, unsampled: 'frozen' as const, roundingStep: 0n };
     expect(() => centers.update(steps, sgd)).toThrow(/disposed/);
     expect(() => centers.gradients(steps)).toThrow(/disposed/);
   });

@@ -30,7 +30,11 @@ describe('devices', () => {
     if (listDevices().some(({ kind }) => kind === 'cuda')) return;
     using automatic = openDevice('auto');
     expect(automatic.info.kind).toBe('cpu');
-    await expectError(() => openDevice('cuda:0'), 'E_DEVICE', /expected cpu, received cuda; .*no CUDA kernels/);
+    const why = loadAddon().whyNoCuda();
+    expect(why).not.toBe('');
+    await expectError(() => openDevice('cuda:0'), 'E_DEVICE', new RegExp(why.replaceAll(/\W/g, '.')));
+    const asked = () => openDevice('auto', { kernels: 'mma' });
+    await expectError(asked, 'E_RANGE', /kernels: expected 'auto' .*'auto' is the CPU here: /);
   });
 
   it('refuses specs and options that do not exist', async () => {
@@ -82,6 +86,8 @@ describe('class centres', () => {
     });
     expect(centers.device).toBe(device);
     expect(centers.bytes).toBeGreaterThanOrEqual(5 * 2 * 3 * 4);
+    expect(centers.kernels(64)).toBe(`cpu-${device.info.instructionSet}`);
+    expect(centers.lastTimes()).toBeUndefined();
   });
 
   it('own the device that they opened, and only that', async () => {

@@ -9,6 +9,7 @@ const FREE_ON_RESUME = new Set([
   'data.workers',
   'data.prefetch',
   'head.device',
+  'head.kernels',
   'training.logEvery',
   'checkpoint.every',
   'checkpoint.keepLast',

@@ -42,6 +42,8 @@ const head = z.strictObject({
   unsampled: oneOf(['frozen', 'decayed']).default('frozen'),
   subCenters: integer({ min: 1, max: 16 }).default(1),
   precision: oneOf(['fp32', 'bf16', 'bf16-master']).default('fp32'),
+  /** Kernel family of the CUDA engine; auto takes its table's choice. */
+  kernels: oneOf(['auto', 'plain', 'mma', 'wgmma']).default('auto'),
   device: text(/^(auto|cpu|cuda:\d+)$/, 'auto, cpu or cuda:N').default('auto'),
 });
 

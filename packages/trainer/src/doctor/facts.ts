@@ -2,9 +2,22 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 
-import { addonStatus, listDevices } from '@hyperarc/kernels-cuda';
+import { addonStatus, listDevices, openDevice, type Precision } from '@hyperarc/kernels-cuda';
 
 import { backendStatus, type BackendInfo } from '../backend/index.js';
+
+/** A device of the engine, and what it runs. */
+export interface DeviceFacts {
+  name: string;
+  kind: 'cpu' | 'cuda';
+  index: number;
+  instructionSet: string;
+  threads: number;
+  totalMemoryBytes: number;
+  freeMemoryBytes: number;
+  /** Of a GPU: precision and D → the kernels that the engine's table chooses there; or why it cannot be opened. */
+  kernels?: Record<string, string> | { error: string };
+}
 
 /** What was found on this machine; undefined where a tool is not there. */
 export interface MachineFacts {
@@ -26,7 +39,7 @@ export interface MachineFacts {
     /** The command that mends it. */
     mend?: string | undefined;
   };
-  devices: { name: string; kind: string; instructionSet: string; threads: number; totalMemoryBytes: number }[];
+  devices: DeviceFacts[];
   backend: BackendInfo & { fix?: string };
 }
 
@@ -42,6 +55,33 @@ function nvidiaDriverVersion(): string | undefined {
   const file = '/proc/driver/nvidia/version';
   if (existsSync(file)) return /Kernel Module\s+(?:for \S+\s+)?([\d.]+)/.exec(readFileSync(file, 'utf8'))?.[1];
   return toolVersion('nvidia-smi', ['--query-gpu=driver_version', '--format=csv,noheader']);
+}
+
+/** Shapes that people train: what the table chooses for them. A tiny buffer of each is made to ask. */
+const ASKED_DIMS = [512, 256, 128];
+const ASKED_BATCH = 1024;
+const ASKED_PRECISIONS: readonly Precision[] = ['fp32', 'bf16', 'bf16-master'];
+
+function chosenKernels(index: number): Record<string, string> | { error: string } {
+  try {
+    using device = openDevice(`cuda:${index}`);
+    const chosen: Record<string, string> = {};
+    for (const precision of ASKED_PRECISIONS) {
+      for (const dim of ASKED_DIMS) {
+        using centers = device.createCenters({ classes: 2, dim, precision });
+        chosen[`${precision}, D ${dim}`] = centers.kernels(ASKED_BATCH);
+      }
+    }
+    return chosen;
+  } catch (error) {
+    return { error: (error as Error).message };
+  }
+}
+
+function gatherDevices(): DeviceFacts[] {
+  return listDevices().map((device) =>
+    device.kind === 'cuda' ? { ...device, kernels: chosenKernels(device.index) } : device,
+  );
 }
 
 /** Asks the machine. Loads the addon into this process, and TensorFlow only in a child process. */
@@ -64,7 +104,7 @@ export function gatherFacts(): MachineFacts {
       error: status.loaded ? undefined : (status.error ?? 'it was not found'),
       mend: status.mend,
     },
-    devices: status.loaded ? listDevices() : [],
+    devices: status.loaded ? gatherDevices() : [],
     backend: backendStatus(),
   };
 }

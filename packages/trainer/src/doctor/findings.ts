@@ -1,5 +1,5 @@
 import { WASM_SLOWDOWN } from '../../setup/setup-tensorflow.mjs';
-import type { MachineFacts } from './facts.js';
+import type { DeviceFacts, MachineFacts } from './facts.js';
 
 /** One line of the doctor's report. */
 export interface Finding {
@@ -75,15 +75,28 @@ function addonFindings(facts: MachineFacts): Finding[] {
   if (addon.whyNoCuda) {
     findings.push({ subject: 'engine on CUDA', level: 'note', text: `not used: ${addon.whyNoCuda}` });
   }
-  for (const device of facts.devices) {
-    const threads = device.threads > 0 ? `, ${device.threads} threads` : '';
-    findings.push({
-      subject: `device ${device.kind}`,
-      level: 'ok',
-      text: `${device.name}: ${device.instructionSet}${threads}, ${gib(device.totalMemoryBytes)}`,
-    });
-  }
+  for (const device of facts.devices) findings.push(...deviceFindings(device));
+  const chosen = facts.devices.find(({ kind }) => kind === 'cuda') ?? facts.devices[0];
+  if (chosen !== undefined) findings.push({ subject: "device 'auto'", level: 'ok', text: specOf(chosen) });
   return findings;
+}
+
+const specOf = ({ kind, index }: DeviceFacts): string => (kind === 'cpu' ? kind : `${kind}:${index}`);
+
+function deviceFindings(device: DeviceFacts): Finding[] {
+  const subject = `device ${specOf(device)}`;
+  const threads = device.threads > 0 ? `, ${device.threads} threads` : '';
+  const text = `${device.name}: ${device.instructionSet}${threads}, ${gib(device.totalMemoryBytes)}`;
+  const { kernels } = device;
+  if (kernels === undefined) return [{ subject, level: 'ok', text }];
+  if ('error' in kernels) return [{ subject, level: 'note', text: `${text}; cannot be used: ${kernels['error']}` }];
+  // One line for each kernel, with what it serves.
+  const names = [...new Set(Object.values(kernels))];
+  const servedBy = (name: string) => Object.keys(kernels).filter((shape) => kernels[shape] === name);
+  const lines = names.map((name): Finding => {
+    return { subject: `  kernels`, level: 'ok', text: `${name} for ${servedBy(name).join('; ')}` };
+  });
+  return [{ subject, level: 'ok', text: `${text}, ${gib(device.freeMemoryBytes)} free` }, ...lines];
 }
 
 function backendFinding({ backend }: MachineFacts): Finding {

@@ -32,9 +32,9 @@ export function marginOf({ loss, scale, margin, m1, m2, m3, fallback, gradient }
 
 type HeadConfig = Pick<Config, 'head' | 'backbone' | 'seed'>;
 
-function behaviourOf({ head }: HeadConfig): PartialFCBehaviour & Pick<PartialFCOptions, 'device'> {
-  const { rate, unsampled } = head;
-  return { margin: marginOf(head), rate, unsampled, device: head.device as DeviceSpec };
+function behaviourOf({ head }: HeadConfig): PartialFCBehaviour & Pick<PartialFCOptions, 'device' | 'kernels'> {
+  const { rate, unsampled, kernels } = head;
+  return { margin: marginOf(head), rate, unsampled, device: head.device as DeviceSpec, kernels };
 }
 
 /** The class centres of a new run, in the engine. Errors: those of PartialFC. */
@@ -50,8 +50,9 @@ export function createHead(config: HeadConfig, classes: number): PartialFC {
  */
 export async function loadHead(path: string, state: unknown, config: HeadConfig, classes: number): Promise<PartialFC> {
   const head = await PartialFC.load(path, behaviourOf(config), state as PartialFCState);
-  const expected = [classes, config.head.subCenters, config.backbone.embeddingSize].join('×');
-  const received = head.centers.shape.join('×');
+  const { subCenters, precision } = config.head;
+  const expected = `${[classes, subCenters, config.backbone.embeddingSize].join('×')} in ${precision}`;
+  const received = `${head.centers.shape.join('×')} in ${head.centers.config.precision}`;
   if (received !== expected) {
     head.dispose();
     throw new HyperArcError('E_FORMAT', `${path}: expected class centres of ${expected}, received ${received}`);

@@ -27,7 +27,7 @@ export interface StepHead {
   /** [B] cosine of each sample of the last loss to its own class centre. */
   readonly targetCosine: Float32Array;
   /** Moves the class centres by the gradient of every loss since the last update. */
-  update(options: { learningRate: number; momentum: number; weightDecay: number }): void;
+  update(options: { learningRate: number; momentum: number; weightDecay: number; roundingStep: number }): void;
 }
 
 export interface StepParts {
@@ -118,6 +118,8 @@ export function trainStep(
       learningRate: rates.headLearningRate,
       momentum: parts.headMomentum,
       weightDecay: parts.headWeightDecay,
+      // The same in a resumed run: stochastic rounding then draws the same numbers.
+      roundingStep: step,
     });
     return result;
   } finally {

@@ -4,7 +4,7 @@ import { saveModelFolder } from '../checkpoint/modelFolder.js';
 import { CheckpointStore } from '../checkpoint/store.js';
 import type { Config } from '../config/index.js';
 import type { Batch } from '../data/index.js';
-import { arithmeticDifference, arithmeticOf } from './arithmetic.js';
+import { arithmeticDifference, arithmeticOf, engineOf } from './arithmetic.js';
 import { Journal } from './journal.js';
 import { Progress } from './progress.js';
 import type { RunFolder } from './runFolder.js';
@@ -117,6 +117,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   let journal: Journal | undefined;
   let verification: HeldOutVerification | undefined;
   try {
+    log(`head on ${session.head.centers.device.info.name}: ${engineOf(session)}`);
     if (saved !== undefined) {
       const { state } = saved;
       log(`going on from ${saved.folder} at step ${state.step}`);

@@ -14,7 +14,17 @@ const healthy: MachineFacts = {
   nvcc: 'release 13.0',
   nvidiaDriver: '580.65',
   addon: { path: 'hyperarc.node', buildDescription: 'cpu-only', whyNoCuda: undefined, error: undefined },
-  devices: [{ name: 'a processor', kind: 'cpu', instructionSet: 'avx2', threads: 2, totalMemoryBytes: 24 * 2 ** 30 }],
+  devices: [
+    {
+      name: 'a processor',
+      kind: 'cpu',
+      index: 0,
+      instructionSet: 'avx2',
+      threads: 2,
+      totalMemoryBytes: 24 * 2 ** 30,
+      freeMemoryBytes: 12 * 2 ** 30,
+    },
+  ],
   backend: { name: 'tensorflow', tensorflowVersion: '2.21.0', usesGpu: false },
 };
 
@@ -58,6 +68,24 @@ describe('doctor', () => {
     const facts = { ...healthy, ...change };
     expect(levels(facts)[subject]).toBe('fail');
     expect(formatFindings(judge(facts))).toContain('Training cannot run');
+  });
+
+  it('lists GPUs with the kernels that run on them, which device auto takes, and one that cannot be used', () => {
+    const gpu = {
+      ...healthy.devices[0],
+      name: 'a GPU',
+      kind: 'cuda' as const,
+      instructionSet: 'sm_90a',
+      threads: 0,
+      kernels: { 'fp32, D 512': 'plain-fp32', 'bf16, D 512': 'mma-bf16-d512', 'bf16, D 256': 'mma-bf16-d512' },
+    };
+    const broken = { ...gpu, index: 1, kernels: { error: 'E_DEVICE: out of order' } };
+    const text = formatFindings(judge({ ...healthy, devices: [...healthy.devices, gpu, broken] }));
+    expect(text).toMatch(/device cuda:0 .*a GPU: sm_90a, 24\.0 GiB, 12\.0 GiB free/);
+    expect(text).toMatch(/kernels .*mma-bf16-d512 for bf16, D 512; bf16, D 256/);
+    expect(text).toMatch(/device cuda:1 .*cannot be used: E_DEVICE: out of order/);
+    expect(text).toMatch(/device 'auto' +cuda:0/);
+    expect(formatFindings(judge(healthy))).toMatch(/device 'auto' +cpu/);
   });
 
   it('notes a driver that is too old for CUDA 13', () => {

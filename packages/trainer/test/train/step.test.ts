@@ -22,7 +22,7 @@ class FakeHead implements StepHead {
     return tf.mul(tf.mean(tf.sum(tf.square(tf.sub(embeddings, target)), 1)), 0.5) as tf.Scalar;
   }
 
-  update(options: { learningRate: number; momentum: number; weightDecay: number }): void {
+  update(options: { learningRate: number; momentum: number; weightDecay: number; roundingStep: number }): void {
     this.calls.push(`update ${JSON.stringify(options)}`);
   }
 }
@@ -64,12 +64,13 @@ describe('trainStep', () => {
   it('moves the backbone, then the head, with the rates of each', () => {
     const parts = makeParts();
     const before = weightsOf(parts);
-    const { loss, gradientNorm, targetCosine } = trainStep(parts, [batch(0, 4)], rates, 1);
+    const { loss, gradientNorm, targetCosine } = trainStep(parts, [batch(0, 4)], rates, 7);
     expect(weightsOf(parts)).not.toEqual(before);
     expect(loss).toBeGreaterThan(0);
     expect(gradientNorm).toBeGreaterThan(0);
     expect(targetCosine).toBeCloseTo(0.15, 6);
-    expect(parts.head.calls).toEqual(['loss 4', 'update {"learningRate":0.5,"momentum":0.8,"weightDecay":0.02}']);
+    const options = { learningRate: 0.5, momentum: 0.8, weightDecay: 0.02, roundingStep: 7 };
+    expect(parts.head.calls).toEqual(['loss 4', `update ${JSON.stringify(options)}`]);
   });
 
   it('equals one large batch when the gradient is accumulated', () => {
