@@ -1,5 +1,6 @@
 import type { ReferenceStep } from './forward.js';
 import { negativeProbability } from './forward.js';
+import { operandEmbeddings } from './operands.js';
 import type { ReferenceCenters } from './problem.js';
 import { ruleOf, unitCenters, unitEmbeddings } from './problem.js';
 import { addScaled, norm, row, tangentPart, ZERO_NORM } from './vectors.js';
@@ -19,10 +20,11 @@ export function centerGradient(
   const toUnit = Array.from({ length: centers.classes * subCenters }, () => new Float64Array(dim));
   for (const step of steps) {
     const shard = step.shards[shardIndex];
+    const operandVectors = operandEmbeddings(centers, step.batch);
     unitEmbeddings(step.batch, dim).forEach((x, i) => {
       for (const negative of shard.negatives[i]) {
         const factor = negativeProbability(step, i, negative) * ruleOf(step.batch, i).scale;
-        addScaled(toUnit[negative.localClass * subCenters + negative.winner], factor, x);
+        addScaled(toUnit[negative.localClass * subCenters + negative.winner], factor, operandVectors[i]);
       }
       const target = shard.targets[i];
       if (!target) return;

@@ -1,5 +1,6 @@
 import type { Negative } from './negatives.js';
 import { logSumExp, negatives } from './negatives.js';
+import { operandCenters } from './operands.js';
 import type { Participants, ReferenceBatch, ReferenceCenters } from './problem.js';
 import { ruleOf, unitCenters, unitEmbeddings } from './problem.js';
 import type { TargetTerm } from './target.js';
@@ -96,6 +97,7 @@ function embeddingGradient(
   dim: number,
 ): Float64Array {
   const centerVectors = shards.map(unitCenters);
+  const operandVectors = shards.map(operandCenters);
   const batchSize = step.batch.labels.length;
   const gradientBD = new Float64Array(batchSize * dim);
   unitEmbeddings(step.batch, dim).forEach((x, i) => {
@@ -104,7 +106,7 @@ function embeddingGradient(
     const toUnit = new Float64Array(dim);
     step.shards.forEach((shard, h) => {
       for (const negative of shard.negatives[i]) {
-        const w = centerVectors[h][negative.localClass][negative.winner];
+        const w = operandVectors[h][negative.localClass][negative.winner];
         addScaled(toUnit, negativeProbability(step, i, negative) * ruleOf(step.batch, i).scale, w);
       }
       const target = shard.targets[i];

@@ -1,6 +1,7 @@
 import { classCosine } from './cosine.js';
+import { operandCenters, operandEmbeddings } from './operands.js';
 import type { ReferenceBatch, ReferenceCenters } from './problem.js';
-import { localLabel, ruleOf, unitCenters, unitEmbeddings } from './problem.js';
+import { localLabel, ruleOf } from './problem.js';
 
 /** One class that takes part in the softmax of one sample without being its target. */
 export interface Negative {
@@ -16,9 +17,9 @@ export function negatives(
   batch: ReferenceBatch,
   sampled: ArrayLike<number> | undefined,
 ): Negative[][] {
-  const centerVectors = unitCenters(centers);
+  const centerVectors = operandCenters(centers);
   const takingPart = sampled ? Array.from(sampled) : centerVectors.map((_, j) => j);
-  return unitEmbeddings(batch, centers.dim).map((x, i) => {
+  return operandEmbeddings(centers, batch).map((x, i) => {
     const { scale } = ruleOf(batch, i);
     const own = localLabel(centers, batch.labels[i]);
     return takingPart

@@ -20,6 +20,8 @@ export interface ReferenceCenters {
   readonly firstClass: number;
   /** [C, K, D] */
   readonly weights: ArrayLike<number>;
+  /** What the products of the negatives are made of (docs/numerics.md, "bf16"); 'exact' by default. */
+  readonly operands?: 'exact' | 'bf16' | undefined;
 }
 
 /** One micro-batch. */

@@ -1,4 +1,5 @@
 import type { Unsampled } from '../binding.js';
+import { roundBf16Stochastic, roundingBits } from './bf16.js';
 import type { ReferenceStep } from './forward.js';
 
 export interface ReferenceSgd {
@@ -34,6 +35,23 @@ export function sgdUpdate(
     if (options.unsampled === 'frozen' && !isDrawn(Math.floor(e / dim))) continue;
     momentum[e] = options.momentum * momentum[e] + gradientRD[e] + options.weightDecay * weights[e];
     weights[e] -= options.learningRate * momentum[e];
+  }
+  return { weights, momentum };
+}
+
+/**
+ * Weights and momentum of a bf16 master after an update: both rounded stochastically from fp32 (docs/numerics.md, "Stochastic
+ * rounding"). What is bf16 already, like a row that was not drawn, stays as it is.
+ *
+ * @param firstRow global row (class·K + k) of row 0
+ */
+export function roundState(state: SgdState, dim: number, firstRow: number, roundingStep: bigint): SgdState {
+  const weights = new Float64Array(state.weights.length);
+  const momentum = new Float64Array(state.weights.length);
+  for (let e = 0; e < weights.length; e++) {
+    const random = roundingBits(firstRow + Math.floor(e / dim), e % dim, roundingStep);
+    weights[e] = roundBf16Stochastic(state.weights[e], random.weight);
+    momentum[e] = roundBf16Stochastic(state.momentum[e], random.momentum);
   }
   return { weights, momentum };
 }

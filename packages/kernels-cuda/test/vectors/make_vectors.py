@@ -17,6 +17,8 @@ import pathlib
 import torch
 from pytorch_metric_learning.losses import ArcFaceLoss, CosFaceLoss
 
+from philox import philox4x32
+
 HERE = pathlib.Path(__file__).parent
 BATCH, CLASSES, DIM = 7, 6, 5
 
@@ -52,15 +54,6 @@ def run_arcface_torch(scale, margin, embeddings, centers, labels):
     value = torch.nn.functional.cross_entropy((logits + shift) * scale, labels)
     value.backward()
     return value, x.grad, w.grad
-
-
-def philox4x32(counter, key):
-    c, k = list(counter), list(key)
-    for _ in range(10):
-        p0, p1 = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
-        c = [(p1 >> 32) ^ c[1] ^ k[0], p1 & 0xFFFFFFFF, (p0 >> 32) ^ c[3] ^ k[1], p0 & 0xFFFFFFFF]
-        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
-    return c
 
 
 def sample(classes, first_class, labels, rate, seed, step, shard):
