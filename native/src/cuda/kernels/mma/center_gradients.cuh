@@ -1,13 +1,30 @@
 // Pass 2: 64 classes stationary, samples streamed; whole rows of dW end up on chip and are finished there.
 #pragma once
 
-#include <math_constants.h>
-
-#include "kernels/mma/finish_row.cuh"
+#include "kernels/finish_row.cuh"
 #include "kernels/mma/stream.cuh"
 #include "passes.h"
 
 namespace hyperarc::cuda::mma {
+
+inline constexpr float kInfinity = __builtin_huge_valf();
+
+/// The first of sorted values [count] that is not less than `bound`; by all lanes of a warp.
+HYPERARC_DEVICE int32_t warpLowerBound(const int32_t* sorted, int32_t count, int64_t bound) {
+  int32_t low = 0, high = count;  // values before low are less, values from high on are not
+  while (low < high) {
+    const int32_t step = (high - low + 31) / 32;
+    const int32_t probe = low + static_cast<int32_t>(threadIdx.x % 32) * step;
+    const bool isLess = probe < high && __ldg(sorted + probe) < bound;
+    // Sorted: the lanes that say yes come first.
+    const int32_t less = __popc(__ballot_sync(0xffffffffu, isLess));
+    if (less == 0) return low;
+    const int32_t beyond = low + less * step;
+    low += (less - 1) * step + 1;
+    high = beyond < high ? beyond : high;
+  }
+  return low;
+}
 
 template <typename Shape>
 struct GradientPass {
@@ -30,17 +47,17 @@ struct GradientPass {
     }
   };
 
+  const SamplesView& samples;
   char* shared;
-  SamplesView samples;
 
   HYPERARC_DEVICE RowTerms* rowTerms() const { return reinterpret_cast<RowTerms*>(shared + Shape::kRowTerms); }
 
   // Sample arrays are padded (views.h): their factor is 0 beyond B.
-  HYPERARC_DEVICE Column column(int64_t position, int32_t row) const {
-    if (row < 0) return {0.0f, CUDART_INF_F, -1};
+  HYPERARC_DEVICE Column column(uint32_t position, int32_t row) const {
+    if (row < 0) return {0.0f, kInfinity, -1};
     const float factor = __ldg(samples.gradientFactor + position);
-    const float offset = fmaf(__ldg(samples.gradientShift + position), CUDART_L2E_F, -log2f(factor));
-    return {__ldg(samples.scale + position) * CUDART_L2E_F, factor > 0.0f ? offset : CUDART_INF_F,
+    const float offset = fmaf(__ldg(samples.gradientShift + position), kLog2e, -log2f(factor));
+    return {__ldg(samples.scale + position) * kLog2e, factor > 0.0f ? offset : kInfinity,
             __ldg(samples.targetPosition + position)};
   }
 
@@ -49,16 +66,15 @@ struct GradientPass {
     const float g = exp2Fast(fmaf(score * terms.inverseNorm, column.slope, -column.offset));
     return column.target == terms.position ? 0.0f : g;
   }
-
-  HYPERARC_DEVICE void afterTile(int64_t, Output<Shape>&) {}
 };
 
-/// O to shared memory, over the operands, and finished from there row by row.
+/// O to shared memory, over the operands, and finished from there row by row, a warp a row. `targets` has the entries
+/// of the block's positions.
 template <typename Shape>
 HYPERARC_DEVICE void finishRows(char* shared, const CenterGradients& args, const Output<Shape>& output,
-                                int64_t firstPosition, int firstTarget, int lastTarget) {
-  constexpr int kFours = RowFragment<Shape::kDim>::kFours;
-  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+                                TargetRange targets) {
+  constexpr int kQuads = Shape::kDim / 128;
+  const int warp = threadIdx.x / 32;
   float* staged = reinterpret_cast<float*>(shared);
   output.forEachPair([&](int row, int column, float v0, float v1) {
     *reinterpret_cast<float2*>(staged + stagedIndex<Shape>(row, column)) = make_float2(v0, v1);
@@ -68,40 +84,43 @@ HYPERARC_DEVICE void finishRows(char* shared, const CenterGradients& args, const
   for (int r = warp; r < Shape::kRows; r += kWarps) {
     const int32_t row = terms[r].row;
     if (row < 0) break;
-    RowFragment<Shape::kDim> gradient;
+    float gradient[kQuads][4];
     HYPERARC_UNROLL
-    for (int q = 0; q < kFours; ++q) {
-      const float4 four = *reinterpret_cast<const float4*>(staged + stagedIndex<Shape>(r, 128 * q + 4 * lane));
-      gradient.value[q][0] = four.x * args.inverseTotal;
-      gradient.value[q][1] = four.y * args.inverseTotal;
-      gradient.value[q][2] = four.z * args.inverseTotal;
-      gradient.value[q][3] = four.w * args.inverseTotal;
+    for (int q = 0; q < kQuads; ++q) {
+      const float4 four = *reinterpret_cast<const float4*>(staged + stagedIndex<Shape>(r, quadColumn<1>(q)));
+      gradient[q][0] = four.x * args.inverseTotal;
+      gradient[q][1] = four.y * args.inverseTotal;
+      gradient[q][2] = four.z * args.inverseTotal;
+      gradient[q][3] = four.w * args.inverseTotal;
     }
-    addTargets<Shape::kDim>(args.targets, firstTarget, lastTarget, firstPosition + r, args.centers.dim, gradient);
-    finishRow<Shape::kDim>(args.centers, args.sink, row, gradient);
+    const int32_t position = terms[r].position;
+    TargetRange own = {targets.begin, targets.begin};
+    while (own.begin < targets.end && args.targets.position[own.begin] < position) ++own.begin;
+    for (own.end = own.begin; own.end < targets.end && args.targets.position[own.end] == position;) ++own.end;
+    targets.begin = own.end;
+    finishRow<1, kQuads>(args.centers, row, args.targets, own, args.sink, gradient);
   }
 }
 
 template <typename Shape>
-__global__ void __launch_bounds__(kThreads, 1) centerGradientsKernel(CenterGradients args) {
+__global__ void __launch_bounds__(kThreads, 1) centerGradientsKernel(const __grid_constant__ CenterGradients args) {
   HYPERARC_DYNAMIC_SHARED(char, shared);
-  const int64_t firstPosition = static_cast<int64_t>(blockIdx.x) * Shape::kRows;
-  const RowStream classes = {args.centers.weightsBf16, args.classes.list, firstPosition, args.classes.count};
-  copyStationary<Shape>(shared, classes, firstPosition);
-  GradientPass<Shape> pass;
-  pass.shared = shared;
-  pass.samples = args.samples;
+  const uint32_t first = blockIdx.x * Shape::kRows;
+  const RowStream classes = {args.centers.weightsBf16, args.classes.list, first,
+                             static_cast<uint32_t>(args.classes.count)};
+  copyStationary<Shape>(shared, classes, first);
+  GradientPass<Shape> pass = {args.samples, shared};
   for (int r = threadIdx.x; r < Shape::kRows; r += kThreads) {
-    const int32_t row = classes.rowOf(firstPosition + r);
-    pass.rowTerms()[r] = {row < 0 ? 0.0f : args.centers.inverseNorms[row], static_cast<int32_t>(firstPosition + r), row,
-                          0};
+    const int32_t row = classes.rowOf(first + r);
+    pass.rowTerms()[r] = {row < 0 ? 0.0f : args.centers.inverseNorms[row], static_cast<int32_t>(first + r), row, 0};
   }
-  const int firstTarget = warpLowerBound(args.targets.position, args.targets.count, firstPosition);
-  const int lastTarget = warpLowerBound(args.targets.position, args.targets.count, firstPosition + Shape::kRows);
   Output<Shape> output;
-  const int64_t tiles = (args.samples.samples + Shape::kTile - 1) / Shape::kTile;
+  const uint32_t tiles = (args.samples.samples + Shape::kTile - 1) / Shape::kTile;
   streamTiles<Shape>(shared, {args.samples.unitBf16, nullptr, 0, tiles * Shape::kTile}, tiles, pass, output);
-  finishRows<Shape>(shared, args, output, firstPosition, firstTarget, lastTarget);
+  const TargetRange targets = {
+      warpLowerBound(args.targets.position, args.targets.count, first),
+      warpLowerBound(args.targets.position, args.targets.count, static_cast<int64_t>(first) + Shape::kRows)};
+  finishRows<Shape>(shared, args, output, targets);
 }
 
 }  // namespace hyperarc::cuda::mma

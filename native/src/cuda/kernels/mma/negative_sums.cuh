@@ -2,8 +2,6 @@
 // ranges follows.
 #pragma once
 
-#include <math_constants.h>
-
 #include "kernels/mma/plan.h"
 #include "kernels/mma/stream.cuh"
 #include "passes.h"
@@ -21,8 +19,6 @@ struct NegativeSumsArgs {
 
 template <typename Shape>
 struct NegativePass {
-  static constexpr int64_t kFlushTiles = kFlushClasses / Shape::kTile;
-
   struct RowTerms {
     float slope;   // s_i·log2e
     float offset;  // shift_i·log2e
@@ -33,25 +29,22 @@ struct NegativePass {
 
   struct Column {
     float inverseNorm;
-    int32_t position;  // −2 beyond the range: not even equal to an absent target
+    int32_t position;  // −2 beyond the range
 
     HYPERARC_DEVICE Column shuffled(int from) const {
       return {__shfl_sync(0xffffffffu, inverseNorm, from), __shfl_sync(0xffffffffu, position, from)};
     }
   };
 
+  const NegativeSumsArgs& args;
   char* shared;
-  const float* inverseNorms;
-  float* blockU;  // [kRows, Dp] of this block
-  float* blockL;  // [kRows]
-  bool isFirst;
-  float sum[Shape::kOwnPairs];
+  float sum[Shape::kOwnPairs];  // of e, for the rows and columns that this lane weighs
 
   HYPERARC_DEVICE RowTerms* rowTerms() const { return reinterpret_cast<RowTerms*>(shared + Shape::kRowTerms); }
 
-  HYPERARC_DEVICE Column column(int64_t position, int32_t row) const {
+  HYPERARC_DEVICE Column column(uint32_t position, int32_t row) const {
     if (row < 0) return {0.0f, -2};
-    return {__ldg(inverseNorms + row), static_cast<int32_t>(position)};
+    return {__ldg(args.inverseNorms + row), static_cast<int32_t>(position)};
   }
 
   HYPERARC_DEVICE float weight(int q, int row, const Column& column, float score) {
@@ -67,12 +60,8 @@ struct NegativePass {
     for (int q = 0; q < Shape::kOwnPairs; ++q) sum[q] = 0.0f;
   }
 
-  HYPERARC_DEVICE void afterTile(int64_t tile, Output<Shape>& output) {
-    if ((tile + 1) % kFlushTiles == 0) flush(output);
-  }
-
-  /// Adds O and l to this block's partial sums and starts anew. The exchange area is free after a tile.
-  HYPERARC_DEVICE void flush(Output<Shape>& output) {
+  /// O and l become this block's partial sums, or are added to them.
+  HYPERARC_DEVICE void flush(bool isFirst, const Output<Shape>& output) const {
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     float* rowSums = reinterpret_cast<float*>(shared + Shape::kExchange);  // [kClassTiles, kRows]
     HYPERARC_UNROLL
@@ -85,55 +74,49 @@ struct NegativePass {
       if (lane % 4 == 0) rowSums[scorePair(pair).classTile * Shape::kRows + row] = total;
     }
     __syncthreads();
+    const int64_t firstRow = args.plan.partialRow(blockIdx.x);
     if (threadIdx.x < Shape::kRows) {
-      float total = isFirst ? 0.0f : blockL[threadIdx.x];
+      float* to = args.partialL + firstRow + threadIdx.x;
+      float total = isFirst ? 0.0f : *to;
       HYPERARC_UNROLL
       for (int n = 0; n < Shape::kClassTiles; ++n) total += rowSums[n * Shape::kRows + threadIdx.x];
-      blockL[threadIdx.x] = total;
+      *to = total;
     }
+    float* blockU = args.partialU + firstRow * Shape::kDim;
     output.forEachPair([&](int row, int column, float v0, float v1) {
       float2* to = reinterpret_cast<float2*>(blockU + row * Shape::kDim + column);
       const float2 before = isFirst ? make_float2(0.0f, 0.0f) : *to;
       *to = make_float2(before.x + v0, before.y + v1);
     });
-    isFirst = false;
-    clearSums();
-    output.clear();
-    __syncthreads();
   }
 };
 
 template <typename Shape>
-__global__ void __launch_bounds__(kThreads, 1) negativeSumsKernel(NegativeSumsArgs args) {
+__global__ void __launch_bounds__(kThreads, 1) negativeSumsKernel(const __grid_constant__ NegativeSumsArgs args) {
   HYPERARC_DYNAMIC_SHARED(char, shared);
-  // Blocks of one range follow one another, so that they read its classes from the L2 cache together.
-  const int64_t rowBlock = blockIdx.x % args.plan.rowBlocks, split = blockIdx.x / args.plan.rowBlocks;
-  const int64_t firstRow = rowBlock * Shape::kRows;
-  RowStream range = args.classes;
-  const int64_t firstTile = split * args.plan.tilesPerSplit;
-  range.first = firstTile * Shape::kTile;
-  const int64_t last = range.first + args.plan.tilesPerSplit * Shape::kTile;
-  if (last < range.end) range.end = last;
-  const int64_t tiles = range.end > range.first ? (range.end - range.first + Shape::kTile - 1) / Shape::kTile : 0;
-
-  NegativePass<Shape> pass;
-  pass.shared = shared;
-  pass.inverseNorms = args.inverseNorms;
-  const int64_t partialRow = split * args.plan.partialRows + firstRow;
-  pass.blockU = args.partialU + partialRow * Shape::kDim;
-  pass.blockL = args.partialL + partialRow;
-  pass.isFirst = true;
-  pass.clearSums();
+  constexpr uint32_t kFlushTiles = kFlushClasses / Shape::kTile;
+  const TileRange range = args.plan.tilesOf(blockIdx.x);
+  const uint32_t firstSample = args.plan.rowBlockOf(blockIdx.x) * Shape::kRows;
+  NegativePass<Shape> pass = {args, shared, {}};
   // Sample arrays are padded beyond B (views.h).
   for (int r = threadIdx.x; r < Shape::kRows; r += kThreads) {
-    const int64_t i = firstRow + r;
-    pass.rowTerms()[r] = {args.samples.scale[i] * CUDART_L2E_F, args.samples.shift[i] * CUDART_L2E_F,
+    const uint32_t i = firstSample + r;
+    pass.rowTerms()[r] = {args.samples.scale[i] * kLog2e, args.samples.shift[i] * kLog2e,
                           args.samples.targetPosition[i], 0};
   }
-  copyStationary<Shape>(shared, {args.samples.unitBf16, nullptr, firstRow, firstRow + Shape::kRows}, firstRow);
-  Output<Shape> output;
-  streamTiles<Shape>(shared, range, tiles, pass, output);
-  if (tiles == 0 || tiles % NegativePass<Shape>::kFlushTiles != 0) pass.flush(output);
+  // A range without classes still has its zeros to write.
+  uint32_t tile = 0;
+  do {
+    const uint32_t tiles = min(range.count - tile, kFlushTiles);
+    copyStationary<Shape>(shared, {args.samples.unitBf16, nullptr, 0, firstSample + Shape::kRows}, firstSample);
+    RowStream classes = args.classes;
+    classes.first = (range.first + tile) * Shape::kTile;
+    pass.clearSums();
+    Output<Shape> output;
+    streamTiles<Shape>(shared, classes, tiles, pass, output);
+    pass.flush(tile == 0, output);
+    tile += kFlushTiles;
+  } while (tile < range.count);
 }
 
 /// U and l: the sum over the splits, in their order.

@@ -36,15 +36,14 @@ class MmaPasses final : public Passes {
 
   void negativeSums(const NegativeSums& args, Workspace& workspace, cudaStream_t stream) override {
     NegativeSumsArgs inner;
-    inner.classes = {args.centers.weightsBf16, args.classes.list, 0, args.classes.count};
+    inner.classes = {args.centers.weightsBf16, args.classes.list, 0, static_cast<uint32_t>(args.classes.count)};
     inner.inverseNorms = args.centers.inverseNorms;
     inner.samples = args.samples;
     inner.plan = planOf(args.samples.samples, args.classes.count);
     inner.partialU = static_cast<float*>(workspace.take(inner.plan.bytes(Shape::kDim)));
     inner.partialL = inner.partialU + inner.plan.splits * inner.plan.partialRows * Shape::kDim;
-    const auto blocks = static_cast<unsigned>(inner.plan.rowBlocks * inner.plan.splits);
-    launch("mma negativeSums", negativeSumsKernel<Shape>, {dim3(blocks), dim3(kThreads), Shape::kSharedBytes}, stream,
-           inner);
+    launch("mma negativeSums", negativeSumsKernel<Shape>,
+           {dim3(inner.plan.blocks()), dim3(kThreads), Shape::kSharedBytes}, stream, inner);
     launch("mma sumPartials", sumPartialsKernel, {dim3(static_cast<unsigned>(args.samples.samples)), dim3(kThreads)},
            stream, inner, Shape::kDim, args.centers.dim, args.sumExp, args.weightedSum);
   }

@@ -8,6 +8,7 @@
 
 namespace hyperarc::cuda::mma {
 
+inline constexpr float kLog2e = 1.44269504f;
 inline constexpr int kWarps = 8;
 inline constexpr int kThreads = 32 * kWarps;
 

@@ -12,11 +12,11 @@ namespace hyperarc::cuda::mma {
 struct RowStream {
   const Bf16* rows;
   const int32_t* list;
-  int64_t first;  // positions [first, end)
-  int64_t end;
+  uint32_t first;  // positions [first, end), below 2³¹ as labels are
+  uint32_t end;
 
   /// −1 beyond the end.
-  HYPERARC_DEVICE int32_t rowOf(int64_t position) const {
+  HYPERARC_DEVICE int32_t rowOf(uint32_t position) const {
     if (position >= end) return -1;
     return list != nullptr ? __ldg(list + position) : static_cast<int32_t>(position);
   }
@@ -72,7 +72,7 @@ HYPERARC_DEVICE void copyRows(char* operand, const Bf16* rows, int32_t rowOfLane
 
 /// A, `position` on, into shared memory; rows beyond the end are zero.
 template <typename Shape>
-HYPERARC_DEVICE void copyStationary(char* shared, const RowStream& source, int64_t position) {
+HYPERARC_DEVICE void copyStationary(char* shared, const RowStream& source, uint32_t position) {
   HYPERARC_UNROLL
   for (int base = 0; base < Shape::kRows; base += 32) {
     copyRows<Shape, 32>(shared + Shape::kStationary + base * Shape::kRowBytes, source.rows,
@@ -220,16 +220,17 @@ HYPERARC_DEVICE void addProduct(const char* shared, const char* tile, Output<Sha
   }
 }
 
-/// Runs the loop. A's copy has been started with copyStationary and not committed; `pass` says what f is:
-///   pass.columns(position, row)         what f needs of the lane's column of a tile
-///   pass.weight(terms, row, score, …)   f of one score
-///   pass.afterTile(tile, output)        once O has the tile; may add O to memory and clear it
+/// Runs the loop over tiles of `source`, from a cleared O. A's copy has been started with copyStationary and not
+/// committed; `pass` says what f is:
+///   pass.column(position, row)           what f needs of a tile's column, as the lane of that column loads it
+///   pass.weight(q, row, column, score)   f of one score; q counts the pairs that this lane weighs
+/// On return all of the block is done with the operands and the exchange area.
 template <typename Shape, typename Pass>
-HYPERARC_DEVICE void streamTiles(char* shared, const RowStream& source, int64_t tiles, Pass& pass,
+HYPERARC_DEVICE void streamTiles(char* shared, const RowStream& source, uint32_t tiles, Pass& pass,
                                  Output<Shape>& output) {
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const int rowGroup = warp / Shape::kDepthGroups, depthGroup = warp % Shape::kDepthGroups;
-  const int64_t lanePosition = source.first + lane % Shape::kTile;
+  const uint32_t lanePosition = source.first + lane % Shape::kTile;
   char* tileBuffers = shared + Shape::kTiles;
   int32_t row = source.rowOf(lanePosition);
   int32_t nextRow = source.rowOf(lanePosition + Shape::kTile);
@@ -240,7 +241,7 @@ HYPERARC_DEVICE void streamTiles(char* shared, const RowStream& source, int64_t 
   cpAsyncWait<0>();
   __syncthreads();
   stationary.hold();
-  for (int64_t tile = 0; tile < tiles; ++tile) {
+  for (uint32_t tile = 0; tile < tiles; ++tile) {
     // The tile is here and, as all warps are done with the one before, its buffer takes the next.
     cpAsyncWait<0>();
     __syncthreads();
@@ -249,7 +250,7 @@ HYPERARC_DEVICE void streamTiles(char* shared, const RowStream& source, int64_t 
       copyRows<Shape, Shape::kTile>(tileBuffers + (~tile & 1) * Shape::kTileBytes, source.rows, nextRow);
     }
     cpAsyncCommit();
-    const int64_t position = lanePosition + tile * Shape::kTile;
+    const uint32_t position = lanePosition + tile * Shape::kTile;
     const typename Pass::Column laneColumn = pass.column(position, row);
     row = nextRow;
     nextRow = source.rowOf(position + 2 * Shape::kTile);
@@ -274,7 +275,6 @@ HYPERARC_DEVICE void streamTiles(char* shared, const RowStream& source, int64_t 
     }
     __syncthreads();
     addProduct<Shape>(shared, current, output);
-    pass.afterTile(tile, output);
   }
   __syncthreads();
 }
