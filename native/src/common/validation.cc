@@ -62,6 +62,19 @@ Status checkSampled(const Batch& batch, const CentersConfig& config) {
   return Status::ok();
 }
 
+/// Index of the first NaN or infinity in values [rows, dim], −1 if there is none.
+int64_t firstNonFinite(const float* values, int64_t rows, int64_t dim) {
+  for (int64_t i = 0; i < rows; ++i) {
+    const float* row = values + i * dim;
+    // Multiplying by 0 turns every infinity into NaN, and NaN survives the sum.
+    float probe = 0.0f;
+    for (int64_t d = 0; d < dim; ++d) probe += row[d] * 0.0f;
+    if (probe == 0.0f) continue;
+    return std::find_if(row, row + dim, [](float x) { return !std::isfinite(x); }) - values;
+  }
+  return -1;
+}
+
 }  // namespace
 
 CentersConfig completed(CentersConfig config) {
@@ -123,16 +136,8 @@ Status nonFiniteEmbedding(float value, int64_t index, int64_t dim) {
 
 Status checkEmbeddings(const float* embeddingsBD, int64_t batch, int64_t dim) {
   if (Status status = checkEmbeddingsShape(embeddingsBD, batch, dim); !status) return status;
-  for (int64_t i = 0; i < batch; ++i) {
-    const float* row = embeddingsBD + i * dim;
-    // Multiplying by 0 turns every infinity into NaN, and NaN survives the sum.
-    float probe = 0.0f;
-    for (int64_t d = 0; d < dim; ++d) probe += row[d] * 0.0f;
-    if (probe == 0.0f) continue;
-    const int64_t d = std::find_if(row, row + dim, [](float x) { return !std::isfinite(x); }) - row;
-    return nonFiniteEmbedding(row[d], i * dim + d, dim);
-  }
-  return Status::ok();
+  const int64_t found = firstNonFinite(embeddingsBD, batch, dim);
+  return found < 0 ? Status::ok() : nonFiniteEmbedding(embeddingsBD[found], found, dim);
 }
 
 Status checkLabels(const int32_t* labelsB, int64_t batch, int64_t globalClasses) {
@@ -203,6 +208,13 @@ Status checkRows(int64_t firstRow, int64_t rowCount, int64_t rows, const void* v
                       "; a row is class*subCenters + subCenter");
   if (rowCount > 0 && values == nullptr)
     return failure(StatusCode::kShape, "values: expected ", rowCount, " rows, received none; pass a buffer");
+  return Status::ok();
+}
+
+Status checkRowValues(const float* valuesRD, int64_t rowCount, int64_t dim) {
+  if (firstNonFinite(valuesRD, rowCount, dim) >= 0)
+    return failure(StatusCode::kNonFinite,
+                   "values: expected finite numbers, received NaN or infinity; the saved centres are damaged");
   return Status::ok();
 }
 

@@ -30,6 +30,8 @@ Status checkSgd(const SgdOptions& options, bool hasMomentum);
 Status checkSample(const SampleOptions& options);
 Status checkStddev(float stddev);
 Status checkRows(int64_t firstRow, int64_t rowCount, int64_t rows, const void* values);
+/// E_NONFINITE for rows that hold NaN or infinity.
+Status checkRowValues(const float* valuesRD, int64_t rowCount, int64_t dim);
 /// E_RANGE for the momentum of centres that hold none.
 Status checkBuffer(Buffer buffer, bool hasMomentum);
 

@@ -86,9 +86,7 @@ Status CpuClassCenters::writeRows(Buffer buffer, int64_t firstRow, int64_t count
     if (Status status = checkRows(firstRow, count, rowCount(), valuesRD); !status) return status;
     if (Status status = checkBuffer(buffer, config_.momentum); !status) return status;
     if (count == 0) return Status::ok();
-    if (Status status = checkEmbeddings(valuesRD, count, config_.dim); !status)
-      return {status.code(),
-              "values: expected finite numbers, received NaN or infinity; the saved centres are damaged"};
+    if (Status status = checkRowValues(valuesRD, count, config_.dim); !status) return status;
     float* target = buffer == Buffer::kMomentum ? momentumRow(firstRow) : weightRow(firstRow);
     std::memcpy(target, valuesRD, static_cast<size_t>(count * config_.dim) * sizeof(float));
     if (buffer == Buffer::kWeights) {

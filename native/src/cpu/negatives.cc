@@ -6,16 +6,10 @@
 #include <string>
 
 #include "common/guard.h"
+#include "common/small_sums.h"
 #include "cpu/class_centers.h"
 
 namespace hyperarc::cpu {
-
-namespace {
-
-/// A sum below this has lost terms to fp32's range.
-constexpr float kSmallestSum = 1e-30f;
-
-}  // namespace
 
 void CpuClassCenters::sumNegatives(const NegativeInput& input, const ClassSet& classes, float* sumExpB,
                                    float* weightedSumBD) {
@@ -84,7 +78,6 @@ std::vector<uint8_t> CpuClassCenters::hasNegatives(const CpuStep& step) const {
 
 void CpuClassCenters::raiseSmallSums(CpuStep& step) {
   // Scales above 69 can leave every negative below fp32. Those rows are swept again with a smaller shift.
-  constexpr float kLowering = 100.0f;
   const ClassSet classes = participants(step);
   const int64_t dim = config_.dim;
   const std::vector<uint8_t> expectsSum = hasNegatives(step);
@@ -106,7 +99,7 @@ void CpuClassCenters::raiseSmallSums(CpuStep& step) {
     const int64_t panel = blocking_.panel;
     for (int64_t n = 0; n < count; ++n) {
       const int64_t i = low[n];
-      step.shift[i] -= kLowering;
+      step.shift[i] -= kShiftLowering;
       scale[n] = step.scale[i];
       shift[n] = step.shift[i];
       for (int64_t d = 0; d < dim; ++d) {
@@ -142,11 +135,7 @@ Status CpuClassCenters::finishForward(Step* given) {
     if (config_.classes != config_.globalClasses) {
       const std::vector<uint8_t> expectsSum = hasNegatives(*step);
       for (int64_t i = 0; i < step->samples; ++i) {
-        if (expectsSum[i] && step->sumExp[i] < kSmallestSum)
-          return {StatusCode::kRange, "rule.scale: expected one that keeps a shard's negatives within fp32, received " +
-                                          std::to_string(step->scale[i]) + ", which loses those of sample " +
-                                          std::to_string(i) +
-                                          "; use at most 69, or one engine for all classes, which has no such bound"};
+        if (expectsSum[i] && step->sumExp[i] < kSmallestSum) return lostNegatives(step->scale[i], i);
       }
     }
     const int64_t dim = config_.dim;

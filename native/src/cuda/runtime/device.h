@@ -5,6 +5,9 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
+
+#include "hyperarc/types.h"
 
 namespace hyperarc::cuda {
 
@@ -16,6 +19,31 @@ struct Device {
   int64_t sharedBytesPerBlock = 0;  // opt-in limit
   int64_t totalMemoryBytes = 0;
   std::string name;
+
+  /// 80 for compute capability 8.0.
+  int capability() const { return 10 * major + minor; }
+  /// "sm_90a" where the build has kernels for the architecture's own instructions, else "sm_80".
+  std::string architecture() const;
+};
+
+/// Empty when there is a device this build can use; else why not, in a sentence without a full stop.
+std::string whyNoDevice();
+/// Devices of this process (CUDA_VISIBLE_DEVICES numbers them); none without a usable driver. Opens no context.
+std::vector<Device> findDevices();
+/// Free bytes of the current device; opens a context on it. Throws CudaError.
+int64_t freeMemoryBytes();
+DeviceInfo describe(const Device& device);
+
+/// Makes a device the calling thread's current one, and gives the thread its own back. Throws CudaError.
+class DeviceScope {
+ public:
+  explicit DeviceScope(int index);
+  ~DeviceScope();
+  DeviceScope(const DeviceScope&) = delete;
+  DeviceScope& operator=(const DeviceScope&) = delete;
+
+ private:
+  int before_ = -1;
 };
 
 }  // namespace hyperarc::cuda

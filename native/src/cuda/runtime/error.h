@@ -1,4 +1,4 @@
-// CUDA errors inside the engine are exceptions; the public API turns them into a Status (cuda/guard.h).
+// CUDA errors inside the engine are exceptions; the public API turns them into a Status (cuda/core.h).
 #pragma once
 
 #include <cuda_runtime.h>
@@ -12,15 +12,19 @@ namespace hyperarc::cuda {
 
 class CudaError : public std::runtime_error {
  public:
-  CudaError(StatusCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  CudaError(StatusCode code, const std::string& message, bool isLasting = false)
+      : std::runtime_error(message), code_(code), isLasting_(isLasting) {}
   StatusCode code() const { return code_; }
+  /// What is on the device can no longer be relied on: the engine remembers it and refuses later calls.
+  bool isLasting() const { return isLasting_; }
 
  private:
   StatusCode code_;
+  bool isLasting_;
 };
 
-/// Throws CudaError naming `what` (an operation, or a kernel). kMemory for cudaErrorMemoryAllocation, else kDevice; an
-/// error that leaves the context unusable is remembered by the engine (sticky).
+/// Throws CudaError naming `what` (an operation, or a kernel). kMemory for cudaErrorMemoryAllocation, which passes;
+/// else kDevice, lasting.
 void check(cudaError_t error, const char* what);
 
 }  // namespace hyperarc::cuda

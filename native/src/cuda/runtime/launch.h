@@ -3,6 +3,7 @@
 
 #include "device/device.h"
 #include "runtime/error.h"
+#include "runtime/launch_log.h"
 
 namespace hyperarc::cuda {
 
@@ -26,9 +27,12 @@ void launch(const char* name, void (*kernel)(Parameters...), const LaunchShape& 
                                static_cast<int>(shape.sharedBytes)),
           name);
   }
-  kernel<<<shape.grid, shape.block, shape.sharedBytes, stream> > >(Parameters(arguments)...);
+  // clang-format off
+  kernel<<<shape.grid, shape.block, shape.sharedBytes, stream>>>(Parameters(arguments)...);
+  // clang-format on
   check(cudaGetLastError(), name);
 #endif
+  LaunchLog::add(stream, name);
 }
 
 }  // namespace hyperarc::cuda

@@ -1,0 +1,111 @@
+#include "dispatch/dispatch.h"
+
+#include <limits>
+
+namespace hyperarc::cuda {
+
+namespace {
+
+constexpr int32_t kAny = std::numeric_limits<int32_t>::max();
+
+constexpr KernelRow kTable[] = {
+    // family, capabilities, Dp, fp32, bf16, K, mask, proven in harness, on hardware
+    {Kernels::kWgmma, 90, 90, 512, false, true, 1, false, false, false},
+    {Kernels::kWgmma, 90, 90, 256, false, true, 1, false, false, false},
+    {Kernels::kWgmma, 90, 90, 128, false, true, 1, false, false, false},
+    {Kernels::kMma, 80, kAny, 512, false, true, 1, false, true, false},
+    {Kernels::kMma, 80, kAny, 256, false, true, 1, false, true, false},
+    {Kernels::kMma, 80, kAny, 128, false, true, 1, false, true, false},
+    {Kernels::kPlain, 80, kAny, 0, true, true, 16, true, true, false},
+};
+
+const char* familyName(Kernels family) {
+  switch (family) {
+    case Kernels::kPlain:
+      return "plain";
+    case Kernels::kMma:
+      return "mma";
+    case Kernels::kWgmma:
+      return "wgmma";
+    case Kernels::kAuto:
+      break;
+  }
+  return "auto";
+}
+
+const char* precisionName(Precision precision) { return precision == Precision::kFp32 ? "fp32" : "bf16"; }
+
+/// Why the line cannot serve the problem on any device; empty if it can.
+std::string misfit(const KernelRow& row, const KernelRequest& request) {
+  const bool isFp32 = request.precision == Precision::kFp32;
+  if (isFp32 ? !row.takesFp32 : !row.takesBf16) return precisionName(request.precision);
+  if (request.subCenters > row.maxSubCenters) return "K = " + std::to_string(request.subCenters);
+  if (row.dimPadded != 0 && row.dimPadded != paddedDim(request.dim)) return "D = " + std::to_string(request.dim);
+  if (request.needsMask && !row.takesMask) return "steps of different samples";
+  return "";
+}
+
+bool runsOn(const KernelRow& row, int32_t capability) {
+  return capability >= row.minCapability && capability <= row.maxCapability;
+}
+
+std::string nameOf(const KernelRow& row, const KernelRequest& request) {
+  std::string name = std::string(familyName(row.family)) + "-" + precisionName(request.precision);
+  if (row.dimPadded != 0) name += "-d" + std::to_string(row.dimPadded);
+  return name;
+}
+
+}  // namespace
+
+std::span<const KernelRow> kernelTable() { return kTable; }
+
+Status chooseKernels(int32_t capability, const KernelRequest& request, KernelChoice* choice) {
+  const bool isAuto = request.asked == Kernels::kAuto;
+  bool familyRuns = false;
+  std::string reason;  // why a faster family was passed over
+  for (const KernelRow& row : kTable) {
+    if (!isAuto && row.family != request.asked) continue;
+    if (!runsOn(row, capability) || (isAuto && !row.isAutomatic())) continue;
+    familyRuns = true;
+    const std::string why = misfit(row, request);
+    if (!why.empty()) {
+      // Of a family's lines the first says it best, unless it is only of another row length.
+      if (reason.empty() || reason.starts_with("D = ")) reason = why;
+      continue;
+    }
+    choice->row = &row;
+    choice->name = nameOf(row, request);
+    // fp32 is the plain family's own; a bf16 problem in it has a reason.
+    const bool isFallback = isAuto && row.family == Kernels::kPlain && request.precision != Precision::kFp32;
+    if (isFallback && !reason.empty()) choice->name += " (" + reason + ")";
+    return Status::ok();
+  }
+  const std::string family = familyName(request.asked);
+  if (!familyRuns)
+    return {StatusCode::kDevice, "kernels: expected a family that runs on sm_" + std::to_string(capability) +
+                                     ", received " + family + "; use kernels 'auto'"};
+  return {StatusCode::kRange, "kernels: expected a problem that " + family +
+                                  " serves (bf16, K = 1, D up to 512, accumulated steps of one sample), received " +
+                                  reason + "; use kernels 'auto', which takes the plain ones for it"};
+}
+
+Status makePasses(const KernelRow& row, const Device& device, std::unique_ptr<Passes>* passes) {
+  switch (row.family) {
+    case Kernels::kPlain:
+      *passes = makePlainPasses(device);
+      break;
+    case Kernels::kMma:
+      *passes = makeMmaPasses(device, row.dimPadded);
+      break;
+    case Kernels::kWgmma:
+      *passes = makeWgmmaPasses(device, row.dimPadded);
+      break;
+    case Kernels::kAuto:
+      break;
+  }
+  if (*passes != nullptr) return Status::ok();
+  return {StatusCode::kDevice, std::string("kernels: expected a build with the ") + familyName(row.family) +
+                                   " kernels, received one without; use kernels 'auto', or build with nvcc for sm_90a"};
+}
+
+}  // namespace hyperarc::cuda

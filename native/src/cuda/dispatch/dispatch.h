@@ -1,0 +1,55 @@
+// Which kernels run a problem: one table, and the choice from it. docs/decisions/0009-kernel-table.md.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "hyperarc/status.h"
+#include "hyperarc/types.h"
+#include "passes.h"
+#include "runtime/device.h"
+
+namespace hyperarc::cuda {
+
+/// One line of the table: a family at one row length, and what it can do. Earlier lines are faster.
+struct KernelRow {
+  Kernels family;
+  int32_t minCapability;  // 80 for sm_80
+  int32_t maxCapability;
+  int32_t dimPadded;  // row length of its bf16 operands, 0 for any
+  bool takesFp32;
+  bool takesBf16;
+  int32_t maxSubCenters;
+  bool takesMask;         // CenterGradients::hasClass
+  bool provenInHarness;   // its source passes the tests in the host harness (tests/emulator)
+  bool provenOnHardware;  // it has passed `run test` on such a device
+
+  /// Lines with no proof at all run only when asked for by name.
+  constexpr bool isAutomatic() const { return provenInHarness || provenOnHardware; }
+};
+std::span<const KernelRow> kernelTable();
+
+/// What a pass is asked to do.
+struct KernelRequest {
+  Kernels asked = Kernels::kAuto;
+  Precision precision = Precision::kFp32;
+  int32_t subCenters = 1;
+  int32_t dim = 0;
+  bool needsMask = false;
+};
+
+struct KernelChoice {
+  const KernelRow* row = nullptr;
+  std::string name;  // "mma-bf16-d512", "plain-fp32", "plain-bf16 (K = 3)"
+};
+
+/// The first line that serves the request on a device of `capability`. A family asked for by name is taken or refused:
+/// E_DEVICE where the device cannot run it, E_RANGE where the problem is not one of its.
+Status chooseKernels(int32_t capability, const KernelRequest& request, KernelChoice* choice);
+
+/// The passes of a line. E_DEVICE where this build has none for it.
+Status makePasses(const KernelRow& row, const Device& device, std::unique_ptr<Passes>* passes);
+
+}  // namespace hyperarc::cuda

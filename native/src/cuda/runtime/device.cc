@@ -1,0 +1,95 @@
+#include "runtime/device.h"
+
+#include "runtime/error.h"
+
+namespace hyperarc::cuda {
+
+namespace {
+
+/// CUDA's numbers are 1000·major + 10·minor.
+std::string versionText(int version) {
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+int attribute(cudaDeviceAttr name, int device) {
+  int value = 0;
+  check(cudaDeviceGetAttribute(&value, name, device), "device");
+  return value;
+}
+
+Device findDevice(int index) {
+  cudaDeviceProp properties;
+  check(cudaGetDeviceProperties(&properties, index), "device");
+  Device device;
+  device.index = index;
+  device.major = properties.major;
+  device.minor = properties.minor;
+  device.multiprocessors = properties.multiProcessorCount;
+  device.sharedBytesPerBlock = attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, index);
+  device.totalMemoryBytes = static_cast<int64_t>(properties.totalGlobalMem);
+  device.name = properties.name;
+  return device;
+}
+
+}  // namespace
+
+std::string Device::architecture() const {
+  return "sm_" + std::to_string(capability()) + (major == 9 && minor == 0 ? "a" : "");
+}
+
+std::string whyNoDevice() {
+  int count = 0;
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  if (error == cudaSuccess && count > 0) return "";
+  (void)cudaGetLastError();
+  int driver = 0, runtime = 0;
+  if (cudaDriverGetVersion(&driver) != cudaSuccess) driver = 0;
+  if (cudaRuntimeGetVersion(&runtime) != cudaSuccess) runtime = 0;
+  (void)cudaGetLastError();
+  if (driver == 0) return "this machine has no NVIDIA driver (libcuda.so.1 was not found); install one";
+  if (error == cudaErrorInsufficientDriver)
+    return "the NVIDIA driver is too old: it serves CUDA " + versionText(driver) + ", this build needs " +
+           versionText(runtime) + "; update the driver";
+  if (error == cudaErrorNoDevice || error == cudaSuccess)
+    return "the NVIDIA driver shows this process no device; check nvidia-smi and CUDA_VISIBLE_DEVICES";
+  return std::string("the NVIDIA driver does not answer: ") + cudaGetErrorName(error) + " (" +
+         cudaGetErrorString(error) + "); check nvidia-smi";
+}
+
+std::vector<Device> findDevices() {
+  int count = 0;
+  if (cudaGetDeviceCount(&count) != cudaSuccess) {
+    (void)cudaGetLastError();
+    return {};
+  }
+  std::vector<Device> devices;
+  for (int index = 0; index < count; ++index) devices.push_back(findDevice(index));
+  return devices;
+}
+
+int64_t freeMemoryBytes() {
+  size_t free = 0, total = 0;
+  check(cudaMemGetInfo(&free, &total), "device memory");
+  return static_cast<int64_t>(free);
+}
+
+DeviceInfo describe(const Device& device) {
+  DeviceInfo info;
+  info.kind = DeviceKind::kCuda;
+  info.index = device.index;
+  info.name = device.name;
+  info.instructionSet = device.architecture();
+  info.totalMemoryBytes = device.totalMemoryBytes;
+  return info;
+}
+
+DeviceScope::DeviceScope(int index) {
+  if (cudaGetDevice(&before_) != cudaSuccess) before_ = -1;
+  check(cudaSetDevice(index), "device");
+}
+
+DeviceScope::~DeviceScope() {
+  if (before_ >= 0) (void)cudaSetDevice(before_);
+}
+
+}  // namespace hyperarc::cuda

@@ -1,0 +1,73 @@
+#include "runtime/stream.h"
+
+#include <string>
+
+#include "runtime/launch_log.h"
+
+namespace hyperarc::cuda {
+
+Event::Event() { check(cudaEventCreateWithFlags(&event_, cudaEventDefault), "event"); }
+
+Event::~Event() { (void)cudaEventDestroy(event_); }
+
+void Event::record(cudaStream_t stream) {
+  check(cudaEventRecord(event_, stream), "event");
+  isRecorded_ = true;
+}
+
+void Event::wait() const {
+  if (isRecorded_) check(cudaEventSynchronize(event_), "event");
+}
+
+double elapsedMs(const Event& first, const Event& last) {
+  float ms = 0.0f;
+  check(cudaEventElapsedTime(&ms, first.get(), last.get()), "event");
+  return ms;
+}
+
+Stream::Stream() {
+  check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "stream");
+  LaunchLog::watch(stream_);
+}
+
+Stream::~Stream() {
+  LaunchLog::forget(stream_);
+  (void)cudaStreamSynchronize(stream_);
+  (void)cudaStreamDestroy(stream_);
+}
+
+void Stream::raise(cudaError_t error) const {
+  if (error == cudaSuccess) return;
+  const std::string kernels = LaunchLog::kernels(stream_);
+  check(error, kernels.empty() ? "device work" : kernels.c_str());
+}
+
+void Stream::synchronize() {
+  raise(cudaStreamSynchronize(stream_));
+  LaunchLog::clear(stream_);
+}
+
+void Stream::poll() {
+  const cudaError_t state = cudaStreamQuery(stream_);
+  if (state == cudaErrorNotReady) return;
+  raise(state);
+  LaunchLog::clear(stream_);
+}
+
+void Stream::drain() noexcept { (void)cudaStreamSynchronize(stream_); }
+
+void Stream::waitFor(const Event& event) {
+  if (event.isRecorded()) check(cudaStreamWaitEvent(stream_, event.get(), 0), "stream");
+}
+
+void* StreamWorkspace::take(int64_t bytes) {
+  if (bytes > buffer_.bytes()) {
+    constexpr int64_t kStep = int64_t{1} << 20;
+    stream_.synchronize();
+    buffer_ = DeviceBuffer();
+    buffer_ = DeviceBuffer((bytes + kStep - 1) / kStep * kStep);
+  }
+  return buffer_.as();
+}
+
+}  // namespace hyperarc::cuda

@@ -1,0 +1,68 @@
+// Streams, events, and a stream's scratch.
+#pragma once
+
+#include <cstdint>
+
+#include "passes.h"
+#include "runtime/memory.h"
+
+namespace hyperarc::cuda {
+
+/// A point in a stream's work, with its time. Throws CudaError.
+class Event {
+ public:
+  Event();
+  ~Event();
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+
+  void record(cudaStream_t stream);
+  /// Blocks the host. Returns at once if never recorded.
+  void wait() const;
+  bool isRecorded() const { return isRecorded_; }
+  cudaEvent_t get() const { return event_; }
+
+ private:
+  cudaEvent_t event_ = nullptr;
+  bool isRecorded_ = false;
+};
+
+/// Milliseconds of the device between two recorded events that have both happened.
+double elapsedMs(const Event& first, const Event& last);
+
+/// A stream that does not order itself against others, and knows its kernels by name (launch_log.h). Throws CudaError.
+class Stream {
+ public:
+  Stream();
+  ~Stream();
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  cudaStream_t get() const { return stream_; }
+  /// Waits on the host for everything enqueued; throws what failed, with the kernels it may be.
+  void synchronize();
+  /// Throws if something enqueued has failed; does not wait.
+  void poll();
+  /// Waits without a report.
+  void drain() noexcept;
+  /// Later work runs after the event; nothing to do if it was never recorded.
+  void waitFor(const Event& event);
+
+ private:
+  void raise(cudaError_t error) const;
+  cudaStream_t stream_ = nullptr;
+};
+
+/// Scratch of one stream. Rounded up to whole megabytes, so that it seldom grows.
+class StreamWorkspace final : public Workspace {
+ public:
+  explicit StreamWorkspace(Stream& stream) : stream_(stream) {}
+  void* take(int64_t bytes) override;
+  int64_t bytes() const { return buffer_.bytes(); }
+
+ private:
+  Stream& stream_;
+  DeviceBuffer buffer_;
+};
+
+}  // namespace hyperarc::cuda

@@ -1,0 +1,99 @@
+// Pass 2: the fused update, or a dense gradient. The update is only enqueued; what fails in it is reported by the next
+// call.
+#include <algorithm>
+#include <cstring>
+
+#include "accumulated.h"
+#include "class_centers.h"
+#include "common/validation.h"
+#include "kernels/kernels.h"
+#include "plan.h"
+
+namespace hyperarc::cuda {
+
+namespace {
+
+int64_t samplesOf(std::span<Step* const> steps) {
+  int64_t samples = 0;
+  for (const Step* step : steps) samples += step == nullptr ? 0 : step->batch();
+  return std::max<int64_t>(1, samples);
+}
+
+}  // namespace
+
+Status CudaClassCenters::passesOfUpdate(std::span<Step* const> steps, Passes** passes) {
+  *passes = &passes_;
+  if (!needsMask(steps, config_.classes)) return Status::ok();
+  KernelChoice choice;
+  if (Status status = kernelsFor(*core_, config_, true, &choice); !status) return status;
+  *passes = &core_->passes(*choice.row);
+  return Status::ok();
+}
+
+void CudaClassCenters::enqueueGradient(std::span<Step* const> steps, Passes& passes, const GradientSink& sink,
+                                       bool decayed) {
+  const Accumulated all = accumulate(*core_, steps, config_.classes);
+  CenterGradients args = {};
+  args.centers = view();
+  args.classes = all.classes;
+  args.samples = all.samples;
+  args.inverseTotal = static_cast<float>(1.0 / static_cast<double>(all.samples.samples));
+  args.hasClass = all.hasClass;
+  args.stepOfSample = all.stepOfSample;
+  args.targets = all.targets;
+  args.sink = sink;
+  const cudaStream_t stream = core_->updateStream.get();
+  if (all.classes.count > 0) passes.centerGradients(args, core_->updateScratch, stream);
+  if (decayed && all.isPartial) launchDecayOthers(view(), all.classes, sink.sgd, stream);
+}
+
+Status CudaClassCenters::update(std::span<Step* const> steps, const SgdOptions& options) {
+  return run("update", samplesOf(steps), 1.0, [&]() -> Status {
+    if (Status status = checkSgd(options, config_.momentum); !status) return status;
+    if (Status status = checkFinished(steps, id_, version_); !status) return status;
+    Passes* passes = nullptr;
+    if (Status status = passesOfUpdate(steps, &passes); !status) return status;
+    GradientSink sink = {};
+    sink.isUpdate = true;
+    sink.sgd = {options.learningRate, options.momentum, options.weightDecay, options.roundingStep};
+    const cudaStream_t stream = core_->updateStream.get();
+    updateBegin_.record(stream);
+    enqueueGradient(steps, *passes, sink, options.unsampled == Unsampled::kDecayed);
+    updateEnd_.record(stream);
+    core_->updated.record(stream);
+    ++version_;
+    return Status::ok();
+  });
+}
+
+Status CudaClassCenters::gradients(std::span<Step* const> steps, float* gradientCKD) {
+  return run("gradients", samplesOf(steps), 1.0, [&]() -> Status {
+    if (Status status = checkFinished(steps, id_, version_); !status) return status;
+    if (gradientCKD == nullptr)
+      return {StatusCode::kShape, "gradientCKD: expected a buffer [C, K, D], received none; pass one"};
+    Passes* passes = nullptr;
+    if (Status status = passesOfUpdate(steps, &passes); !status) return status;
+    const cudaStream_t stream = core_->updateStream.get();
+    const int64_t bytes = rowCount() * config_.dim * static_cast<int64_t>(sizeof(float));
+    const DeviceBuffer dense(bytes);
+    // Rows of classes that took no part have no gradient.
+    check(cudaMemsetAsync(dense.as(), 0, static_cast<size_t>(bytes), stream), "clearing device memory");
+    GradientSink sink = {};
+    sink.dense = dense.as<float>();
+    enqueueGradient(steps, *passes, sink, false);
+    core_->updated.record(stream);
+    for (int64_t done = 0; done < bytes; done += RowStaging::kBytes) {
+      const int64_t some = std::min(RowStaging::kBytes, bytes - done);
+      Staging& staging = core_->rowStaging.next();
+      void* host = staging.take(some);
+      check(cudaMemcpyAsync(host, dense.as<char>(done), static_cast<size_t>(some), cudaMemcpyDeviceToHost, stream),
+            "copy from the device");
+      staging.release(stream);
+      std::memcpy(reinterpret_cast<char*>(gradientCKD) + done, staging.arrived(), static_cast<size_t>(some));
+    }
+    core_->updateStream.synchronize();
+    return Status::ok();
+  });
+}
+
+}  // namespace hyperarc::cuda
