@@ -1,13 +1,22 @@
 #include "cpu/philox.h"
 
 #include <algorithm>
-#include <cmath>
+
+#include "common/normal.h"
+
+// normalPair is a chain of fused multiply-adds: an instruction where the processor has it, else a slow exact function
+// with the same result. The choice at load time needs glibc, and a sanitizer would run before it is set up.
+#if HYPERARC_X86 && defined(__GLIBC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
+#define HYPERARC_FMA_CLONES __attribute__((target_clones("default", "fma")))
+#else
+#define HYPERARC_FMA_CLONES
+#endif
 
 namespace hyperarc::cpu {
 
-void seedRow(uint64_t seed, int64_t globalRow, float stddev, int64_t dim, float* rowD) {
+HYPERARC_FMA_CLONES void seedRow(uint64_t seed, int64_t globalRow, float stddev, int64_t dim, float* rowD) {
   constexpr uint32_t kSeedingStream = 0x57454947;
-  constexpr double kTwoPi = 6.283185307179586476925286766559;
   const uint64_t row = static_cast<uint64_t>(globalRow);
   for (int64_t d0 = 0; d0 < dim; d0 += 4) {
     const PhiloxBlock words = philox(
@@ -15,12 +24,9 @@ void seedRow(uint64_t seed, int64_t globalRow, float stddev, int64_t dim, float*
         seed);
     float values[4];
     for (int pair = 0; pair < 2; ++pair) {
-      // (word + 0.5)·2⁻³² lies strictly between 0 and 1: the logarithm is finite.
-      const double u0 = (words[2 * pair] + 0.5) * 0x1p-32;
-      const double u1 = (words[2 * pair + 1] + 0.5) * 0x1p-32;
-      const double radius = std::sqrt(-2.0 * std::log(u0));
-      values[2 * pair] = static_cast<float>(stddev * (radius * std::cos(kTwoPi * u1)));
-      values[2 * pair + 1] = static_cast<float>(stddev * (radius * std::sin(kTwoPi * u1)));
+      const NormalPair normals = normalPair(words[2 * pair], words[2 * pair + 1]);
+      values[2 * pair] = static_cast<float>(stddev * normals.first);
+      values[2 * pair + 1] = static_cast<float>(stddev * normals.second);
     }
     std::copy_n(values, std::min<int64_t>(4, dim - d0), rowD + d0);
   }
