@@ -3,7 +3,6 @@
 #include <set>
 
 #include "executor.h"
-#include "memory.h"
 #include "runtime.h"
 
 namespace hyperarc::emulator {

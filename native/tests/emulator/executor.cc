@@ -7,6 +7,8 @@
 #include <cstring>
 #include <map>
 
+#include "memory.h"
+
 uint3 threadIdx;
 uint3 blockIdx;
 dim3 blockDim;
@@ -98,6 +100,7 @@ void Executor::run(const KernelCall& call, uint64_t schedule) {
       }
     }
   }
+  checkGuards();
   std::free(shared_);
   shared_ = nullptr;
   call_ = nullptr;

@@ -37,15 +37,17 @@ const Arguments& argumentsOf(const Thread& lane) {
 
 bool isAligned16(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) % 16 == 0; }
 
-/// Shared memory is the dynamic buffer or a static array, whose bounds are not known here; device memory is certainly
-/// wrong.
+/// Shared memory is the dynamic buffer or a static array, whose bounds are not known here. Certainly wrong are device
+/// memory and what lies just beside the buffer.
 void requireShared(const void* pointer, size_t bytes, const char* instruction, Site site) {
+  constexpr uintptr_t kBeside = 256;
   const Executor& executor = Executor::instance();
   const auto address = reinterpret_cast<uintptr_t>(pointer);
   const auto begin = reinterpret_cast<uintptr_t>(executor.sharedMemory());
-  if (begin != 0 && address >= begin && address + bytes <= begin + executor.call()->sharedBytes) return;
-  const bool overlaps = begin != 0 && address < begin + executor.call()->sharedBytes && address + bytes > begin;
-  if (pointer == nullptr || overlaps || isDeviceMemory(pointer)) {
+  const uintptr_t end = begin + (begin != 0 ? executor.call()->sharedBytes : 0);
+  if (begin != 0 && address >= begin && address + bytes <= end) return;
+  const bool isBeside = begin != 0 && address + bytes + kBeside > begin && address < end + kBeside;
+  if (pointer == nullptr || isBeside || isDeviceMemory(pointer)) {
     fail("%s (%s:%d): %p is not in shared memory", instruction, site.file, site.line, pointer);
   }
 }
