@@ -4,6 +4,7 @@ import { expectRows, expectSame } from './compare.js';
 import { problem } from './data.js';
 import { expectProblem, withCenters } from './expectations.js';
 import type { ContractCenters, Implementation } from './implementation.js';
+import { storedCenters } from './precision.js';
 import type { ContractCase } from './suite.js';
 
 interface FrozenSample {
@@ -77,7 +78,16 @@ const samplerCases: ContractCase[] = [
           const rows = 6 * subCenters;
           const expected = seedRows(2n ** 35n + 99n, Math.fround(0.01), firstClass * subCenters, rows, dim);
           // One unit in the last place of fp32: the math libraries may round log and cos differently.
-          expectRows('seeded weights', subject.weights(), expected, 1, { relativeNorm: 2e-7, worstRow: 2e-7 });
+          const centers = storedCenters(implementation, {
+            ...emptyCenters(6, firstClass, dim, subCenters),
+            weights: expected,
+          });
+          // A bf16 master has rounded that, at worst to the other neighbour.
+          const worst = implementation.precision === 'bf16-master' ? 2 ** -7 : 2e-7;
+          expectRows('seeded weights', subject.weights(), centers.weights, 1, {
+            relativeNorm: worst / 10,
+            worstRow: worst,
+          });
           expectSame('momentum', Array.from(subject.momentum!()), new Array(rows * dim).fill(0));
         });
       }

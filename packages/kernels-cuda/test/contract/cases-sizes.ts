@@ -1,3 +1,4 @@
+import type { Size } from './data.js';
 import { problem } from './data.js';
 import { expectProblem } from './expectations.js';
 import type { Implementation } from './implementation.js';
@@ -5,8 +6,10 @@ import { SIZES } from './sizes.js';
 import type { ContractCase } from './suite.js';
 
 /** ArcFace as published on the grid of sizes. */
-export function sizeCases({ maxSubCenters }: Implementation): ContractCase[] {
-  return SIZES.filter(({ subCenters = 1 }) => subCenters <= maxSubCenters).map((size) => {
+export function sizeCases({ maxSubCenters, maxProducts = Infinity }: Implementation): ContractCase[] {
+  const fits = ({ batch, classes, dim, subCenters = 1 }: Size) =>
+    subCenters <= maxSubCenters && batch * classes * dim * subCenters <= maxProducts;
+  return SIZES.filter(fits).map((size) => {
     const { batch, classes, dim, subCenters = 1, why } = size;
     return {
       group: 'sizes',

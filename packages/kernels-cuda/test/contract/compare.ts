@@ -1,6 +1,3 @@
-/** Tolerances of docs/numerics.md for fp32 against float64. */
-export const RELATIVE_NORM = 1e-5;
-export const WORST_ROW = 1e-4;
 /** Rows shorter than this share of the longest one compare absolutely. */
 const SMALL_ROW = 1e-6;
 /** Below this fp32 arithmetic loses digits to denormal numbers. */
@@ -9,8 +6,10 @@ const UNDERFLOW = 1e-30;
 const CANCELLED_SHARE = 1e-2;
 
 export interface Tolerance {
-  readonly relativeNorm?: number;
-  readonly worstRow?: number;
+  /** Length of the difference over length of what is expected. */
+  readonly relativeNorm: number;
+  /** The same of the worst row. */
+  readonly worstRow: number;
   /** Sum of the lengths of the parts that each row adds up; rows whose parts cancel are judged against it. */
   readonly rowMagnitudes?: ArrayLike<number>;
 }
@@ -30,7 +29,7 @@ export function expectRows(
   actual: ArrayLike<number>,
   expected: ArrayLike<number>,
   columns: number,
-  { relativeNorm = RELATIVE_NORM, worstRow = WORST_ROW, rowMagnitudes }: Tolerance = {},
+  { relativeNorm, worstRow, rowMagnitudes }: Tolerance,
 ): void {
   if (actual.length !== expected.length) {
     throw new Error(`${what}: expected ${expected.length} numbers, received ${actual.length}`);

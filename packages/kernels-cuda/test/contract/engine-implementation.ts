@@ -1,4 +1,4 @@
-import type { BatchOptions, InstructionSet, Step } from '../../dist/index.js';
+import type { BatchOptions, Device, InstructionSet, Kernels, Precision, Step } from '../../dist/index.js';
 import { ClassCenters, openDevice } from '../../dist/index.js';
 import type { ContractBatch, ContractCenters, ForwardResult, Implementation, Subject } from './implementation.js';
 
@@ -8,12 +8,12 @@ class EngineSubject implements Subject<Step> {
   private readonly steps: Step[] = [];
 
   constructor(
-    instructionSet: InstructionSet,
+    device: Device,
+    precision: Precision,
     { classes, subCenters, dim, firstClass, globalClasses, weights, momentum }: ContractCenters,
   ) {
-    const device = openDevice('cpu', { instructionSet, threads: 2 });
     this.rows = classes * subCenters;
-    this.centers = ClassCenters.create({ classes, subCenters, dim, firstClass, globalClasses, device });
+    this.centers = ClassCenters.create({ classes, subCenters, dim, precision, firstClass, globalClasses, device });
     this.centers.writeRows(0, weights, 'weights');
     this.centers.writeRows(0, momentum, 'momentum');
   }
@@ -71,17 +71,35 @@ function forwardSharded(shards: readonly EngineSubject[], batch: ContractBatch):
   };
 }
 
-/** The CPU engine with one of its instruction sets. */
-export function engineImplementation(instructionSet: InstructionSet): Implementation {
+function implementationOf(
+  name: string,
+  precision: Precision,
+  open: () => Device,
+  maxProducts = Infinity,
+): Implementation {
   const implementation: Implementation<Step> = {
-    name: `CPU engine, ${instructionSet}`,
+    name,
+    precision,
+    maxProducts,
     maxSubCenters: 16,
     hasRowParameters: true,
     hasUpdate: true,
     hasSampling: true,
     hasShards: true,
-    create: (centers) => new EngineSubject(instructionSet, centers),
+    create: (centers) => new EngineSubject(open(), precision, centers),
     forwardSharded: (subjects, batch) => forwardSharded(subjects as readonly EngineSubject[], batch),
   };
   return implementation as Implementation;
+}
+
+/** The CPU engine with one of its instruction sets. */
+export function cpuImplementation(instructionSet: InstructionSet): Implementation {
+  const open = () => openDevice('cpu', { instructionSet, threads: 2 });
+  return implementationOf(`CPU engine, ${instructionSet}`, 'fp32', open);
+}
+
+/** The CUDA engine with one of its kernel families, on the first device. */
+export function cudaImplementation(precision: Precision, kernels: Kernels, maxProducts?: number): Implementation {
+  const name = `CUDA engine, ${precision}, ${kernels} kernels`;
+  return implementationOf(name, precision, () => openDevice('cuda:0', { kernels }), maxProducts);
 }

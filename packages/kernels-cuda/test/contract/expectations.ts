@@ -3,6 +3,7 @@ import { centerGradient, forward, norm, ZERO_NORM } from '../../dist/reference/i
 import { expectRows, expectSame } from './compare.js';
 import type { Problem } from './data.js';
 import type { ContractBatch, ContractCenters, ForwardResult, Implementation, Subject } from './implementation.js';
+import { storedCenters, toleranceOf } from './precision.js';
 
 /** Runs `work` on centres in the implementation and disposes them. */
 export function withCenters<Result>(
@@ -55,8 +56,14 @@ function centerMagnitudes(centers: ContractCenters, steps: readonly ReferenceSte
   });
 }
 
-export function expectForward(result: ForwardResult<unknown>, expected: ReferenceStep, dim: number): void {
-  expectRows('loss', result.sampleLoss, expected.sampleLoss, 1);
+export function expectForward(
+  implementation: Implementation,
+  result: ForwardResult<unknown>,
+  expected: ReferenceStep,
+  dim: number,
+): void {
+  const tolerance = toleranceOf(implementation);
+  expectRows('loss', result.sampleLoss, expected.sampleLoss, 1, tolerance);
   expectRows('target cosine', result.targetCosine, expected.targetCosine, 1, {
     relativeNorm: 1e-6,
     worstRow: 1e-5,
@@ -64,30 +71,34 @@ export function expectForward(result: ForwardResult<unknown>, expected: Referenc
     rowMagnitudes: expected.targetCosine.map(() => 1),
   });
   expectRows('dX', result.embeddingGradient, expected.embeddingGradient, dim, {
+    ...tolerance,
     rowMagnitudes: embeddingMagnitudes(expected, dim),
   });
 }
 
 export function expectCenterGradient(
+  implementation: Implementation,
   actual: ArrayLike<number>,
   centers: ContractCenters,
   steps: readonly ReferenceStep[],
   shard = 0,
 ): void {
   expectRows('dW', actual, centerGradient(centers, steps, shard), centers.dim, {
+    ...toleranceOf(implementation),
     rowMagnitudes: centerMagnitudes(centers, steps, shard),
   });
 }
 
 /** Loss, target cosine, dX and dW of one problem against the reference; inputs and weights stay as they were. */
-export function expectProblem(implementation: Implementation, { centers, batch }: Problem): void {
+export function expectProblem(implementation: Implementation, { centers: given, batch }: Problem): void {
+  const centers = storedCenters(implementation, given);
   const before = { embeddings: batch.embeddings.slice(), labels: batch.labels.slice() };
   withCenters(implementation, centers, (subject) => {
     const weights = Float64Array.from(subject.weights());
     const result = subject.forward(batch);
     const expected = referenceForward(centers, batch);
-    expectForward(result, expected, centers.dim);
-    expectCenterGradient(subject.gradients([result.step]), centers, [expected]);
+    expectForward(implementation, result, expected, centers.dim);
+    expectCenterGradient(implementation, subject.gradients([result.step]), centers, [expected]);
     expectSame('weights after forward', Float64Array.from(subject.weights()), weights);
   });
   expectSame('embeddings after forward', batch.embeddings, before.embeddings);

@@ -1,3 +1,4 @@
+import type { Precision } from '../../dist/index.js';
 import type { ReferenceBatch, ReferenceSgd, SampleRequest } from '../../dist/reference/index.js';
 
 /** Class centres as the contract makes them: every number is exact in fp32. */
@@ -11,6 +12,13 @@ export interface ContractCenters {
   readonly weights: Float32Array;
   /** [C, K, D] */
   readonly momentum: Float32Array;
+  /** What the reference's products take; see precision.ts. */
+  readonly operands?: 'bf16' | undefined;
+}
+
+/** SGD with the counter of a bf16 master's stochastic rounding. */
+export interface ContractSgd extends ReferenceSgd {
+  readonly roundingStep: bigint;
 }
 
 /** A micro-batch whose numbers are exact in fp32. `sampled` are the sorted local classes that take part; undefined for all. */
@@ -37,7 +45,7 @@ export interface Subject<Step = unknown> {
   forward(batch: ContractBatch): ForwardResult<Step>;
   /** dW [C, K, D] */
   gradients(steps: readonly Step[]): ArrayLike<number>;
-  update?(steps: readonly Step[], options: ReferenceSgd): void;
+  update?(steps: readonly Step[], options: ContractSgd): void;
   weights(): ArrayLike<number>;
   momentum?(): ArrayLike<number>;
   cosines?(embeddings: Float32Array): ArrayLike<number>;
@@ -51,6 +59,10 @@ export interface Implementation<Step = unknown> {
   readonly name: string;
   /** Most sub-centres it takes. */
   readonly maxSubCenters: number;
+  /** How it stores centres; 'fp32' by default. */
+  readonly precision?: Precision;
+  /** Most products (B·C·K·D) that a case may take, where it is slow; any number by default. */
+  readonly maxProducts?: number;
   readonly hasRowParameters: boolean;
   readonly hasUpdate: boolean;
   readonly hasSampling: boolean;

@@ -1,9 +1,12 @@
+import type { Precision } from '../../dist/index.js';
 import type { ReferenceCenters, ReferenceStep } from '../../dist/reference/index.js';
 import {
   centerGradient,
   cosines,
   drawnRows,
   forward,
+  roundBf16,
+  roundState,
   sampleClasses,
   seedRows,
   sgdUpdate,
@@ -19,7 +22,10 @@ interface ShardedStep {
 class ReferenceSubject implements Subject<ShardedStep> {
   private state: { weights: Float64Array; momentum: Float64Array };
 
-  constructor(private readonly shape: ContractCenters) {
+  constructor(
+    private readonly shape: ContractCenters,
+    private readonly precision: Precision,
+  ) {
     this.state = { weights: Float64Array.from(shape.weights), momentum: Float64Array.from(shape.momentum) };
   }
 
@@ -46,7 +52,10 @@ class ReferenceSubject implements Subject<ShardedStep> {
       steps[0].shard,
     );
     const { weights, momentum } = this.state;
-    this.state = sgdUpdate(weights, momentum, this.gradients(steps), this.shape.dim, isDrawn, options);
+    const { dim, firstClass, subCenters } = this.shape;
+    const moved = sgdUpdate(weights, momentum, this.gradients(steps), dim, isDrawn, options);
+    const isMaster = this.precision === 'bf16-master';
+    this.state = isMaster ? roundState(moved, dim, firstClass * subCenters, options.roundingStep) : moved;
   };
 
   weights = () => this.state.weights;
@@ -57,21 +66,23 @@ class ReferenceSubject implements Subject<ShardedStep> {
   seed = (seed: bigint, stddev: number) => {
     const { classes, subCenters, firstClass, dim } = this.shape;
     const rows = seedRows(seed, Math.fround(stddev), firstClass * subCenters, classes * subCenters, dim);
-    this.state = { weights: Float64Array.from(rows), momentum: new Float64Array(rows.length) };
+    const weights = this.precision === 'bf16-master' ? rows.map(roundBf16) : rows;
+    this.state = { weights: Float64Array.from(weights), momentum: new Float64Array(rows.length) };
   };
 
   dispose(): void {}
 }
 
 /** The reference itself as an implementation: the suite's own check, and what its mutants are made from. */
-export const referenceImplementation: Implementation<ShardedStep> = {
-  name: 'float64 reference',
+export const referenceImplementation = (precision: Precision): Implementation<ShardedStep> => ({
+  name: `float64 reference, ${precision}`,
+  precision,
   maxSubCenters: Infinity,
   hasRowParameters: true,
   hasUpdate: true,
   hasSampling: true,
   hasShards: true,
-  create: (centers) => new ReferenceSubject(centers),
+  create: (centers) => new ReferenceSubject(centers, precision),
   forwardSharded(subjects, batch): ForwardResult<readonly ShardedStep[]> {
     const step = forward(
       subjects.map((subject) => (subject as ReferenceSubject).centers),
@@ -79,4 +90,4 @@ export const referenceImplementation: Implementation<ShardedStep> = {
     );
     return { ...step, step: subjects.map((_, shard) => ({ step, shard })) };
   },
-};
+});

@@ -1,15 +1,22 @@
 import { describe, expect, it } from 'vitest';
+import { roundBf16, sgdUpdate } from '../../dist/reference/index.js';
 import { expectRows } from './compare.js';
-import type { ContractBatch, Implementation, Subject } from './implementation.js';
+import type { ContractBatch, ContractSgd, Implementation, Subject } from './implementation.js';
+import { toleranceOf } from './precision.js';
 import { referenceImplementation } from './reference-implementation.js';
 import { describeContract } from './register.js';
 import { contractCases } from './suite.js';
 
-describeContract(referenceImplementation as Implementation);
+const fp32 = referenceImplementation('fp32') as Implementation;
+const master = referenceImplementation('bf16-master') as Implementation;
+describeContract(fp32);
+for (const precision of ['bf16', 'bf16-master'] as const) {
+  // Larger problems say nothing more of the reference itself.
+  describeContract({ ...referenceImplementation(precision), maxProducts: 100_000 } as Implementation);
+}
 
 /** The reference with one thing broken. */
-function mutant(breakSubject: (subject: Subject) => Partial<Subject>): Implementation {
-  const sound = referenceImplementation as Implementation;
+function mutant(breakSubject: (subject: Subject) => Partial<Subject>, sound = fp32): Implementation {
   return {
     ...sound,
     hasShards: false,
@@ -25,6 +32,14 @@ function mutant(breakSubject: (subject: Subject) => Partial<Subject>): Implement
       return { ...whole, ...breakSubject(whole) };
     },
   };
+}
+
+/** An update of a bf16 master without random bits. */
+function roundedToNearest(subject: Subject, steps: readonly unknown[], options: ContractSgd): void {
+  const [weights, momentum] = [subject.weights() as Float64Array, subject.momentum!() as Float64Array];
+  const after = sgdUpdate(weights, momentum, subject.gradients(steps), 1, () => true, options);
+  weights.set(after.weights.map(roundBf16));
+  momentum.set(after.momentum.map(roundBf16));
 }
 
 const withRule = (change: Partial<ContractBatch['rule']>) =>
@@ -93,7 +108,13 @@ const MUTANTS: [string, Implementation][] = [
     mutant((subject) => ({
       forward: (batch) => {
         const result = subject.forward(batch);
-        const options = { learningRate: 1e-6, momentum: 0, weightDecay: 0, unsampled: 'frozen' } as const;
+        const options = {
+          learningRate: 1e-6,
+          momentum: 0,
+          weightDecay: 0,
+          unsampled: 'frozen',
+          roundingStep: 0n,
+        } as const;
         subject.update!([result.step], options);
         return result;
       },
@@ -104,6 +125,39 @@ const MUTANTS: [string, Implementation][] = [
     mutant((subject) => ({
       sample: (request) => subject.sample!({ ...request, step: 0n }),
     })),
+  ],
+  [
+    'operands left exact though bf16 is asked for',
+    {
+      ...fp32,
+      hasShards: false,
+      precision: 'bf16',
+      create: (centers) => fp32.create({ ...centers, operands: undefined }),
+    },
+  ],
+  [
+    'bf16 master rounded to the nearest',
+    mutant((subject) => ({ update: (steps, options) => roundedToNearest(subject, steps, options) }), master),
+  ],
+  [
+    'bf16 master rounded with the bits of another step',
+    mutant(
+      (subject) => ({
+        update: (steps, options) => subject.update!(steps, { ...options, roundingStep: options.roundingStep + 1n }),
+      }),
+      master,
+    ),
+  ],
+  [
+    'high half of the rounding step ignored',
+    mutant(
+      (subject) => ({
+        update: (steps, options) => {
+          subject.update!(steps, { ...options, roundingStep: BigInt.asUintN(32, options.roundingStep) });
+        },
+      }),
+      master,
+    ),
   ],
   [
     'high half of the seed ignored',
@@ -130,9 +184,10 @@ describe('the contract suite catches', () => {
 
   it('and names the worst row', () => {
     const expected = [1, 2, 3, 4, 5, 6];
-    expect(() => expectRows('dW', [1, 2, 3, 4.1, 5, 6], expected, 2)).toThrow(/dW: .*worst row 1 of 3/);
-    expect(() => expectRows('dW', [1, 2, NaN, 4, 5, 6], expected, 2)).toThrow(/worst row 1 of 3 NaN/);
-    expect(() => expectRows('dW', [1, 2, 3], expected, 2)).toThrow(/expected 6 numbers, received 3/);
-    expect(() => expectRows('dW', [1, 2, 3, 4, 5, 6 + 1e-6], expected, 2)).not.toThrow();
+    const bounds = toleranceOf({});
+    expect(() => expectRows('dW', [1, 2, 3, 4.1, 5, 6], expected, 2, bounds)).toThrow(/dW: .*worst row 1 of 3/);
+    expect(() => expectRows('dW', [1, 2, NaN, 4, 5, 6], expected, 2, bounds)).toThrow(/worst row 1 of 3 NaN/);
+    expect(() => expectRows('dW', [1, 2, 3], expected, 2, bounds)).toThrow(/expected 6 numbers, received 3/);
+    expect(() => expectRows('dW', [1, 2, 3, 4, 5, 6 + 1e-6], expected, 2, bounds)).not.toThrow();
   });
 });

@@ -37,4 +37,17 @@ const SUB_CENTERS: ExplainedSize[] = [
   { batch: 4, classes: 1, dim: 8, subCenters: 3, why: 'one class of several sub-centres: no negatives' },
 ];
 
-export const SIZES: readonly ExplainedSize[] = [...TAILS, ...EXTREMES, ...SUB_CENTERS];
+/** Thread blocks of a GPU take 64 or 128 samples and classes at a time, and rows of 128, 256 or 512 columns: both sides of each. */
+const GPU_TILES: ExplainedSize[] = [
+  { batch: 63, classes: 65, dim: 24, why: 'beside a tile of 64 samples and of 64 classes' },
+  { batch: 64, classes: 128, dim: 8, why: 'whole tiles, nothing over' },
+  { batch: 127, classes: 129, dim: 16, why: 'beside a tile of 128 samples and of 128 classes' },
+  { batch: 129, classes: 127, dim: 16, why: 'one sample more than a tile' },
+  { batch: 3, classes: 300, dim: 128, why: 'several tiles of classes, rows of exactly 128' },
+  { batch: 17, classes: 70, dim: 136, why: 'rows a little longer than 128' },
+  { batch: 5, classes: 40, dim: 256, why: 'rows of exactly 256' },
+  { batch: 4, classes: 33, dim: 257, why: 'rows a little longer than 256' },
+  { batch: 5, classes: 19, dim: 513, why: 'rows longer than the tensor-core kernels take' },
+];
+
+export const SIZES: readonly ExplainedSize[] = [...TAILS, ...EXTREMES, ...SUB_CENTERS, ...GPU_TILES];

@@ -1,6 +1,7 @@
 import { edgeCases } from './cases-edges.js';
 import { marginCases } from './cases-margins.js';
 import { randomCases } from './cases-random.js';
+import { roundingCases } from './cases-rounding.js';
 import { samplingCases } from './cases-sampling.js';
 import { sizeCases } from './cases-sizes.js';
 import { updateCases } from './cases-update.js';
@@ -22,5 +23,6 @@ export function contractCases(implementation: Implementation): ContractCase[] {
     ...randomCases(implementation),
     ...samplingCases(implementation),
     ...updateCases(implementation),
+    ...roundingCases(implementation),
   ];
 }
