@@ -1,6 +1,7 @@
 #include "reference.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -58,6 +59,14 @@ ReferenceStep referenceStep(const Problem& p) {
   std::vector<Doubles> centers;
   Doubles centerNorms(p.rows());
   for (int64_t r = 0; r < p.rows(); ++r) centers.push_back(unitVector(&p.weightsRD[r * dim], dim, &centerNorms[r]));
+  // What the products of the negatives are made of. Bf16 rows are rounded before they are normalised.
+  const bool isBf16 = p.precision != Precision::kFp32;
+  std::vector<Doubles> operands = centers;
+  for (int64_t r = 0; isBf16 && r < p.rows(); ++r) {
+    for (int64_t d = 0; d < dim && centerNorms[r] >= 1e-12; ++d) {
+      operands[r][d] = roundedToBf16(p.weightsRD[r * dim + d]) / centerNorms[r];
+    }
+  }
   std::vector<int32_t> taking = p.sampled;
   if (!p.isSampled) {
     for (int64_t j = 0; j < p.classes; ++j) taking.push_back(static_cast<int32_t>(j));
@@ -68,23 +77,25 @@ ReferenceStep referenceStep(const Problem& p) {
   for (int64_t i = 0; i < p.batch; ++i) {
     double norm = 0.0;
     const Doubles x = unitVector(&p.embeddingsBD[i * dim], dim, &norm);
+    Doubles operand = x;
+    for (double& value : operand) value = isBf16 ? roundedToBf16(value) : value;
     const float* own = p.rowParametersB4.empty() ? nullptr : &p.rowParametersB4[4 * i];
     const margins::Row<double> row = own ? margins::Row<double>{own[0], own[1], own[2], own[3]}
                                          : margins::Row<double>{p.rule.scale, p.rule.m1, p.rule.m2, p.rule.m3};
-    const auto winnerOf = [&](int64_t j, double* cosine) {
+    const auto winnerOf = [&](const Doubles& vector, const std::vector<Doubles>& rows, int64_t j, double* cosine) {
       int64_t winner = j * p.subCenters;
-      *cosine = dot(x, centers[winner]);
+      *cosine = dot(vector, rows[winner]);
       for (int64_t r = winner + 1; r < (j + 1) * p.subCenters; ++r) {
-        if (dot(x, centers[r]) > *cosine) {
+        if (dot(vector, rows[r]) > *cosine) {
           winner = r;
-          *cosine = dot(x, centers[r]);
+          *cosine = dot(vector, rows[r]);
         }
       }
       return winner;
     };
 
     double cosine = 0.0;
-    const int64_t y = winnerOf(p.labelsB[i], &cosine);
+    const int64_t y = winnerOf(x, centers, p.labelsB[i], &cosine);
     Doubles across = centers[y];
     add(across.data(), x, -cosine);
     const bool isZero = norm < 1e-12 || centerNorms[y] < 1e-12;
@@ -97,7 +108,7 @@ ReferenceStep referenceStep(const Problem& p) {
     for (int32_t j : taking) {
       if (j == p.labelsB[i]) continue;
       double c = 0.0;
-      const int64_t r = winnerOf(j, &c);
+      const int64_t r = winnerOf(operand, operands, j, &c);
       negatives.emplace_back(r, row.scale * c);
       largest = std::max(largest, row.scale * c);
     }
@@ -115,8 +126,8 @@ ReferenceStep referenceStep(const Problem& p) {
     Doubles toX(dim, 0.0);
     for (const auto& [r, logit] : negatives) {
       const double weight = std::exp(logit - total) * row.scale;
-      add(toX.data(), centers[r], weight);
-      add(&step.centerGradientRD[r * dim], tangentPart(x, centers[r]), weight / p.batch);
+      add(toX.data(), operands[r], weight);
+      add(&step.centerGradientRD[r * dim], tangentPart(operand, centers[r]), weight / p.batch);
     }
     if (moves) {
       add(toX.data(), centers[y], -error * target.h / sine);
@@ -162,6 +173,20 @@ Problem makeProblem(int64_t batch, int64_t classes, int64_t subCenters, int64_t 
   }
   if (batch > 4) std::fill_n(&p.embeddingsBD[4 * dim], dim, 0.0f);
   return p;
+}
+
+float roundedToBf16(double value) {
+  const auto bits = std::bit_cast<uint32_t>(static_cast<float>(value));
+  return std::bit_cast<float>((bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u);
+}
+
+Problem inPrecision(Problem problem, Precision precision) {
+  problem.precision = precision;
+  if (precision == Precision::kBf16Master) {
+    for (float& w : problem.weightsRD) w = roundedToBf16(w);
+    for (float& v : problem.momentumRD) v = roundedToBf16(v);
+  }
+  return problem;
 }
 
 double relativeError(std::span<const float> actual, const Doubles& expected) {

@@ -27,6 +27,8 @@ struct Problem {
   std::vector<float> rowParametersB4;
   bool isSampled = false;
   std::vector<int32_t> sampled;
+  /// In bf16 the products of the negatives are of rounded operands: docs/numerics.md, "bf16".
+  Precision precision = Precision::kFp32;
 
   Batch asBatch() const;
   int64_t rows() const { return classes * subCenters; }
@@ -45,6 +47,11 @@ ReferenceStep referenceStep(const Problem& problem);
 /// Random operands: N(0, 1) embeddings, N(0, 0.05²) centres, planted near matches (a quarter of the samples lie close
 /// to their class or to a wrong one), one zero embedding and one zero centre when there is room.
 Problem makeProblem(int64_t batch, int64_t classes, int64_t subCenters, int64_t dim, uint32_t seed);
+
+/// The problem in another precision. A bf16 master's weights and momentum are what bf16 can hold.
+Problem inPrecision(Problem problem, Precision precision);
+/// The nearest bf16 number, ties to even.
+float roundedToBf16(double value);
 
 /// ‖actual − expected‖/‖expected‖ over everything.
 double relativeError(std::span<const float> actual, const Doubles& expected);
