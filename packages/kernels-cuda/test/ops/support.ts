@@ -6,7 +6,7 @@ import '@tensorflow/tfjs-backend-wasm';
 // Registers the gradients of tfjs's ops.
 import '@tensorflow/tfjs-layers';
 
-import type { ClassCenters } from '../../dist/index.js';
+import type { ClassCenters, DeviceSpec } from '../../dist/index.js';
 import { openDevice } from '../../dist/index.js';
 import { forward, type ReferenceBatch } from '../../dist/reference/index.js';
 
@@ -30,6 +30,9 @@ function loadTensorFlow(): boolean {
 export const hasTensorFlow = loadTensorFlow();
 export const BACKENDS = ['cpu', 'wasm', ...(hasTensorFlow ? ['tensorflow'] : [])];
 
+/** The engine under test: the CPU's, or another one that the environment names (docs/testing-cuda.md). */
+const device = (process.env['HYPERARC_TEST_DEVICE'] ?? 'cpu') as DeviceSpec;
+
 /** Deterministic values, roughly normal. */
 export function normal(count: number, seed: number): Float32Array {
   let state = seed;
@@ -51,7 +54,7 @@ export interface Problem {
 
 /** Centres and a batch with a planted near match, a far match (θ + m > π) and a repeated label. */
 export function makeProblem(batch = 9, dim = 19, classes = 37): Problem {
-  const centers = openDevice('cpu', { threads: 1 }).createCenters({ classes, dim });
+  const centers = openDevice(device).createCenters({ classes, dim });
   const weights = normal(classes * dim, 11);
   centers.writeRows(0, weights);
   const embeddings = normal(batch * dim, 12);
