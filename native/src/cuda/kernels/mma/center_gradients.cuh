@@ -28,6 +28,8 @@ HYPERARC_DEVICE int32_t warpLowerBound(const int32_t* sorted, int32_t count, int
 
 template <typename Shape>
 struct GradientPass {
+  static constexpr float kLarge = 1.0f;  // q·s: a class with this share of a sample's probability dominates sums
+
   struct RowTerms {
     float inverseNorm;
     int32_t position;
@@ -61,10 +63,12 @@ struct GradientPass {
             __ldg(samples.targetPosition + position)};
   }
 
-  HYPERARC_DEVICE float weight(int, int row, const Column& column, float score) const {
+  HYPERARC_DEVICE float weight(int, int row, const Column& column, float score, bool& isLarge) const {
     const RowTerms terms = rowTerms()[row];
     const float g = exp2Fast(fmaf(score * terms.inverseNorm, column.slope, -column.offset));
-    return column.target == terms.position ? 0.0f : g;
+    if (column.target == terms.position) return 0.0f;
+    isLarge |= g > kLarge;
+    return g;
   }
 };
 

@@ -23,7 +23,7 @@ struct NegativePass {
     float slope;   // s_i·log2e
     float offset;  // shift_i·log2e
     int32_t target;
-    int32_t unused;
+    float large;  // from which on a term may be most of its row's sum: as much as all classes at c = 0
   };
   static_assert(sizeof(RowTerms) * Shape::kRows == Shape::kRowTermBytes);
 
@@ -47,11 +47,12 @@ struct NegativePass {
     return {__ldg(args.inverseNorms + row), static_cast<int32_t>(position)};
   }
 
-  HYPERARC_DEVICE float weight(int q, int row, const Column& column, float score) {
+  HYPERARC_DEVICE float weight(int q, int row, const Column& column, float score, bool& isLarge) {
     const RowTerms terms = rowTerms()[row];
     float e = exp2Fast(fmaf(score * column.inverseNorm, terms.slope, -terms.offset));
     if (column.position < 0 || column.position == terms.target) e = 0.0f;
     sum[q] += e;
+    isLarge |= e > terms.large;
     return e * column.inverseNorm;
   }
 
@@ -101,8 +102,9 @@ __global__ void __launch_bounds__(kThreads, 1) negativeSumsKernel(const __grid_c
   // Sample arrays are padded beyond B (views.h).
   for (int r = threadIdx.x; r < Shape::kRows; r += kThreads) {
     const uint32_t i = firstSample + r;
-    pass.rowTerms()[r] = {args.samples.scale[i] * kLog2e, args.samples.shift[i] * kLog2e,
-                          args.samples.targetPosition[i], 0};
+    const float offset = args.samples.shift[i] * kLog2e;
+    pass.rowTerms()[r] = {args.samples.scale[i] * kLog2e, offset, args.samples.targetPosition[i],
+                          exp2Fast(log2f(static_cast<float>(args.classes.end)) - offset)};
   }
   // A range without classes still has its zeros to write.
   uint32_t tile = 0;

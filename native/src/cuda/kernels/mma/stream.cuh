@@ -194,6 +194,19 @@ HYPERARC_DEVICE void receiveScores(const char* shared, float2 (&own)[Shape::kOwn
   }
 }
 
+/// This lane's pairs of P.
+template <typename Shape>
+HYPERARC_DEVICE void storeWeights(char* shared, const uint32_t (&pairs)[Shape::kOwnPairs]) {
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  HYPERARC_UNROLL
+  for (int q = 0; q < Shape::kOwnPairs; ++q) {
+    const int pair = warp % Shape::kDepthGroups * Shape::kOwnPairs + q;
+    const int row = warp / Shape::kDepthGroups * 32 + pairRow(pair, lane);
+    char* chunk = shared + Shape::kWeights + weightOffset<Shape>(row, scorePair(pair).classTile);
+    *reinterpret_cast<uint32_t*>(chunk + lane % 4 * 4) = pairs[q];
+  }
+}
+
 /// O += P·T.
 template <typename Shape>
 HYPERARC_DEVICE void addProduct(const char* shared, const char* tile, Output<Shape>& output) {
@@ -222,8 +235,10 @@ HYPERARC_DEVICE void addProduct(const char* shared, const char* tile, Output<Sha
 
 /// Runs the loop over tiles of `source`, from a cleared O. A's copy has been started with copyStationary and not
 /// committed; `pass` says what f is:
-///   pass.column(position, row)           what f needs of a tile's column, as the lane of that column loads it
-///   pass.weight(q, row, column, score)   f of one score; q counts the pairs that this lane weighs
+///   pass.column(position, row)
+///       what f needs of a tile's column, as the lane of that column loads it
+///   pass.weight(q, row, column, score, isLarge)
+///       f of one score; q counts the pairs that this lane weighs; sets isLarge where the weight must not lose bits
 /// On return all of the block is done with the operands and the exchange area.
 template <typename Shape, typename Pass>
 HYPERARC_DEVICE void streamTiles(char* shared, const RowStream& source, uint32_t tiles, Pass& pass,
@@ -255,7 +270,7 @@ HYPERARC_DEVICE void streamTiles(char* shared, const RowStream& source, uint32_t
     row = nextRow;
     nextRow = source.rowOf(position + 2 * Shape::kTile);
 
-    float2 own[Shape::kOwnPairs];
+    float2 own[Shape::kOwnPairs] = {};
     {
       Scores<Shape> scores;
       partialScores<Shape>(stationary, current, scores);
@@ -263,18 +278,29 @@ HYPERARC_DEVICE void streamTiles(char* shared, const RowStream& source, uint32_t
     }
     __syncthreads();
     receiveScores<Shape>(shared, own);
+    uint32_t rounded[Shape::kOwnPairs], rest[Shape::kOwnPairs];
+    bool isLarge = false;
     HYPERARC_UNROLL
     for (int q = 0; q < Shape::kOwnPairs; ++q) {
       const int pair = depthGroup * Shape::kOwnPairs + q;
       const int r = rowGroup * 32 + pairRow(pair, lane), c = pairColumn(pair, lane);
       const typename Pass::Column column0 = laneColumn.shuffled(c), column1 = laneColumn.shuffled(c + 1);
-      const float weight0 = pass.weight(q, r, column0, own[q].x);
-      const float weight1 = pass.weight(q, r, column1, own[q].y);
-      *reinterpret_cast<uint32_t*>(shared + Shape::kWeights + weightOffset<Shape>(r, scorePair(pair).classTile) +
-                                   lane % 4 * 4) = packBf16(weight0, weight1);
+      const float weight0 = pass.weight(q, r, column0, own[q].x, isLarge);
+      const float weight1 = pass.weight(q, r, column1, own[q].y, isLarge);
+      rounded[q] = packBf16(weight0, weight1);
+      rest[q] = packBf16(weight0 - bitsFloat(rounded[q] << 16), weight1 - bitsFloat(rounded[q] & 0xffff0000u));
     }
-    __syncthreads();
-    addProduct<Shape>(shared, current, output);
+    storeWeights<Shape>(shared, rounded);
+    bool isMore = __syncthreads_or(isLarge);
+    while (true) {
+      addProduct<Shape>(shared, current, output);
+      if (!isMore) break;
+      // A term that may be most of its row's sum: what rounding to bf16 cut off counts too.
+      isMore = false;
+      __syncthreads();
+      storeWeights<Shape>(shared, rest);
+      __syncthreads();
+    }
   }
   __syncthreads();
 }

@@ -1,0 +1,522 @@
+// The tensor-core passes of kernels/mma on a GPU or in the host harness, against double precision on the same rounded
+// operands (docs/numerics.md, "Tolerances"), and their layouts.
+#if HYPERARC_WITH_CUDA
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <set>
+#include <string>
+#include <tuple>
+
+#include "cuda_pass_operands.h"
+#include "device/sgd.h"
+#include "kernels/mma/plan.h"
+#include "kernels/mma/shape.h"
+#include "runtime/error.h"
+
+namespace hyperarc::test {
+namespace {
+
+constexpr int64_t kA100Shared = 166912, kAdaShared = 101376;
+
+int64_t sharedBytesOfDevice() {
+  int bytes = 0;
+  EXPECT_EQ(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0), cudaSuccess);
+  return bytes;
+}
+
+std::unique_ptr<cuda::Passes> makePasses(int32_t dim, int multiprocessors = 3, int64_t shared = kA100Shared) {
+  cuda::Device device;
+  device.major = 8;
+  device.multiprocessors = multiprocessors;
+  device.sharedBytesPerBlock = std::min(shared, sharedBytesOfDevice());
+  return cuda::makeMmaPasses(device, cuda::paddedDim(dim));
+}
+
+void skipWithoutDevice() {
+  int devices = 0;
+  if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) GTEST_SKIP() << "no CUDA device";
+}
+
+/// Tests that run kernels.
+class MmaTest : public testing::Test {
+ protected:
+  void SetUp() override { skipWithoutDevice(); }
+};
+class MmaTails : public MmaTest {};
+class MmaFlush : public MmaTest {};
+class MmaNumbers : public MmaTest {};
+
+void expectClose(std::span<const float> actual, const Doubles& expected, int64_t rowLength, const char* what) {
+  EXPECT_LT(relativeError(actual, expected), 2e-3) << what;
+  EXPECT_LT(worstRowError(actual, expected, rowLength), 1e-2) << what;
+}
+
+void expectNegativeSums(const PassOperands& operands, cuda::Passes& passes) {
+  const PassSums actual = runNegativeSums(operands, passes);
+  const ExactSums exact = exactNegativeSums(operands);
+  // l is summed in fp32 from products that are exact: only exp and the sums round.
+  EXPECT_LT(relativeError(actual.sumExp, exact.sumExp), 2e-5);
+  EXPECT_LT(worstRowError(actual.sumExp, exact.sumExp, 1), 5e-5);
+  // As dX weighs them: a row's share is U/l, and l spans many powers of ten.
+  std::vector<float> shares = actual.weightedSum;
+  Doubles exactShares = exact.weightedSum;
+  for (size_t at = 0; at < shares.size(); ++at) {
+    const double total = exact.sumExp[at / operands.shape.dim];
+    if (total == 0.0) {
+      EXPECT_EQ(shares[at], 0.0f);
+      continue;
+    }
+    shares[at] = static_cast<float>(shares[at] / total);
+    exactShares[at] /= total;
+  }
+  expectClose(shares, exactShares, operands.shape.dim, "U/l");
+}
+
+void expectGradients(const PassOperands& operands, cuda::Passes& passes) {
+  expectClose(runDenseGradients(operands, passes), exactDenseGradients(operands), operands.shape.dim, "dW");
+}
+
+template <typename T>
+bool sameBits(const std::vector<T>& a, const std::vector<T>& b) {
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
+}
+
+/// Every multiple of 5 and every neighbour of a tile's edge, up to 130.
+std::vector<int64_t> tailSizes() {
+  std::set<int64_t> sizes;
+  for (int64_t size = 1; size <= 130; size += 5) sizes.insert(size);
+  for (int64_t edge = 8; edge <= 128; edge += 8) sizes.insert({edge - 1, edge, edge + 1});
+  return {sizes.begin(), sizes.end()};
+}
+
+// ---- Whole passes: every shape of kernel, precisions, lists.
+
+using Case = std::tuple<int32_t, int64_t, Precision, bool>;  // D, shared bytes, precision, list
+
+class MmaPasses : public testing::TestWithParam<Case> {
+ protected:
+  void SetUp() override { skipWithoutDevice(); }
+  PassShape shapeOf(int64_t samples, int64_t classes) const {
+    PassShape shape;
+    shape.samples = samples;
+    shape.classes = classes;
+    shape.dim = std::get<0>(GetParam());
+    shape.precision = std::get<2>(GetParam());
+    shape.isList = std::get<3>(GetParam());
+    return shape;
+  }
+  std::unique_ptr<cuda::Passes> passes() const {
+    return makePasses(std::get<0>(GetParam()), 3, std::get<1>(GetParam()));
+  }
+};
+
+TEST_P(MmaPasses, SumsNegativesAsDoublesDo) { expectNegativeSums(PassOperands(shapeOf(70, 203)), *passes()); }
+
+TEST_P(MmaPasses, FormsCenterGradientsAsDoublesDo) { expectGradients(PassOperands(shapeOf(70, 203)), *passes()); }
+
+// The update must be the dense gradient put through the shared arithmetic of one element, to the bit.
+TEST_P(MmaPasses, UpdatesWithTheDenseGradient) {
+  for (bool hasMomentum : {true, false}) {
+    PassShape shape = shapeOf(33, 131);
+    shape.hasMomentum = hasMomentum;
+    shape.firstGlobalRow = (int64_t{1} << 33) + 5;
+    const PassOperands o(shape);
+    const cuda::SgdView sgd = {0.1f, hasMomentum ? 0.9f : 0.0f, 5e-4f, 77};
+    const std::vector<float> dense = runDenseGradients(o, *passes());
+    const UpdatedCenters updated = runUpdate(o, *passes(), sgd);
+    const bool isMaster = shape.precision == Precision::kBf16Master;
+    std::set<int64_t> taking;
+    for (int64_t p = 0; p < o.positions(); ++p) taking.insert(o.classAt(p));
+    for (int64_t row = 0; row < shape.classes; ++row) {
+      double squares = 0.0;
+      for (int32_t d = 0; d < o.dimPadded; ++d) {
+        const int64_t at = row * shape.dim + d, padded = row * o.dimPadded + d;
+        if (d >= shape.dim) {
+          ASSERT_EQ(updated.weightsBf16[padded].bits, 0) << "padding of row " << row;
+          continue;
+        }
+        float weight = static_cast<float>(o.master(row, d));
+        float momentum = 0.0f;
+        if (hasMomentum) momentum = isMaster ? cuda::toFloat(o.momentumBf16[padded]) : o.momentum[at];
+        if (taking.count(row) != 0) {
+          cuda::sgdElement(dense[at], weight, momentum, sgd);
+          if (isMaster) {
+            const cuda::PhiloxWords random = cuda::roundingWords(shape.firstGlobalRow + row, d / 4, sgd.roundingStep);
+            weight = cuda::toFloat(cuda::toBf16Stochastic(weight, random.word[d % 4] & 0xffffu));
+            momentum = cuda::toFloat(cuda::toBf16Stochastic(momentum, random.word[d % 4] >> 16));
+          }
+        }
+        squares += static_cast<double>(weight) * weight;
+        ASSERT_EQ(updated.weightsBf16[padded].bits, cuda::toBf16(weight).bits) << "row " << row << " d " << d;
+        if (!isMaster) {
+          ASSERT_EQ(updated.weights[at], weight) << "row " << row << " d " << d;
+        }
+        if (hasMomentum && isMaster) {
+          ASSERT_EQ(cuda::toFloat(updated.momentumBf16[padded]), momentum);
+        }
+        if (hasMomentum && !isMaster) {
+          ASSERT_EQ(updated.momentum[at], momentum);
+        }
+      }
+      const double inverse = squares < 1e-24 ? 0.0 : 1.0 / std::sqrt(squares);
+      ASSERT_NEAR(updated.inverseNorms[row], inverse, 1e-6 * inverse) << "row " << row;
+    }
+  }
+}
+
+TEST_P(MmaPasses, GivesTheSameBitsTwice) {
+  const PassOperands o(shapeOf(70, 203));
+  const PassSums one = runNegativeSums(o, *passes()), two = runNegativeSums(o, *passes());
+  EXPECT_TRUE(sameBits(one.sumExp, two.sumExp));
+  EXPECT_TRUE(sameBits(one.weightedSum, two.weightedSum));
+  EXPECT_TRUE(sameBits(runDenseGradients(o, *passes()), runDenseGradients(o, *passes())));
+}
+
+std::string caseName(const testing::TestParamInfo<Case>& info) {
+  const auto [dim, shared, precision, isList] = info.param;
+  return "D" + std::to_string(dim) + (shared == kAdaShared ? "SmallShared" : "") +
+         (precision == Precision::kBf16Master ? "Bf16Master" : "Bf16Compute") + (isList ? "List" : "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, MmaPasses,
+                         testing::Values(Case{512, kA100Shared, Precision::kBf16Compute, false},
+                                         Case{512, kA100Shared, Precision::kBf16Master, true},
+                                         Case{512, kAdaShared, Precision::kBf16Master, false},
+                                         Case{512, kAdaShared, Precision::kBf16Compute, true},
+                                         Case{301, kA100Shared, Precision::kBf16Compute, true},
+                                         Case{301, kA100Shared, Precision::kBf16Master, false},
+                                         Case{256, kA100Shared, Precision::kBf16Compute, false},
+                                         Case{250, kAdaShared, Precision::kBf16Master, true},
+                                         Case{128, kA100Shared, Precision::kBf16Master, false},
+                                         Case{3, kA100Shared, Precision::kBf16Compute, true},
+                                         Case{5, kA100Shared, Precision::kBf16Compute, false}),
+                         caseName);
+
+// ---- Tails.
+
+TEST_F(MmaTails, OfSamples) {
+  const auto passes = makePasses(20);
+  for (int64_t samples : tailSizes()) {
+    SCOPED_TRACE(samples);
+    const PassOperands operands({.samples = samples, .classes = 37, .dim = 20, .seed = static_cast<uint32_t>(samples)});
+    expectNegativeSums(operands, *passes);
+    expectGradients(operands, *passes);
+  }
+}
+
+TEST_F(MmaTails, OfClasses) {
+  const auto passes = makePasses(20);
+  for (int64_t classes : tailSizes()) {
+    SCOPED_TRACE(classes);
+    const PassOperands operands({.samples = 21, .classes = classes, .dim = 20, .seed = static_cast<uint32_t>(classes)});
+    expectNegativeSums(operands, *passes);
+    expectGradients(operands, *passes);
+  }
+}
+
+TEST_F(MmaTails, OfTheSmallSharedShape) {
+  const auto passes = makePasses(300, 5, kAdaShared);
+  for (int64_t count : {1, 15, 16, 17, 31, 32, 33, 65}) {
+    SCOPED_TRACE(count);
+    const PassOperands operands({.samples = count, .classes = 66 - count, .dim = 300});
+    expectNegativeSums(operands, *passes);
+    expectGradients(operands, *passes);
+  }
+}
+
+TEST_F(MmaTails, NoClassesGiveZeros) {
+  PassOperands operands({.samples = 5, .classes = 40, .dim = 100, .isList = true});
+  operands.list.clear();
+  operands.targetPosition.assign(operands.targetPosition.size(), -1);
+  operands.targetSamples.clear();
+  operands.targetPositions.clear();
+  const auto passes = makePasses(100);
+  const PassSums sums = runNegativeSums(operands, *passes);
+  for (float value : sums.sumExp) EXPECT_EQ(value, 0.0f);
+  for (float value : sums.weightedSum) EXPECT_EQ(value, 0.0f);
+  for (float value : runDenseGradients(operands, *passes)) EXPECT_EQ(value, 7.0f);
+}
+
+// One class and its own sample: no negative, a gradient of the target term alone.
+TEST_F(MmaTails, OneClass) {
+  const PassOperands operands({.samples = 1, .classes = 1, .dim = 128});
+  ASSERT_EQ(operands.targetPosition[0], 0);
+  const auto passes = makePasses(128);
+  EXPECT_EQ(runNegativeSums(operands, *passes).sumExp[0], 0.0f);
+  expectGradients(operands, *passes);
+}
+
+// A range longer than kFlushClasses adds to its partial sums. Zero centres have c = 0, so l counts them.
+TEST_F(MmaFlush, LongRangesAddUp) {
+  PassOperands operands({.samples = 2, .classes = 40, .dim = 8});
+  const int64_t classes = 2 * cuda::mma::kFlushClasses + 70;
+  operands.shape.isList = true;
+  operands.list.assign(classes, 3);
+  for (int64_t p = 0; p < classes; p += 1000) operands.list[p] = static_cast<int32_t>(p / 1000 % 40);
+  operands.targetPosition.assign(operands.targetPosition.size(), -1);
+  operands.targetPosition[1] = static_cast<int32_t>(classes - 1);
+  const auto passes = makePasses(8, 1);
+  expectNegativeSums(operands, *passes);
+}
+
+// ---- Numbers.
+
+TEST_F(MmaNumbers, SplitsChangeOnlyRounding) {
+  const PassOperands operands({.samples = 65, .classes = 1500, .dim = 40});
+  const PassSums one = runNegativeSums(operands, *makePasses(40, 1));
+  const PassSums many = runNegativeSums(operands, *makePasses(40, 60));
+  EXPECT_FALSE(sameBits(one.weightedSum, many.weightedSum)) << "expected another split of the classes";
+  EXPECT_LT(relativeError(many.weightedSum, Doubles(one.weightedSum.begin(), one.weightedSum.end())), 1e-5);
+}
+
+// A negative that is nearly all of its sums: bf16 alone would be off by up to 2⁻⁹.
+TEST_F(MmaNumbers, DominantTermsKeepTheirBits) {
+  for (uint32_t seed = 1; seed < 9; ++seed) {
+    PassOperands operands({.samples = 1, .classes = 40, .dim = 500, .seed = seed});
+    operands.targetPosition[0] = -1;
+    operands.coefficient[0] = 0.0f;
+    operands.targetSamples.clear();
+    operands.targetPositions.clear();
+    const auto passes = makePasses(500);
+    const ExactSums exact = exactNegativeSums(operands);
+    EXPECT_LT(relativeError(runNegativeSums(operands, *passes).weightedSum, exact.weightedSum), 3e-5);
+    EXPECT_LT(relativeError(runDenseGradients(operands, *passes), exactDenseGradients(operands)), 3e-5);
+  }
+}
+
+TEST_F(MmaNumbers, StochasticRoundingFollowsItsCounterAndIsUnbiased) {
+  PassOperands operands({.samples = 1, .classes = 256, .dim = 128, .precision = Precision::kBf16Master});
+  operands.gradientFactor.assign(operands.gradientFactor.size(), 0.0f);
+  operands.coefficient.assign(1, 0.0f);
+  // w ← w·(1 − 2⁻¹⁰): half a bf16 step or less, which rounding to nearest would mostly lose.
+  const auto passes = makePasses(128);
+  double moved = 0.0, expected = 0.0;
+  std::vector<cuda::Bf16> first;
+  for (uint64_t step = 0; step < 4; ++step) {
+    const cuda::SgdView sgd = {0x1p-10f, 0.0f, 1.0f, step};
+    const UpdatedCenters one = runUpdate(operands, *passes, sgd), two = runUpdate(operands, *passes, sgd);
+    EXPECT_TRUE(sameBits(one.weightsBf16, two.weightsBf16));
+    if (step == 0) first = one.weightsBf16;
+    if (step != 0) {
+      EXPECT_FALSE(sameBits(one.weightsBf16, first)) << "step " << step;
+    }
+    for (size_t at = 0; at < one.weightsBf16.size(); ++at) {
+      const double before = cuda::toFloat(operands.weightsBf16[at]);
+      moved += std::abs(before) - std::abs(cuda::toFloat(one.weightsBf16[at]));
+      expected += std::abs(before) * 0x1p-10;
+    }
+  }
+  // 131072 draws whose standard deviation is about two of their means.
+  EXPECT_NEAR(moved / expected, 1.0, 0.03);
+}
+
+TEST_F(MmaNumbers, ScaledCentersKeepTheirDirection) {
+  for (float factor : {1e-6f, 1e6f}) {
+    PassOperands operands({.samples = 20, .classes = 50, .dim = 64});
+    for (float& value : operands.weights) value *= factor;
+    for (size_t at = 0; at < operands.weightsBf16.size(); ++at) {
+      operands.weightsBf16[at] = cuda::toBf16(cuda::toFloat(operands.weightsBf16[at]) * factor);
+    }
+    for (float& value : operands.inverseNorms) value /= factor;
+    const auto passes = makePasses(64);
+    expectNegativeSums(operands, *passes);
+    expectGradients(operands, *passes);
+  }
+}
+
+TEST_F(MmaTest, PassesSayWhatTheyAre) {
+  EXPECT_EQ(makePasses(128)->name(), "mma-bf16-d128");
+  EXPECT_EQ(makePasses(512, 3, kAdaShared)->name(), "mma-bf16-d512-r32");
+  EXPECT_EQ(makePasses(256, 3, kAdaShared)->name(), "mma-bf16-d256");
+  EXPECT_FALSE(makePasses(128)->supportsMask());
+  EXPECT_THROW(makePasses(513), cuda::CudaError);
+}
+
+// ---- Layouts.
+
+template <typename Shape>
+class MmaLayout : public testing::Test {};
+using Shapes = testing::Types<cuda::mma::Dim512, cuda::mma::Dim512Small, cuda::mma::Dim256, cuda::mma::Dim128>;
+TYPED_TEST_SUITE(MmaLayout, Shapes);
+
+/// A group of accesses of `bytes` each, 128 bytes together, has no bank conflict when it covers every bank once.
+void expectNoConflict(const std::vector<int>& offsets, int bytes) {
+  ASSERT_EQ(offsets.size() * bytes, 128u);
+  std::set<int> banks;
+  for (int offset : offsets) {
+    ASSERT_EQ(offset % bytes, 0);
+    banks.insert(offset / bytes % (128 / bytes));
+  }
+  EXPECT_EQ(banks.size(), offsets.size());
+}
+
+TYPED_TEST(MmaLayout, OperandsHaveNoBankConflicts) {
+  constexpr int kChunks = TypeParam::kDim / 8;
+  std::set<int> all;
+  for (int row = 0; row < TypeParam::kRows; ++row) {
+    for (int chunk = 0; chunk < kChunks; ++chunk) all.insert(cuda::mma::operandOffset<TypeParam>(row, chunk));
+    for (int chunk = 0; chunk < kChunks; chunk += 8) {
+      std::vector<int> copied;
+      for (int c = 0; c < 8; ++c) copied.push_back(cuda::mma::operandOffset<TypeParam>(row, chunk + c));
+      expectNoConflict(copied, 16);
+    }
+  }
+  EXPECT_EQ(static_cast<int>(all.size()), TypeParam::kRows * kChunks) << "two chunks in one place";
+  EXPECT_EQ(*all.rbegin(), TypeParam::kStationaryBytes - 16);
+  for (int row = 0; row < TypeParam::kRows; row += 8) {
+    for (int chunk = 0; chunk < kChunks; ++chunk) {
+      std::vector<int> matrix;
+      for (int r = 0; r < 8; ++r) matrix.push_back(cuda::mma::operandOffset<TypeParam>(row + r, chunk));
+      expectNoConflict(matrix, 16);
+    }
+  }
+}
+
+// The kernel walks depth steps by an exclusive or with multiples of 32 bytes.
+TYPED_TEST(MmaLayout, DepthStepsAreAnExclusiveOrAway) {
+  using cuda::mma::operandOffset;
+  for (int group = 0; group < TypeParam::kDepthGroups; ++group) {
+    for (int step = 0; step < TypeParam::kDepthSteps; ++step) {
+      for (int row = 0; row < 16; ++row) {
+        for (int half = 0; half < 2; ++half) {
+          const int chunk = group * (TypeParam::kDepth / 8) + half;
+          EXPECT_EQ(operandOffset<TypeParam>(row, chunk + 2 * step),
+                    operandOffset<TypeParam>(row, chunk) ^ (step << 5));
+        }
+      }
+    }
+  }
+}
+
+TYPED_TEST(MmaLayout, WeightsHaveNoBankConflicts) {
+  constexpr int kChunks = TypeParam::kTile / 8;
+  std::set<int> all;
+  for (int row = 0; row < TypeParam::kRows; row += 8) {
+    for (int chunk = 0; chunk < kChunks; ++chunk) {
+      std::vector<int> matrix, written;
+      for (int r = 0; r < 8; ++r) {
+        const int offset = cuda::mma::weightOffset<TypeParam>(row + r, chunk);
+        all.insert(offset);
+        matrix.push_back(offset);
+        for (int word = 0; word < 4; ++word) written.push_back(offset + 4 * word);
+      }
+      expectNoConflict(matrix, 16);
+      expectNoConflict(written, 4);
+    }
+  }
+  EXPECT_EQ(static_cast<int>(all.size()), TypeParam::kRows * kChunks);
+  EXPECT_EQ(*all.rbegin(), 2 * TypeParam::kRows * TypeParam::kTile - 16);
+}
+
+TYPED_TEST(MmaLayout, StagedOutputHasNoBankConflicts) {
+  using cuda::mma::stagedIndex;
+  std::set<int> all;
+  for (int row = 0; row < TypeParam::kRows; ++row) {
+    for (int column = 0; column < TypeParam::kDim; ++column) {
+      all.insert(stagedIndex<TypeParam>(row, column));
+      // float4s stay whole.
+      ASSERT_EQ(stagedIndex<TypeParam>(row, column), stagedIndex<TypeParam>(row, column & ~3) + column % 4);
+    }
+    for (int column = 0; column < TypeParam::kDim; column += 32) {
+      std::vector<int> read;
+      for (int four = 0; four < 8; ++four) read.push_back(4 * stagedIndex<TypeParam>(row, column + 4 * four));
+      expectNoConflict(read, 16);
+    }
+  }
+  EXPECT_EQ(static_cast<int>(all.size()), TypeParam::kRows * TypeParam::kDim);
+  // Half a warp writes 8-byte pairs of four rows.
+  for (int row = 0; row < TypeParam::kRows; row += 4) {
+    for (int column = 0; column < TypeParam::kDim; column += 8) {
+      std::vector<int> written;
+      for (int lane = 0; lane < 16; ++lane) {
+        written.push_back(4 * stagedIndex<TypeParam>(row + lane / 4, column + lane % 4 * 2));
+      }
+      expectNoConflict(written, 8);
+    }
+  }
+}
+
+TYPED_TEST(MmaLayout, PairsCoverTheScoresOnce) {
+  std::set<std::pair<int, int>> cells;
+  for (int group = 0; group < TypeParam::kDepthGroups; ++group) {
+    for (int q = 0; q < TypeParam::kOwnPairs; ++q) {
+      for (int lane = 0; lane < 32; ++lane) {
+        const int pair = group * TypeParam::kOwnPairs + q;
+        for (int e = 0; e < 2; ++e)
+          cells.insert({cuda::mma::pairRow(pair, lane), cuda::mma::pairColumn(pair, lane) + e});
+      }
+    }
+  }
+  EXPECT_EQ(static_cast<int>(cells.size()), 32 * TypeParam::kTile);
+  EXPECT_EQ(*cells.rbegin(), std::make_pair(31, TypeParam::kTile - 1));
+}
+
+TYPED_TEST(MmaLayout, ExchangeSlotsAreDistinctAndDense) {
+  std::set<int> slots;
+  for (int rowGroup = 0; rowGroup < TypeParam::kRowGroups; ++rowGroup) {
+    for (int receiver = 0; receiver < TypeParam::kDepthGroups; ++receiver) {
+      std::set<int> own;
+      for (int sender = 0; sender < TypeParam::kDepthGroups; ++sender) {
+        if (sender == receiver) continue;
+        for (int q = 0; q < TypeParam::kOwnPairs; ++q) {
+          own.insert(cuda::mma::exchangeSlot<TypeParam>(rowGroup, receiver, sender, q));
+        }
+      }
+      // receiveScores reads a receiver's slots one after another.
+      EXPECT_EQ(*own.rbegin() - *own.begin() + 1, static_cast<int>(own.size()));
+      EXPECT_EQ(static_cast<int>(own.size()), (TypeParam::kDepthGroups - 1) * TypeParam::kOwnPairs);
+      slots.insert(own.begin(), own.end());
+    }
+  }
+  EXPECT_EQ(static_cast<int>(slots.size()) * 32 * 8, TypeParam::kExchangeBytes);
+  EXPECT_EQ(*slots.begin(), 0);
+  EXPECT_EQ(*slots.rbegin() + 1, static_cast<int>(slots.size()));
+}
+
+TYPED_TEST(MmaLayout, FitsItsDevices) {
+  constexpr bool kIsSmall = std::is_same_v<TypeParam, cuda::mma::Dim512Small> || TypeParam::kDim < 512;
+  EXPECT_LE(TypeParam::kSharedBytes, kIsSmall ? kAdaShared : kA100Shared);
+}
+
+// ---- The split of classes among blocks.
+
+TEST(MmaPlan, CoversEveryTileOnceWithinItsMemory) {
+  for (int64_t samples : {1, 64, 65, 1024, 5000, 70000}) {
+    for (int64_t classes :
+         {int64_t{0}, int64_t{1}, int64_t{33}, int64_t{10000}, int64_t{1000000}, int64_t{2147483647}}) {
+      for (int multiprocessors : {1, 108, 132}) {
+        const cuda::mma::SplitPlan plan = cuda::mma::planSplits(samples, classes, 64, 32, 512, multiprocessors);
+        ASSERT_GE(plan.splits, 1u);
+        ASSERT_EQ(plan.rowBlocks, (samples + 63) / 64);
+        ASSERT_TRUE(plan.splits == 1 || plan.bytes(512) <= cuda::mma::kPartialBytes);
+        int64_t next = 0;
+        for (uint32_t split = 0; split < plan.splits; ++split) {
+          const cuda::mma::TileRange range = plan.tilesOf(split * plan.rowBlocks);
+          ASSERT_EQ(range.first, next);
+          ASSERT_TRUE(range.count > 0 || classes == 0);
+          next += range.count;
+          ASSERT_EQ(plan.partialRow(split * plan.rowBlocks), split * plan.partialRows);
+        }
+        ASSERT_EQ(next, (classes + 31) / 32);
+      }
+    }
+  }
+}
+
+TEST(MmaPlan, FillsTheDevice) {
+  for (int multiprocessors : {108, 132, 142}) {
+    const cuda::mma::SplitPlan plan = cuda::mma::planSplits(1024, 1000000, 64, 32, 512, multiprocessors);
+    const double waves = std::ceil(static_cast<double>(plan.blocks()) / multiprocessors);
+    EXPECT_GT(16.0 * 31250 / (waves * plan.tilesPerSplit * multiprocessors), 0.93);
+  }
+}
+
+}  // namespace
+}  // namespace hyperarc::test
+
+#endif  // HYPERARC_WITH_CUDA
