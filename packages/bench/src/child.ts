@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 import type { Case } from './cases.js';
-import type { Done, ProgramSpec, Ready, Reply, Samples, Skip } from './protocol.js';
+import type { Done, Ready, Samples, Skip } from './protocol.js';
 
 const PEERS = join(import.meta.dirname, '..', 'peers');
 const SCRIPTS: Readonly<Partial<Record<Case['program'], string>>> = {
@@ -14,19 +14,21 @@ const SCRIPTS: Readonly<Partial<Record<Case['program'], string>>> = {
 /** The Python that peers run on. */
 export const pythonCommand = (): string => process.env['HYPERARC_PYTHON'] ?? 'python3';
 
-/** A case's child process. */
-export class CaseProcess {
+/** Command of a case's child process, to which its specification is added. */
+export function programCommand(program: Case['program']): string[] {
+  const script = SCRIPTS[program];
+  return script ? [pythonCommand(), script] : [process.execPath, join(import.meta.dirname, 'programs', 'main.js')];
+}
+
+/** A case's child process, which speaks the protocol of protocol.ts; `S` and `D` are its samples and its last answer. */
+export class CaseProcess<S = Samples, D = Done> {
   readonly #replies: AsyncIterator<string>;
   readonly #child: ChildProcess;
   #errors = '';
   #ended: Promise<number | string | null>;
 
-  constructor(program: Case['program'], spec: ProgramSpec) {
-    const script = SCRIPTS[program];
-    const [command, args] = script
-      ? [pythonCommand(), [script]]
-      : [process.execPath, [join(import.meta.dirname, 'programs', 'main.js')]];
-    this.#child = spawn(command, [...args, JSON.stringify(spec)], { stdio: ['pipe', 'pipe', 'pipe'] });
+  constructor([command, ...args]: readonly string[], spec: object) {
+    this.#child = spawn(command!, [...args, JSON.stringify(spec)], { stdio: ['pipe', 'pipe', 'pipe'] });
     this.#ended = new Promise((resolve) => {
       this.#child.on('error', (error) => resolve(error.message));
       this.#child.on('close', resolve);
@@ -48,14 +50,14 @@ export class CaseProcess {
     throw this.#failure(end);
   }
 
-  async measure(iterations: number): Promise<Samples> {
+  async measure(iterations: number): Promise<S> {
     this.#child.stdin!.write(`${JSON.stringify({ iterations })}\n`);
-    return (await this.#expect()) as Samples;
+    return (await this.#expect()) as S;
   }
 
-  async finish(): Promise<Done> {
+  async finish(): Promise<D> {
     this.#child.stdin!.end();
-    const done = (await this.#expect()) as Done;
+    const done = (await this.#expect()) as D;
     await this.#ended;
     return done;
   }
@@ -64,12 +66,12 @@ export class CaseProcess {
     this.#child.kill();
   }
 
-  async #next(): Promise<Reply | undefined> {
+  async #next(): Promise<unknown> {
     const { value, done } = await this.#replies.next();
-    return done === true ? undefined : (JSON.parse(value) as Reply);
+    return done === true ? undefined : JSON.parse(value);
   }
 
-  async #expect(): Promise<Reply> {
+  async #expect(): Promise<unknown> {
     const reply = await this.#next();
     if (reply === undefined) throw this.#failure(await this.#ended);
     return reply;

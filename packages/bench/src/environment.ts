@@ -32,7 +32,8 @@ export function benchEnvironment(): BenchEnvironment {
     memoryBytes: totalmem(),
     kernel: `${process.platform} ${release()}`,
     node: process.versions.node,
-    commit: git('rev-parse', 'HEAD'),
+    // A bundle (scripts/bundle) has no repository, and says what it was made from.
+    commit: process.env['HYPERARC_COMMIT'] ?? git('rev-parse', 'HEAD'),
     dirty: status === null ? null : status !== '',
   };
 }

@@ -12,7 +12,7 @@ export interface Batch {
  * Different batches to take in turn, so that no iteration finds the last one's data in the cache or a branch predictor trained on it, and never zeros,
  * which are quick to multiply on some processors. Lehmer's generator and Box–Muller: the data need not be good, only not special.
  */
-export function makeBatches({ B, C, D }: Axes, count: number): Batch[] {
+export function makeBatches({ B, C, D }: Pick<Axes, 'B' | 'C' | 'D'>, count: number): Batch[] {
   let state = 20_240_229;
   const uniform = () => (state = (state * 48_271) % 0x7fff_ffff) / 0x7fff_ffff;
   const fill = <T extends Float32Array | Int32Array>(values: T, next: () => number): T => {

@@ -1,9 +1,9 @@
 import type { Case } from './cases.js';
 import { extraLimitBytes, headFlops, persistentBytes } from './cases.js';
-import { CaseProcess } from './child.js';
+import { CaseProcess, programCommand } from './child.js';
 import type { BenchEnvironment } from './environment.js';
 import { summarize } from './measure.js';
-import type { Ready } from './protocol.js';
+import type { ProgramSpec, Ready } from './protocol.js';
 import type { CaseRecord } from './records.js';
 
 export interface RunOptions {
@@ -48,7 +48,8 @@ export async function runGroup(group: readonly Case[], options: RunOptions): Pro
   try {
     for (const entry of group) {
       const { program, axes } = entry;
-      const child = new CaseProcess(program, { program, axes, threads: options.threads, quick: options.quick });
+      const spec: ProgramSpec = { program, axes, threads: options.threads, quick: options.quick };
+      const child = new CaseProcess(programCommand(program), spec);
       children.push(child);
       const answer = await child.start();
       if (answer.kind === 'skip') {

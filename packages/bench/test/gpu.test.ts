@@ -1,0 +1,218 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { openDevice } from '@hyperarc/kernels-cuda';
+import { centerGradient, forward } from '@hyperarc/kernels-cuda/reference';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { listGpuCases } from '../dist/gpu/cases.js';
+import { keptBytes, rooflineMs, stepBytes, stepFlops, stepWork } from '../dist/gpu/counts.js';
+import type { GpuRecord } from '../dist/gpu/records.js';
+import { relativeError, roundBf16, rowGradient } from '../dist/gpu/row-check.js';
+import { formatGpuTable } from '../dist/gpu/table.js';
+import { gpuVerdicts } from '../dist/gpu/verdicts.js';
+import { makeBatches } from '../dist/inputs.js';
+import { summarize } from '../dist/measure.js';
+
+const entryNamed = (name: string) => listGpuCases(false).find((entry) => entry.name === name)!;
+const RATES = { gemmFlops: 790e12, copyBytes: 4.3e12 };
+
+function recordOf(name: string, ms: number | undefined, more: Partial<GpuRecord> = {}): GpuRecord {
+  const { program, axes } = entryNamed(name);
+  const environment = {
+    cpu: 'x',
+    cores: 2,
+    memoryBytes: 1,
+    kernel: 'k',
+    node: '20',
+    commit: 'abcdef0123456789',
+    dirty: false,
+  };
+  return {
+    format: 'hyperarc-gpu-bench-1',
+    run: '2030-01-01T00:00:00.000Z',
+    quick: false,
+    case: name,
+    program,
+    axes,
+    device: 'cuda:0',
+    facts: {
+      loss: 44,
+      device: 'NVIDIA H200',
+      worstRow: 1e-3,
+      ...(program === 'head' && { kernels: 'wgmma-bf16-d512' }),
+    },
+    environment,
+    rates: RATES,
+    ...(ms === undefined
+      ? { skipped: 'absent' }
+      : { deviceMs: summarize([ms]), wallMs: summarize([ms + 0.3]), extraBytes: 100e6, copyBytes: 0 }),
+    ...more,
+  };
+}
+
+describe('counts', () => {
+  const { axes } = entryNamed('full-1m');
+  const elements = 1e6 * 512;
+
+  it('operations: the four matrix products', () => {
+    expect(stepFlops(axes)).toBe(8 * 1024 * elements);
+    expect(stepFlops({ ...axes, rate: 0.1 })).toBe(0.8 * 1024 * elements);
+  });
+
+  it('bytes: each once a pass, by precision', () => {
+    // Samples: x in and dX out in pass 1, x̂ in pass 2.
+    const samples = 3 * 4 * 1024 * 512;
+    expect(stepBytes(axes)).toBe(22 * elements + samples);
+    expect(stepBytes({ ...axes, precision: 'bf16-master' })).toBe(10 * elements + samples);
+    expect(stepBytes({ ...axes, precision: 'fp32' })).toBe(20 * elements + samples);
+    expect(stepWork(axes).pass1.bytes).toBe(2 * elements + (2 / 3) * samples);
+  });
+
+  it('what stays: the copy of the weights counts by itself', () => {
+    expect(keptBytes(axes)).toEqual({ weightsAndMomentum: 8 * elements, copy: 2 * elements });
+    expect(keptBytes({ ...axes, precision: 'bf16-master' })).toEqual({ weightsAndMomentum: 4 * elements, copy: 0 });
+  });
+
+  it('roofline: in each pass the longer of arithmetic and traffic', () => {
+    // B = 1024: both passes bound by arithmetic, 2.65 ms each; at B = 128 by traffic.
+    expect(rooflineMs(axes, RATES)).toBeCloseTo(2 * 2.655, 2);
+    const small = { ...axes, B: 128 };
+    const { pass1, pass2 } = stepWork(small);
+    expect(rooflineMs(small, RATES)).toBeCloseTo(1e3 * (pass1.flops / 790e12 + pass2.bytes / 4.3e12), 6);
+    expect(rooflineMs(small, { ...RATES, copyBytes: 1e12 })).toBeCloseTo((1e3 * (pass1.bytes + pass2.bytes)) / 1e12, 6);
+  });
+});
+
+describe('the check of sampled rows', () => {
+  it('rounds to bf16, ties to even', () => {
+    expect([1, 1 + 2 ** -8, 1 + 3 * 2 ** -8, -3.14159265].map(roundBf16)).toEqual([1, 1, 1 + 2 ** -6, -3.140625]);
+  });
+
+  it('finds the gradient of the reference from the losses alone', () => {
+    const [B, C, D] = [12, 40, 16];
+    const [{ embeddingsBD: embeddings, labelsB: labels }] = makeBatches({ B, C, D }, 1);
+    const rule = { scale: 64, m1: 1, m2: 0.5, m3: 0, fallback: 'none', gradient: 'straight-through' } as const;
+    const device = openDevice('cpu', { threads: 1 });
+    const centers = device.createCenters({ classes: C, dim: D, seed: 3, stddev: 0.3 });
+    const weights = centers.readRows(0, C);
+    const shape = { classes: C, subCenters: 1, dim: D, firstClass: 0, globalClasses: C, weights };
+    const expected = centerGradient(shape, [forward([shape], { embeddings, labels, rule }, [undefined])], 0);
+    const { lossPerSample } = centers.forward({ embeddings, labels, margin: rule });
+    device.dispose();
+    const row = (r: number) => weights.slice(r * D, (r + 1) * D);
+    const targets = new Map(Array.from(labels, (label) => [label, row(label)]));
+    const step = { embeddings, labels, lossPerSample, scale: 64, m2: 0.5, precision: 'fp32' } as const;
+    for (let r = 0; r < C; r++) {
+      const found = rowGradient(step, r, row(r), targets);
+      expect(relativeError(found, expected.slice(r * D, (r + 1) * D))).toBeLessThan(1e-4);
+    }
+    // Rounded operands are another problem, a little.
+    const rounded = relativeError(
+      rowGradient({ ...step, precision: 'bf16' }, 0, row(0), targets),
+      expected.slice(0, D),
+    );
+    expect(rounded).toBeGreaterThan(1e-4);
+    expect(rounded).toBeLessThan(0.3);
+  });
+});
+
+describe('verdicts', () => {
+  const good = [
+    recordOf('full-1m', 7, { extraBytes: 200e6, copyBytes: 1e9 }),
+    recordOf('arcface-torch-1m', 60, { extraBytes: 12e9 }),
+    recordOf('chunked-1m', 20),
+    recordOf('chunked-compiled-1m', 14),
+    recordOf('triton-cce-1m', undefined),
+    recordOf('small-batch-1m', 3.5),
+    recordOf('full-10m', 70),
+    recordOf('partial-10m', 8),
+    recordOf('capacity-20m', 150),
+    recordOf('capacity-40m', 280),
+  ];
+  const passedWith = (...changed: GpuRecord[]) =>
+    gpuVerdicts(good.map((record) => changed.find((other) => other.case === record.case) ?? record)).map(
+      ({ passed }) => passed,
+    );
+
+  it('pass on good figures', () => {
+    expect(passedWith()).toEqual(Array(13).fill(true));
+    const answers = gpuVerdicts(good).map(({ answer }) => answer);
+    expect(answers[1]).toBe('599 TFLOP/s (wgmma-bf16-d512)');
+    expect(answers[5]).toBe('2.00 × chunked-compiled-1m; 1 of them could not run');
+    expect(answers[11]).toMatch(/^75% \(3\.50 ms; roofline 2\.71 ms\)$/);
+  });
+
+  it.each([
+    ['a slow step', [recordOf('full-1m', 8.6)], [0, 1]],
+    ['the copy fills the memory', [recordOf('full-1m', 7, { extraBytes: 3.5e9, copyBytes: 1e9 })], [3]],
+    ['memory that cannot be told', [recordOf('full-1m', 7, { extraBytes: undefined })], [3]],
+    ['another loss', [recordOf('arcface-torch-1m', 60, { extraBytes: 12e9, facts: { loss: 40 } })], [4]],
+    ['a fast rival', [recordOf('chunked-1m', 10)], [5]],
+    ['not linear', [recordOf('full-10m', 74)], [6]],
+    ['too much memory', [recordOf('full-10m', 70, { extraBytes: 257e6 })], [7]],
+    ['an unchecked step', [recordOf('capacity-40m', 280, { facts: {} })], [9]],
+    ['slow partial FC', [recordOf('partial-10m', 15)], [10]],
+    ['slow small batches', [recordOf('small-batch-1m', 5)], [11]],
+    ['slow calls', [recordOf('full-1m', 7, { wallMs: summarize([7.6]), copyBytes: 1e9 })], [12]],
+  ])('fail: %s', (_, changed, which) => {
+    const failed = passedWith(...changed).flatMap((passed, i) => (passed === true ? [] : [i]));
+    expect(failed).toEqual(which);
+  });
+
+  it('are not answered where a case is missing', () => {
+    expect(gpuVerdicts([])[0]).toMatchObject({ passed: undefined, answer: 'full-1m was not run' });
+    expect(passedWith(recordOf('full-1m', undefined)).slice(0, 7)).toEqual(Array(7).fill(undefined));
+  });
+
+  it('stand below the table with the rooflines', () => {
+    const table = formatGpuTable(good);
+    expect(table).toContain(
+      'NVIDIA H200; x; Node 20; commit abcdef012345; measured in this run: bf16 GEMM 790 TFLOP/s, copy 4.30 TB/s.',
+    );
+    expect(table).toContain(
+      '| full-1m | head wgmma-bf16-d512 | 1024 | 1000000 | 1 | bf16 | 7.00 | 7.00 | 7.00 | 7.30 | 599.2 | 1610 | 5.31 | 76% | 1000 | 200 |',
+    );
+    expect(table).toContain('Skipped triton-cce-1m: absent');
+    expect(table).toMatch(/PASS {2}C = 1M: at most 8.5 ms a step: 7.00 ms/);
+    expect(formatGpuTable(good.map((record) => ({ ...record, rates: undefined })))).toContain('rooflines are unknown');
+  });
+});
+
+describe('the program', () => {
+  const MAIN = join(import.meta.dirname, '..', 'dist', 'gpu', 'main.js');
+  let folder: string;
+  beforeAll(() => void (folder = mkdtempSync(join(tmpdir(), 'hyperarc-gpu-'))));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const bench = (...args: string[]) =>
+    promisify(execFile)(
+      process.execPath,
+      [MAIN, 'run', '--quick', '--output', join(folder, 'records.jsonl'), ...args],
+      {
+        env: { ...process.env, HYPERARC_PYTHON: '/nowhere/python3' },
+      },
+    );
+
+  it('measures our head, checks its rows, and says what it had to skip', async () => {
+    const { stdout } = await bench('--device', 'cpu', '--case', 'full-1m', 'arcface-torch', 'capacity-20m', 'partial');
+    const lines = readFileSync(join(folder, 'records.jsonl'), 'utf8').trim().split('\n');
+    const records = lines.map((line) => JSON.parse(line) as GpuRecord);
+    const ours = records.filter((record) => record.program === 'head');
+    expect(ours.length).toBe(6);
+    for (const record of ours) {
+      expect(record).toMatchObject({ quick: true, device: 'cpu', facts: { clock: 'wall clock' } });
+      expect(record.deviceMs!.p50).toBeGreaterThan(0);
+      expect(record.facts['loss']).toBeGreaterThan(0);
+    }
+    expect(records.find((record) => record.case === 'capacity-20m')!.facts['worstRow']).toBeLessThan(1e-4);
+    expect(stdout).toMatch(/SKIPPED arcface-torch-1m: .*\/nowhere\/python3/);
+    expect(stdout).toMatch(/SKIPPED the GPU's rates: .*\/nowhere\/python3/);
+    expect(stdout).toContain('| partial-10m | head cpu-');
+  });
+
+  it('skips what this machine lacks', async () => {
+    const { stdout } = await bench('--device', 'cuda:9', '--case', 'full-10m');
+    expect(stdout).toMatch(/SKIPPED full-10m: no device cuda:9/);
+  });
+});
