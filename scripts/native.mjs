@@ -1,4 +1,5 @@
-// Builds and tests native/: `node scripts/native.mjs addon | test | asan | tsan | cuda-report [--write] | format [--write]`.
+// Builds and tests native/: `node scripts/native.mjs addon | test | asan | tsan | emulated | emulated-asan | emulated-addon |
+// cuda-report [--write] | format [--write]`.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -39,10 +40,10 @@ const CUDA_OPTIONS = {
   HYPERARC_CUDA_ARCHITECTURES: process.env.HYPERARC_CUDA_ARCHITECTURES || 'default',
 };
 
-function addon() {
+function addon(folder = 'build', cmakeOptions = CUDA_OPTIONS) {
   const cmakeJs = join(root, 'node_modules', 'cmake-js', 'bin', 'cmake-js');
-  const build = join(native, 'build');
-  const options = Object.entries(CUDA_OPTIONS).map(([name, value]) => `${name}=${value}`);
+  const build = join(native, folder);
+  const options = Object.entries(cmakeOptions).map(([name, value]) => `${name}=${value}`);
   // cmake-js gives options only to a folder that was never configured.
   const isConfigured = existsSync(join(build, 'CMakeCache.txt'));
   const changed = isConfigured
@@ -59,7 +60,29 @@ function ctest(folder, options, env = {}) {
   const build = join(native, folder);
   run('cmake', ['-S', native, '-B', build, '-DHYPERARC_BUILD_TESTS=ON', '-DHYPERARC_CUDA=OFF', ...options]);
   run('cmake', ['--build', build, '-j', jobs]);
-  run('ctest', ['--test-dir', build, '--output-on-failure', '-j', jobs], env);
+  runTests(build, env);
+}
+
+function runTests(build, env, filter = []) {
+  run('ctest', ['--test-dir', build, '--output-on-failure', '--no-tests=error', '-j', jobs, ...filter], env);
+}
+
+const SANITIZED = {
+  options: ['-DCMAKE_BUILD_TYPE=RelWithDebInfo', '-DHYPERARC_SANITIZE=address,undefined'],
+  env: {
+    ASAN_OPTIONS: 'detect_leaks=1:strict_string_checks=1',
+    UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1',
+  },
+};
+
+/** The CUDA engine in the host harness (docs/testing-cuda.md): the harness's tests, and every C++ test of the engine. */
+function emulated(folder, options, env = {}) {
+  const build = join(native, folder);
+  run('cmake', ['-S', native, '-B', build, '-DHYPERARC_BUILD_TESTS=ON', '-DHYPERARC_EMULATED=ON', ...options]);
+  run('cmake', ['--build', build, '-j', jobs]);
+  runTests(build, env, ['-R', '^Emulator|[Cc]uda']);
+  // Threads and streams taking turns in another order.
+  runTests(build, { ...env, HYPERARC_EMULATED_SCHEDULE: '1' }, ['-R', '[Cc]uda', '-E', '^Emulator']);
 }
 
 function sources(folder) {
@@ -84,15 +107,21 @@ switch (task) {
     ctest('build-tests', ['-DCMAKE_BUILD_TYPE=Release']);
     break;
   case 'asan':
-    ctest('build-asan', ['-DCMAKE_BUILD_TYPE=RelWithDebInfo', '-DHYPERARC_SANITIZE=address,undefined'], {
-      ASAN_OPTIONS: 'detect_leaks=1:strict_string_checks=1',
-      UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1',
-    });
+    ctest('build-asan', SANITIZED.options, SANITIZED.env);
     break;
   case 'tsan':
     ctest('build-tsan', ['-DCMAKE_BUILD_TYPE=RelWithDebInfo', '-DHYPERARC_SANITIZE=thread'], {
       TSAN_OPTIONS: 'halt_on_error=1',
     });
+    break;
+  case 'emulated':
+    emulated('build-emulated-tests', ['-DCMAKE_BUILD_TYPE=Release']);
+    break;
+  case 'emulated-asan':
+    emulated('build-emulated-tests-asan', SANITIZED.options, SANITIZED.env);
+    break;
+  case 'emulated-addon':
+    addon('build-emulated', { HYPERARC_EMULATED: 'ON' });
     break;
   case 'cuda-report':
     addon();
@@ -103,7 +132,8 @@ switch (task) {
     break;
   default:
     console.error(
-      'usage: node scripts/native.mjs addon | test | asan | tsan | cuda-report [--write] | format [--write]',
+      'usage: node scripts/native.mjs addon | test | asan | tsan | emulated | emulated-asan | emulated-addon |' +
+        ' cuda-report [--write] | format [--write]',
     );
     process.exit(2);
 }
