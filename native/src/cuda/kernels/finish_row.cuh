@@ -138,7 +138,8 @@ HYPERARC_DEVICE float inverseNormOfRow(const float (&weights)[kQuads][4]) {
     HYPERARC_UNROLL
     for (int e = 0; e < 4; ++e) sum = fmaf(weights[q][e], weights[q][e], sum);
   }
-  double squares = groupSum<kWarps>(sum);
+  // A thread's few squares in fp32, the threads' sums in double: this norm scales every cosine of the row.
+  double squares = groupSum<kWarps>(static_cast<double>(sum));
   // Squares out of fp32's range are summed again in double, as on the CPU. The whole group sees the same sum.
   if (!(squares > 1e-20 && squares < 1e30)) {
     double exact = 0.0;

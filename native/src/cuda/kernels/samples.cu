@@ -77,17 +77,16 @@ __global__ void __launch_bounds__(kThreads) targetTermsKernel(TargetTermsArgs ar
 
   const float* x = args.embeddings + i * dim;
   const double inverseX = inverseNormOf(warpSum(dim, [&](int32_t d) { return double{x[d]} * double{x[d]}; }));
-  const float inverseRounded = static_cast<float>(inverseX);
-  for (int32_t d = lane; d < dim; d += 32) args.unit[i * dim + d] = x[d] * inverseRounded;
+  for (int32_t d = lane; d < dim; d += 32) args.unit[i * dim + d] = static_cast<float>(x[d] * inverseX);
   for (int32_t d = lane; args.unitBf16 != nullptr && d < centers.dimPadded; d += 32) {
-    args.unitBf16[i * centers.dimPadded + d] = d < dim ? toBf16(x[d] * inverseRounded) : Bf16{0};
+    args.unitBf16[i * centers.dimPadded + d] = d < dim ? toBf16(static_cast<float>(x[d] * inverseX)) : Bf16{0};
   }
   const float* own = args.rowParameters + 4 * i;
   const margins::Row<double> row = {own[0], own[1], own[2], own[3]};
   if (lane == 0) {
     // |c| ≤ 1 bounds every logit, so a fixed shift keeps the sum of C exponentials within fp32.
     const double largest = row.scale * (1.0 + fmax(0.0, -row.m3)) + args.logGlobalClasses;
-    args.inverseNormsX[i] = inverseRounded;
+    args.inverseNormsX[i] = static_cast<float>(inverseX);
     args.scale[i] = own[0];
     args.shift[i] = static_cast<float>(fmax(0.0, largest - 87.0));
   }

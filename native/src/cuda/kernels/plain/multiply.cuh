@@ -2,9 +2,10 @@
 // are seen as lines by depth. Eight by four numbers a thread, operands through shared memory, the next step's fetched
 // while this one is multiplied.
 //
-// Sums run in runs of 32 products, each from zero, whose results are added in order: the error of a long sum stays near
-// that of a short one. A cosine's error reaches e^(s·c) multiplied by s, so this is what the fp32 bar of
-// docs/numerics.md rests on. No element's sum depends on where the tiles fall.
+// Sums run in runs of 32 products. When a run is added to the sum, what the addition rounds off becomes the start of
+// the next run (Kahan's compensation, held where the next run is anyway): the error of a long sum stays that of a run.
+// A cosine's error reaches e^(s·c) multiplied by s, so this is what the fp32 bar of docs/numerics.md rests on. No
+// element's sum depends on where the tiles fall.
 #pragma once
 
 #include "device/bf16.h"
@@ -137,8 +138,9 @@ HYPERARC_DEVICE void multiplyTile(const Matrix<kLeftAlong>& left, const Matrix<k
       for (int l = 0; l < kOwnLeft; ++l) {
         HYPERARC_UNROLL
         for (int r = 0; r < kOwnRight; ++r) {
-          sum[l][r] += run[l][r];
-          run[l][r] = 0.0f;
+          const float before = sum[l][r];
+          sum[l][r] = before + run[l][r];
+          run[l][r] = run[l][r] - (sum[l][r] - before);
         }
       }
     }
