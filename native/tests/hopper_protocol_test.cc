@@ -105,7 +105,7 @@ class Recorder {
     if (part == S::kParts - 1) ++loaded_;
   }
 
-  void clear() { other_ = begin_ + (begin_ % 2 == self_ ? 1 : 0); }
+  void begin(const Segment&) { other_ = begin_ + (begin_ % 2 == self_ ? 1 : 0); }
   void score(int slot) {
     own_ = nextOwn();
     std::vector<Content> reads = {{P::kRows, segments_}};

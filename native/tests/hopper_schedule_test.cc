@@ -85,7 +85,8 @@ void expectMapFits() {
   EXPECT_EQ(M::rowsBox(S::kRows / 64 - 1, S::kBoxes - 1) + kBoxBytes, M::tileBox(0, 0));
   EXPECT_EQ(M::tileBox(S::kSlots - 1, S::kBoxes - 1) + kBoxBytes, M::kScores);
   EXPECT_EQ(M::stage(S::kRows / 64 - 1) + M::kStageBytes, M::columns(0));
-  EXPECT_EQ(M::columns(S::kSlots - 1) + M::kColumnsBytes, M::kBarriers);
+  EXPECT_EQ(M::columns(S::kSlots - 1) + M::kColumnsBytes, M::kRowSums);
+  EXPECT_EQ(M::kRowSums + 2 * 64 * 8, M::kBarriers);
   if (S::kSeesaw) {
     EXPECT_LE(M::scores(1) + kBoxBytes, M::columns(0));
     EXPECT_EQ(M::scores(0) % kSwizzleBytes, 0u);

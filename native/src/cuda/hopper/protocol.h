@@ -178,7 +178,7 @@ HYPERARC_HD void consumeAlone(Actions& act, Progress& progress, const Segment& s
 /// the consumers that share rows) lets nobody write there while another may still read, before and after.
 template <class S, class Actions>
 HYPERARC_HD void consumeSegment(Actions& act, Progress& progress, const Segment& segment) {
-  act.clear();
+  act.begin(segment);
   if constexpr (S::kSeesaw) {
     consumeShared<S>(act, progress, segment);
   } else {

@@ -69,7 +69,8 @@ struct SharedMap {
   static constexpr uint32_t kStageBytes = S::kStageRows * S::kDim * 4;  // of a group of 64 rows
   static constexpr uint32_t kStages = kScores;
   static constexpr uint32_t kColumns = kStages + S::kRows / 64 * kStageBytes;
-  static constexpr uint32_t kBarriers = kColumns + S::kSlots * kColumnsBytes;
+  static constexpr uint32_t kRowSums = kColumns + S::kSlots * kColumnsBytes;  // [consumers, 64] pairs of floats
+  static constexpr uint32_t kBarriers = kRowSums + kConsumers * 64 * 8;
 
   /// Box `box` (along D) of the 64 stationary rows of group `group`.
   HYPERARC_HD static constexpr uint32_t rowsBox(int group, int box) {
@@ -89,7 +90,7 @@ struct SharedMap {
 
 /// Bytes to ask for at launch.
 template <class S>
-constexpr uint32_t sharedBytes(int barriers) {
+HYPERARC_HD constexpr uint32_t sharedBytes(int barriers) {
   return SharedMap<S>::kBarriers + static_cast<uint32_t>(barriers) * 8;
 }
 

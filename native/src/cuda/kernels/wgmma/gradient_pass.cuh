@@ -1,0 +1,169 @@
+// Pass 2: 64 classes' rows stationary, samples streamed: g_ij = q_ij·s_i, dŴ_j = Σ_i g_ij·x̂_i, and the row is finished
+// on chip (kernels/finish_row.cuh).
+#pragma once
+
+#include "kernels/finish_row.cuh"
+#include "kernels/wgmma/arguments.h"
+#include "kernels/wgmma/consumer.cuh"
+
+namespace hyperarc::cuda::wgmma {
+
+/// What goes with a tile of 64 samples: arrays of s_i·log2e, of the offset in g = 2^(c·slope − offset) (+∞ for none),
+/// and of the target's position, one after another: [tiles, 3, 64].
+HYPERARC_DEVICE void sampleColumn(const SamplesView& samples, int64_t i, float* columns) {
+  const float factor = samples.gradientFactor[i];
+  float* column = columns + i / hopper::kTile * (hopper::kColumnArraysPass2 * hopper::kTile) + i % hopper::kTile;
+  column[0] = samples.scale[i] * kLog2e;
+  column[hopper::kTile] =
+      factor > 0.0f ? fmaf(samples.gradientShift[i], kLog2e, -log2f(factor)) : __int_as_float(0x7f800000);
+  column[2 * hopper::kTile] = __int_as_float(samples.targetPosition[i]);
+}
+
+/// First of sorted[0, count) that is not less than `bound`; by all lanes of a warp together.
+HYPERARC_DEVICE int32_t lowerBoundOfWarp(const int32_t* sorted, int32_t count, int64_t bound, int lane) {
+  int32_t low = 0, high = count;  // values before low are less, values from high on are not
+  while (low < high) {
+    const int32_t stride = (high - low + 31) / 32;
+    const int32_t probe = low + lane * stride;
+    const bool isLess = probe < high && __ldg(sorted + probe) < bound;
+    const int less = __popc(__ballot_sync(0xffffffffu, isLess));  // sorted: the first lanes
+    if (less == 0) return low;
+    high = min(high, low + less * stride);
+    low += (less - 1) * stride + 1;
+  }
+  return low;
+}
+
+template <class S>
+class GradientPass {
+ public:
+  static constexpr int kColumnArrays = hopper::kColumnArraysPass2;
+  using Map = hopper::SharedMap<S>;
+
+  HYPERARC_DEVICE explicit GradientPass(const GradientArguments& args) : args_(args) {}
+
+  HYPERARC_DEVICE void begin(const hopper::Segment& segment, const Place& place) {
+    HYPERARC_UNROLL
+    for (int half = 0; half < 2; ++half) {
+      const int64_t position = firstRow(segment, place) + place.row(half);
+      const bool isThere = position < args_.gradients.classes.count;
+      inverseNorm_[half] = isThere ? __ldg(args_.inverseNorms + position) : 0.0f;
+      position_[half] = isThere ? static_cast<int32_t>(position) : -2;  // no sample's target
+    }
+  }
+
+  HYPERARC_DEVICE void exponentials(const float* columns, int64_t, const Place& place, Fragments<S>& f) const {
+    HYPERARC_UNROLL
+    for (int eight = 0; eight < Fragments<S>::kScores / 4; ++eight) {
+      const float* column = columns + 8 * eight + place.pair();
+      const float2 slope = *reinterpret_cast<const float2*>(column);
+      const float2 offset = *reinterpret_cast<const float2*>(column + hopper::kTile);
+      const int2 target = *reinterpret_cast<const int2*>(column + 2 * hopper::kTile);
+      HYPERARC_UNROLL
+      for (int half = 0; half < 2; ++half) {
+        float& g0 = f.scores[4 * eight + 2 * half];
+        float& g1 = f.scores[4 * eight + 2 * half + 1];
+        g0 = exp2Fast(fmaf(g0 * inverseNorm_[half], slope.x, -offset.x));
+        g1 = exp2Fast(fmaf(g1 * inverseNorm_[half], slope.y, -offset.y));
+        if (target.x == position_[half]) g0 = 0.0f;
+        if (target.y == position_[half]) g1 = 0.0f;
+      }
+    }
+    const auto one = [](int, int) { return 1.0f; };
+    roundWeights<S>(f, one, one);
+  }
+
+  /// Rows go through shared memory a few at a time, so that a warp has a whole one, and are finished there.
+  template <class Join>
+  HYPERARC_DEVICE void finish(const hopper::Segment& segment, const Place& place, Fragments<S>& f,
+                              const Join& join) const {
+    const CenterGradients& gradients = args_.gradients;
+    const int64_t first = firstRow(segment, place);
+    float factor[2];
+    rowFactors(place, f, join, factor);
+    TargetRange targets = {
+        lowerBoundOfWarp(gradients.targets.position, gradients.targets.count, first, place.lane),
+        lowerBoundOfWarp(gradients.targets.position, gradients.targets.count, first + 64, place.lane)};
+    float* stage = reinterpret_cast<float*>(place.memory + Map::stage(S::firstRow(place.consumer) / 64));
+    constexpr int kRounds = 64 / S::kStageRows;
+    constexpr int kWarps = (S::kSeesaw ? hopper::kConsumers : 1) * hopper::kWarpsPerWarpgroup;
+    const int warp = (S::kSeesaw ? place.consumer * hopper::kWarpsPerWarpgroup : 0) + place.warp;
+    for (int round = 0; round < kRounds; ++round) {
+      HYPERARC_UNROLL
+      for (int half = 0; half < 2; ++half) {
+        const int staged = hopper::stageRow(S::kStageRows, round, place.warp, half, place.lane / 4);
+        if (staged < 0) continue;
+        float* to = stage + staged * S::kDim + S::firstColumn(place.consumer) + place.pair();
+        HYPERARC_UNROLL
+        for (int eight = 0; eight < Fragments<S>::kOutput / 4; ++eight) {
+          *reinterpret_cast<float2*>(to + 8 * eight) = make_float2(f.output[4 * eight + 2 * half] * factor[half],
+                                                                   f.output[4 * eight + 2 * half + 1] * factor[half]);
+        }
+      }
+      join();
+      for (int staged = warp; staged < S::kStageRows; staged += kWarps) {
+        const int64_t position = first + hopper::rowOfStage(S::kStageRows, round, staged);
+        if (position < gradients.classes.count) finishStaged(stage + staged * S::kDim, position, targets);
+      }
+      if (round + 1 < kRounds) join();  // the last one is the protocol's
+    }
+  }
+
+ private:
+  HYPERARC_DEVICE static int64_t firstRow(const hopper::Segment& segment, const Place& place) {
+    return (segment.group * hopper::kCluster + place.rank) * S::kRows + S::firstRow(place.consumer);
+  }
+
+  /// 1/B_total, times Σg/Σg' where g' is what the tensor cores were given for g: takes out what the roundings to bf16
+  /// have in common, all of it where one sample has nearly all of a row's sum.
+  template <class Join>
+  HYPERARC_DEVICE void rowFactors(const Place& place, const Fragments<S>& f, const Join& join,
+                                  float (&factor)[2]) const {
+    float2* sums = reinterpret_cast<float2*>(place.memory + Map::kRowSums);  // [consumers, 64]
+    float2 own[2];
+    HYPERARC_UNROLL
+    for (int half = 0; half < 2; ++half) own[half] = make_float2(quadSum(f.sum[half]), quadSum(f.roundedSum[half]));
+    if constexpr (S::kSeesaw) {
+      HYPERARC_UNROLL
+      for (int half = 0; half < 2; ++half) {
+        if (place.lane % 4 == 0) sums[64 * place.consumer + place.row(half)] = own[half];
+      }
+      join();
+      HYPERARC_UNROLL
+      for (int half = 0; half < 2; ++half) {
+        const float2 first = sums[place.row(half)], second = sums[64 + place.row(half)];
+        own[half] = make_float2(first.x + second.x, first.y + second.y);
+      }
+    }
+    HYPERARC_UNROLL
+    for (int half = 0; half < 2; ++half) {
+      factor[half] = args_.gradients.inverseTotal * (own[half].y > 0.0f ? own[half].x / own[half].y : 1.0f);
+    }
+  }
+
+  HYPERARC_DEVICE void finishStaged(const float* staged, int64_t position, const TargetRange& targets) const {
+    constexpr int kQuads = S::kDim / 128;
+    const CenterGradients& gradients = args_.gradients;
+    float v[kQuads][4];
+    HYPERARC_UNROLL
+    for (int q = 0; q < kQuads; ++q) {
+      const float4 four = *reinterpret_cast<const float4*>(staged + quadColumn<1>(q));
+      v[q][0] = four.x;
+      v[q][1] = four.y;
+      v[q][2] = four.z;
+      v[q][3] = four.w;
+    }
+    TargetRange own = {targets.begin, targets.begin};
+    while (own.begin < targets.end && __ldg(gradients.targets.position + own.begin) < position) ++own.begin;
+    for (own.end = own.begin; own.end < targets.end && __ldg(gradients.targets.position + own.end) == position;)
+      ++own.end;
+    const int64_t row = gradients.classes.list != nullptr ? __ldg(gradients.classes.list + position) : position;
+    finishRow<1, kQuads>(gradients.centers, row, gradients.targets, own, gradients.sink, v);
+  }
+
+  const GradientArguments& args_;
+  float inverseNorm_[2];
+  int32_t position_[2];
+};
+
+}  // namespace hyperarc::cuda::wgmma
