@@ -1,4 +1,4 @@
-import type { BatchOptions, Device, InstructionSet, Kernels, Precision, Step } from '../../dist/index.js';
+import type { BatchOptions, Device, DeviceSpec, InstructionSet, Kernels, Precision, Step } from '../../dist/index.js';
 import { ClassCenters, openDevice } from '../../dist/index.js';
 import type { ContractBatch, ContractCenters, ForwardResult, Implementation, Subject } from './implementation.js';
 
@@ -74,7 +74,7 @@ function forwardSharded(shards: readonly EngineSubject[], batch: ContractBatch):
 function implementationOf(
   name: string,
   precision: Precision,
-  open: () => Device,
+  open: (centers: ContractCenters) => Device,
   maxProducts = Infinity,
 ): Implementation {
   const implementation: Implementation<Step> = {
@@ -86,7 +86,7 @@ function implementationOf(
     hasUpdate: true,
     hasSampling: true,
     hasShards: true,
-    create: (centers) => new EngineSubject(open(), precision, centers),
+    create: (centers) => new EngineSubject(open(centers), precision, centers),
     forwardSharded: (subjects, batch) => forwardSharded(subjects as readonly EngineSubject[], batch),
   };
   return implementation as Implementation;
@@ -98,8 +98,18 @@ export function cpuImplementation(instructionSet: InstructionSet): Implementatio
   return implementationOf(`CPU engine, ${instructionSet}`, 'fp32', open);
 }
 
-/** The CUDA engine with one of its kernel families, on the first device. */
-export function cudaImplementation(precision: Precision, kernels: Kernels, maxProducts?: number): Implementation {
+/**
+ * The CUDA engine with one of its kernel families, on `device`. What the tensor-core families do not serve runs on whatever the
+ * engine chooses.
+ */
+export function cudaImplementation(
+  precision: Precision,
+  kernels: Kernels,
+  maxProducts?: number,
+  device: DeviceSpec = 'cuda:0',
+): Implementation {
   const name = `CUDA engine, ${precision}, ${kernels} kernels`;
-  return implementationOf(name, precision, () => openDevice('cuda:0', { kernels }), maxProducts);
+  const serves = ({ subCenters, dim }: ContractCenters) => kernels === 'plain' || (subCenters === 1 && dim <= 512);
+  const open = (centers: ContractCenters) => openDevice(device, { kernels: serves(centers) ? kernels : 'auto' });
+  return { ...implementationOf(name, precision, open, maxProducts), mixesSamples: kernels === 'plain' };
 }

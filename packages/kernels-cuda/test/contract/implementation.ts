@@ -66,6 +66,8 @@ export interface Implementation<Step = unknown> {
   readonly hasRowParameters: boolean;
   readonly hasUpdate: boolean;
   readonly hasSampling: boolean;
+  /** Whether one update takes steps that drew different classes; true by default. */
+  readonly mixesSamples?: boolean;
   readonly hasShards: boolean;
   create(centers: ContractCenters): Subject<Step>;
   /** One forward pass over shards that together own every class; results are those of all of them. */
