@@ -22,6 +22,12 @@ Status Core::failed(const char* what, const CudaError& error) noexcept {
   forwardStream.drain();
   if (!error.isLasting()) return {error.code(), std::string(what) + ": " + error.what()};
   failure_ = error.what();
+  // A kernel's failure surfaces wherever the host next asks for something.
+  std::string kernels = forwardStream.kernelsUnderWay();
+  const std::string updates = updateStream.kernelsUnderWay();
+  if (!kernels.empty() && !updates.empty()) kernels += ", ";
+  kernels += updates;
+  if (!kernels.empty()) failure_ += ", with these kernels under way: " + kernels;
   return {error.code(), std::string(what) + ": " + failure_ +
                             "; what is on the device is lost: start a new process and continue from a checkpoint"};
 }

@@ -1,7 +1,5 @@
 #include "runtime/stream.h"
 
-#include <string>
-
 #include "runtime/launch_log.h"
 
 namespace hyperarc::cuda {
@@ -36,23 +34,19 @@ Stream::~Stream() {
   (void)cudaStreamDestroy(stream_);
 }
 
-void Stream::raise(cudaError_t error) const {
-  if (error == cudaSuccess) return;
-  const std::string kernels = LaunchLog::kernels(stream_);
-  check(error, kernels.empty() ? "device work" : kernels.c_str());
-}
-
 void Stream::synchronize() {
-  raise(cudaStreamSynchronize(stream_));
+  check(cudaStreamSynchronize(stream_), "device work");
   LaunchLog::clear(stream_);
 }
 
 void Stream::poll() {
   const cudaError_t state = cudaStreamQuery(stream_);
   if (state == cudaErrorNotReady) return;
-  raise(state);
+  check(state, "device work");
   LaunchLog::clear(stream_);
 }
+
+std::string Stream::kernelsUnderWay() const { return LaunchLog::kernels(stream_); }
 
 void Stream::drain() noexcept { (void)cudaStreamSynchronize(stream_); }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "passes.h"
 #include "runtime/memory.h"
@@ -39,17 +40,18 @@ class Stream {
   Stream& operator=(const Stream&) = delete;
 
   cudaStream_t get() const { return stream_; }
-  /// Waits on the host for everything enqueued; throws what failed, with the kernels it may be.
+  /// Waits on the host for everything enqueued; throws what failed.
   void synchronize();
   /// Throws if something enqueued has failed; does not wait.
   void poll();
   /// Waits without a report.
   void drain() noexcept;
+  /// Kernels enqueued since the stream was last known to be done; empty if none.
+  std::string kernelsUnderWay() const;
   /// Later work runs after the event; nothing to do if it was never recorded.
   void waitFor(const Event& event);
 
  private:
-  void raise(cudaError_t error) const;
   cudaStream_t stream_ = nullptr;
 };
 

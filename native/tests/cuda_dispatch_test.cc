@@ -1,0 +1,102 @@
+// The kernel table: every line can be reached, and what is passed over is said.
+#if HYPERARC_WITH_CUDA
+#include <gtest/gtest.h>
+
+#include "cuda/dispatch/dispatch.h"
+
+namespace hyperarc::cuda {
+namespace {
+
+constexpr int32_t kCapabilities[] = {80, 86, 89, 90, 100, 120};
+
+std::string chosen(int32_t capability, const KernelRequest& request) {
+  KernelChoice choice;
+  const Status status = chooseKernels(capability, request, &choice);
+  EXPECT_TRUE(status) << status.message();
+  return choice.name;
+}
+
+TEST(KernelTable, ServesEveryProblemOnEveryDevice) {
+  for (int32_t capability : kCapabilities) {
+    for (Precision precision : {Precision::kFp32, Precision::kBf16Compute, Precision::kBf16Master}) {
+      for (int32_t subCenters : {1, 2, 16}) {
+        for (int32_t dim : {1, 127, 128, 129, 512, 513, 4096}) {
+          for (bool needsMask : {false, true}) {
+            KernelChoice choice;
+            ASSERT_TRUE(chooseKernels(
+                capability, {.precision = precision, .subCenters = subCenters, .dim = dim, .needsMask = needsMask},
+                &choice));
+            EXPECT_TRUE(choice.row->isAutomatic());
+            EXPECT_TRUE(choice.row->dimPadded == 0 || choice.row->dimPadded == paddedDim(dim));
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(KernelTable, EveryLineCanBeReached) {
+  for (const KernelRow& row : kernelTable()) {
+    const KernelRequest request = {.asked = row.family,
+                                   .precision = row.takesFp32 ? Precision::kFp32 : Precision::kBf16Compute,
+                                   .subCenters = row.maxSubCenters,
+                                   .dim = row.dimPadded == 0 ? 4096 : row.dimPadded,
+                                   .needsMask = row.takesMask};
+    KernelChoice choice;
+    ASSERT_TRUE(chooseKernels(row.minCapability, request, &choice));
+    EXPECT_EQ(choice.row, &row) << choice.name;
+  }
+}
+
+TEST(KernelTable, WhatIsNotProvenRunsOnlyWhenAskedFor) {
+  const KernelRequest request = {.precision = Precision::kBf16Compute, .dim = 512};
+  KernelRequest asking = request;
+  asking.asked = Kernels::kWgmma;
+  EXPECT_EQ(chosen(90, asking), "wgmma-bf16-d512");
+  const KernelRow* wgmma = nullptr;
+  for (const KernelRow& row : kernelTable()) {
+    if (row.family == Kernels::kWgmma && row.dimPadded == 512) wgmma = &row;
+  }
+  ASSERT_NE(wgmma, nullptr);
+  EXPECT_EQ(chosen(90, request), wgmma->provenOnHardware ? "wgmma-bf16-d512" : "mma-bf16-d512");
+  EXPECT_FALSE(wgmma->provenInHarness) << "the harness does not run wgmma";
+}
+
+TEST(KernelTable, NamesSayWhatRunsAndWhy) {
+  EXPECT_EQ(chosen(80, {.precision = Precision::kFp32, .subCenters = 3, .dim = 512}), "plain-fp32");
+  EXPECT_EQ(chosen(80, {.precision = Precision::kBf16Compute, .dim = 100}), "mma-bf16-d128");
+  EXPECT_EQ(chosen(120, {.precision = Precision::kBf16Master, .dim = 129}), "mma-bf16-d256");
+  EXPECT_EQ(chosen(80, {.precision = Precision::kBf16Compute, .dim = 513}), "plain-bf16 (D = 513)");
+  EXPECT_EQ(chosen(80, {.precision = Precision::kBf16Compute, .subCenters = 2, .dim = 513}), "plain-bf16 (K = 2)");
+  EXPECT_EQ(chosen(80, {.precision = Precision::kBf16Compute, .dim = 512, .needsMask = true}),
+            "plain-bf16 (steps of different samples)");
+  EXPECT_EQ(chosen(80, {.asked = Kernels::kPlain, .precision = Precision::kBf16Compute, .dim = 512}), "plain-bf16");
+}
+
+TEST(KernelTable, RefusesWhatCannotBeWithTheReason) {
+  const auto refuses = [](int32_t capability, const KernelRequest& request, StatusCode code, const std::string& part) {
+    KernelChoice choice;
+    const Status status = chooseKernels(capability, request, &choice);
+    EXPECT_STREQ(codeName(status.code()), codeName(code));
+    EXPECT_NE(status.message().find(part), std::string::npos) << status.message();
+    EXPECT_EQ(choice.row, nullptr);
+  };
+  const KernelRequest wgmma = {.asked = Kernels::kWgmma, .precision = Precision::kBf16Compute, .dim = 512};
+  refuses(80, wgmma, StatusCode::kDevice, "runs on sm_80, received wgmma");
+  refuses(100, wgmma, StatusCode::kDevice, "sm_100");
+  KernelRequest mma = {.asked = Kernels::kMma, .precision = Precision::kFp32, .dim = 512};
+  refuses(80, mma, StatusCode::kRange, "received fp32");
+  mma.precision = Precision::kBf16Compute;
+  mma.dim = 600;
+  refuses(80, mma, StatusCode::kRange, "D = 600");
+  mma.dim = 512;
+  mma.subCenters = 2;
+  refuses(80, mma, StatusCode::kRange, "K = 2");
+  mma.subCenters = 1;
+  mma.needsMask = true;
+  refuses(80, mma, StatusCode::kRange, "different samples");
+}
+
+}  // namespace
+}  // namespace hyperarc::cuda
+#endif
