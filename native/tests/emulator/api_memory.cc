@@ -26,6 +26,7 @@ bool isPinned(const void* address) {
 }
 
 void copyRows(Region to, Region from, Extent extent) {
+  const DeviceMemoryAccess access(DeviceMemoryAccess::kAllDevices);
   for (size_t row = 0; row < extent.height; ++row) {
     std::memmove(to.begin + row * to.pitch, from.begin + row * from.pitch, extent.widthBytes);
   }
@@ -89,6 +90,7 @@ cudaError_t fill(Region to, int value, Extent extent, cudaStream_t handle) {
     if (extent.height > 1 && extent.widthBytes > to.pitch) return cudaErrorInvalidPitchValue;
     if (!isDeviceRange(to.begin, extent.span(to.pitch))) return cudaErrorInvalidValue;
     enqueue(stream, {.run = [to, value, extent] {
+              const DeviceMemoryAccess access(DeviceMemoryAccess::kAllDevices);
               for (size_t row = 0; row < extent.height; ++row)
                 std::memset(to.begin + row * to.pitch, value, extent.widthBytes);
               return cudaSuccess;

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "executor.h"
+#include "memory.h"
 #include "runtime.h"
 
 namespace hyperarc::emulator {
@@ -47,8 +48,9 @@ cudaError_t launch(const char* name, dim3 grid, dim3 block, size_t sharedBytes, 
       enqueue(stream, {.run = [] { return cudaErrorLaunchFailure; }});
       return cudaSuccess;
     }
-    enqueue(stream,
-            {.run = [call = KernelCall{name, grid, block, sharedBytes, std::move(body)}, schedule = settings.schedule] {
+    enqueue(stream, {.run = [call = KernelCall{name, grid, block, sharedBytes, std::move(body)},
+                             schedule = settings.schedule, device = stream->device] {
+              const DeviceMemoryAccess access(device);
               Executor::instance().run(call, schedule);
               return cudaSuccess;
             }});

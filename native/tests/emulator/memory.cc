@@ -6,6 +6,13 @@
 
 #include "emulator/language.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(begin, bytes) (static_cast<void>(begin), static_cast<void>(bytes))
+#define ASAN_UNPOISON_MEMORY_REGION(begin, bytes) (static_cast<void>(begin), static_cast<void>(bytes))
+#endif
+
 namespace hyperarc::emulator {
 namespace {
 
@@ -48,6 +55,7 @@ void* allocate(size_t bytes, MemoryKind kind, int device) {
   std::memset(heap, kGuardByte, kGuardBytes);
   std::memset(begin + bytes, kGuardByte, kGuardBytes);
   std::memset(begin, 0xff, bytes);
+  if (kind == MemoryKind::kDevice) ASAN_POISON_MEMORY_REGION(begin, bytes);
   allocations()[addressOf(begin)] = {begin, bytes, kind, device, heap};
   return begin;
 }
@@ -91,6 +99,22 @@ int64_t deviceBytesInUse(int device) {
       bytes += static_cast<int64_t>(allocation.bytes);
   }
   return bytes;
+}
+
+DeviceMemoryAccess::DeviceMemoryAccess(int device) : device_(device) {
+  for (const auto& [address, allocation] : allocations()) {
+    const bool isMeant =
+        allocation.kind == MemoryKind::kDevice && (device == kAllDevices || device == allocation.device);
+    if (isMeant) ASAN_UNPOISON_MEMORY_REGION(allocation.begin, allocation.bytes);
+  }
+}
+
+DeviceMemoryAccess::~DeviceMemoryAccess() {
+  for (const auto& [address, allocation] : allocations()) {
+    const bool isMeant =
+        allocation.kind == MemoryKind::kDevice && (device_ == kAllDevices || device_ == allocation.device);
+    if (isMeant) ASAN_POISON_MEMORY_REGION(allocation.begin, allocation.bytes);
+  }
 }
 
 void checkGuards() {

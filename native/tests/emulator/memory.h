@@ -28,6 +28,21 @@ bool isDeviceMemory(const void* address);
 /// [address, address + bytes) lies in one allocation of device memory.
 bool isDeviceRange(const void* address, size_t bytes);
 int64_t deviceBytesInUse(int device);
+
+/// Device memory is open to loads and stores while one of these lives: for queued work, not for the host's own code.
+/// Only AddressSanitizer keeps the door.
+class DeviceMemoryAccess {
+ public:
+  static constexpr int kAllDevices = -1;
+  explicit DeviceMemoryAccess(int device);
+  ~DeviceMemoryAccess();
+  DeviceMemoryAccess(const DeviceMemoryAccess&) = delete;
+  DeviceMemoryAccess& operator=(const DeviceMemoryAccess&) = delete;
+
+ private:
+  int device_;
+};
+
 /// Aborts where something was written outside an allocation.
 void checkGuards();
 

@@ -47,6 +47,9 @@ inline void cpAsyncWait() {
   ::hyperarc::emulator::waitForCopies(Pending);
 }
 
+/// Changes nothing that a program sees.
+inline void prefetchL2(const void*) {}
+
 /// ex2.approx.ftz: a subnormal input counts as 0, a subnormal result is 0.
 inline float exp2Fast(float x) {
   constexpr float kSmallestNormal = 0x1p-126f;

@@ -135,6 +135,16 @@ TEST(Memory, TheLimitIsKept) {
   EXPECT_EQ(free, 10000u);
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+TEST(MemoryDeathTest, TheHostMayNotTouchDeviceMemory) {
+  const DeviceArray<float> array(4);
+  EXPECT_DEATH(static_cast<volatile float*>(array.get())[0] = 1, "use-after-poison");
+  const ScopedSetting devices("DEVICES", "2");
+  ASSERT_EQ(cudaSetDevice(1), cudaSuccess);
+  EXPECT_DEATH(runKernel(1, 1, 0, [&array] { static_cast<volatile float*>(array.get())[0] = 1; }), "use-after-poison");
+}
+#endif
+
 TEST(MemoryDeathTest, WritesOutsideAnAllocationAreFound) {
   const DeviceArray<float> array(4);
   for (int index : {-1, 4}) {
