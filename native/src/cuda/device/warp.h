@@ -55,6 +55,9 @@ HYPERARC_DEVICE void cpAsyncWait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(Pending) : "memory");
 }
 
+/// Asks for the cache line of a global address to be brought into the L2 cache.
+HYPERARC_DEVICE void prefetchL2(const void* global) { asm volatile("prefetch.global.L2 [%0];" ::"l"(global)); }
+
 /// 2^x, at most 2 ulp (ex2.approx.ftz: results below 2⁻¹²⁶ are 0).
 HYPERARC_DEVICE float exp2Fast(float x) {
   float y;

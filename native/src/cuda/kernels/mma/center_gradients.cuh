@@ -49,7 +49,9 @@ struct GradientPass {
     }
   };
 
-  const SamplesView& samples;
+  static constexpr uint32_t kPrefetchTiles = 32;
+
+  const CenterGradients& args;
   char* shared;
 
   HYPERARC_DEVICE RowTerms* rowTerms() const { return reinterpret_cast<RowTerms*>(shared + Shape::kRowTerms); }
@@ -57,10 +59,10 @@ struct GradientPass {
   // Sample arrays are padded (views.h): their factor is 0 beyond B.
   HYPERARC_DEVICE Column column(uint32_t position, int32_t row) const {
     if (row < 0) return {0.0f, kInfinity, -1};
-    const float factor = __ldg(samples.gradientFactor + position);
-    const float offset = fmaf(__ldg(samples.gradientShift + position), kLog2e, -log2f(factor));
-    return {__ldg(samples.scale + position) * kLog2e, factor > 0.0f ? offset : kInfinity,
-            __ldg(samples.targetPosition + position)};
+    const float factor = __ldg(args.samples.gradientFactor + position);
+    const float offset = fmaf(__ldg(args.samples.gradientShift + position), kLog2e, -log2f(factor));
+    return {__ldg(args.samples.scale + position) * kLog2e, factor > 0.0f ? offset : kInfinity,
+            __ldg(args.samples.targetPosition + position)};
   }
 
   HYPERARC_DEVICE float weight(int, int row, const Column& column, float score, bool& isLarge) const {
@@ -69,6 +71,28 @@ struct GradientPass {
     if (column.target == terms.position) return 0.0f;
     isLarge |= g > kLarge;
     return g;
+  }
+
+  /// Brings the rows that the block will finish into the L2 cache during the last tiles: there is one block on a
+  /// multiprocessor, so nothing else would hide their way from memory.
+  HYPERARC_DEVICE void prefetch(uint32_t tile, uint32_t tiles) const {
+    const bool isMaster = args.centers.precision == Precision::kBf16Master;
+    const uint32_t rowBytes = isMaster ? Shape::kRowBytes : 4 * args.centers.dim;
+    const uint32_t lines = (rowBytes + 127) / 128 * Shape::kRows;
+    const uint32_t steps = tiles < kPrefetchTiles ? tiles : kPrefetchTiles;
+    if (tile + steps < tiles) return;
+    const uint32_t share = (lines + steps - 1) / steps, begin = (tile + steps - tiles) * share;
+    const char* weights = isMaster ? reinterpret_cast<const char*>(args.centers.weightsBf16)
+                                   : reinterpret_cast<const char*>(args.centers.weights);
+    const char* momentum = isMaster ? reinterpret_cast<const char*>(args.centers.momentumBf16)
+                                    : reinterpret_cast<const char*>(args.centers.momentum);
+    for (uint32_t line = begin + threadIdx.x; line < begin + share && line < lines; line += kThreads) {
+      const int32_t row = rowTerms()[line % Shape::kRows].row;
+      if (row < 0) continue;
+      const int64_t offset = static_cast<int64_t>(row) * rowBytes + line / Shape::kRows * 128;
+      prefetchL2(weights + offset);
+      if (args.sink.isUpdate && momentum != nullptr) prefetchL2(momentum + offset);
+    }
   }
 };
 
@@ -113,7 +137,7 @@ __global__ void __launch_bounds__(kThreads, 1) centerGradientsKernel(const __gri
   const RowStream classes = {args.centers.weightsBf16, args.classes.list, first,
                              static_cast<uint32_t>(args.classes.count)};
   copyStationary<Shape>(shared, classes, first);
-  GradientPass<Shape> pass = {args.samples, shared};
+  GradientPass<Shape> pass = {args, shared};
   for (int r = threadIdx.x; r < Shape::kRows; r += kThreads) {
     const int32_t row = classes.rowOf(first + r);
     pass.rowTerms()[r] = {row < 0 ? 0.0f : args.centers.inverseNorms[row], static_cast<int32_t>(first + r), row, 0};

@@ -56,6 +56,8 @@ struct NegativePass {
     return e * column.inverseNorm;
   }
 
+  HYPERARC_DEVICE void prefetch(uint32_t, uint32_t) const {}
+
   HYPERARC_DEVICE void clearSums() {
     HYPERARC_UNROLL
     for (int q = 0; q < Shape::kOwnPairs; ++q) sum[q] = 0.0f;

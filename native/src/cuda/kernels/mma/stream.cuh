@@ -239,6 +239,7 @@ HYPERARC_DEVICE void addProduct(const char* shared, const char* tile, Output<Sha
 ///       what f needs of a tile's column, as the lane of that column loads it
 ///   pass.weight(q, row, column, score, isLarge)
 ///       f of one score; q counts the pairs that this lane weighs; sets isLarge where the weight must not lose bits
+///   pass.prefetch(tile, tiles)           called once a tile
 /// On return all of the block is done with the operands and the exchange area.
 template <typename Shape, typename Pass>
 HYPERARC_DEVICE void streamTiles(char* shared, const RowStream& source, uint32_t tiles, Pass& pass,
@@ -265,6 +266,7 @@ HYPERARC_DEVICE void streamTiles(char* shared, const RowStream& source, uint32_t
       copyRows<Shape, Shape::kTile>(tileBuffers + (~tile & 1) * Shape::kTileBytes, source.rows, nextRow);
     }
     cpAsyncCommit();
+    pass.prefetch(tile, tiles);
     const uint32_t position = lanePosition + tile * Shape::kTile;
     const typename Pass::Column laneColumn = pass.column(position, row);
     row = nextRow;
