@@ -17,7 +17,7 @@ Status checkCentersConfig(const CentersConfig& config);
 Status checkPlan(const CentersConfig& config, int64_t batch, double rate);
 /// The configuration after ClassCenters::resize.
 Status checkResize(const CentersConfig& config, int64_t classes, float stddev, CentersConfig* resized);
-/// Everything but the values of embeddings that are on a device.
+/// Everything but the values of the embeddings, which may be anywhere.
 Status checkBatch(const Batch& batch, const CentersConfig& config);
 /// Embeddings in host memory: their shape, and that they are finite.
 Status checkEmbeddings(const float* embeddingsBD, int64_t batch, int64_t dim);

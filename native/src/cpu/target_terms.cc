@@ -85,6 +85,7 @@ Status CpuClassCenters::targetTerms(const Batch& batch, std::unique_ptr<Step>* o
           StatusCode::kDevice,
           "embeddingsBD: expected host memory, received a CUDA device's; copy it to the host, or use device 'cuda:0'"};
     if (Status status = checkBatch(batch, config_); !status) return status;
+    if (Status status = checkEmbeddings(batch.embeddingsBD, batch.batch, config_.dim); !status) return status;
     auto step = std::make_unique<CpuStep>(id_, version_, blocking_, batch);
     for (int64_t i = 0; i < batch.batch; ++i) {
       step->inverseNorms[i] = static_cast<float>(exactInverseNorm(batch.embeddingsBD + i * config_.dim, config_.dim));

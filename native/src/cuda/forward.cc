@@ -29,9 +29,7 @@ void CudaClassCenters::enqueueTargets(CudaStep& step) {
   step.upload(0, at.uploadBytes);
   auto* nonFinite = step.at<unsigned long long>(at.nonFinite);
   check(cudaMemsetAsync(nonFinite, 0, sizeof *nonFinite, stream), "clearing device memory");
-  // Those that came from the host were checked there.
-  const bool isOnDevice = step.embeddings != step.at<float>(at.embeddings);
-  if (isOnDevice) launchFindNonFinite(step.embeddings, step.samples * step.dim, nonFinite, stream);
+  launchFindNonFinite(step.embeddings, step.samples * step.dim, nonFinite, stream);
   TargetTermsArgs args = {};
   args.centers = view();
   args.samples = step.samples;
