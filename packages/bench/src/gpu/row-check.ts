@@ -1,5 +1,5 @@
 import type { Precision } from '@hyperarc/kernels-cuda';
-import { unit } from '@hyperarc/kernels-cuda/reference';
+import { roundBf16, unit } from '@hyperarc/kernels-cuda/reference';
 
 /** What float64 needs of a step to know the gradient of any row: the loss of a sample stands for the sum over all classes. */
 export interface CheckedStep {
@@ -12,15 +12,6 @@ export interface CheckedStep {
   scale: number;
   m2: number;
   precision: Precision;
-}
-
-/** Round to bf16, to nearest even. */
-export function roundBf16(value: number): number {
-  const float = new Float32Array([value]);
-  const bits = new Uint32Array(float.buffer);
-  const word = bits[0]!;
-  bits[0] = (word + 0x7fff + ((word >>> 16) & 1)) & 0xffff_0000;
-  return float[0]!;
 }
 
 /**
@@ -36,7 +27,8 @@ export function rowGradient(
   const { embeddings, labels, lossPerSample, scale, m2, precision } = step;
   const dim = row.length;
   const isRounded = precision !== 'fp32';
-  const operand = (values: ArrayLike<number>) => Float64Array.from(values, isRounded ? roundBf16 : Number);
+  const operand = (values: ArrayLike<number>) =>
+    Float64Array.from(values, (value) => (isRounded ? roundBf16(value) : value));
   const length = Math.hypot(...row);
   const unitRow = Float64Array.from(operand(row), (value) => value / length);
   const pull = new Float64Array(dim);
