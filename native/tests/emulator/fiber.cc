@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
@@ -52,13 +53,20 @@ hyperarcSwitchStacks:
 #endif
 
 Fiber::Fiber() {
-  pthread_attr_t attributes;
-  void* bottom = nullptr;
-  if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
-    pthread_attr_getstack(&attributes, &bottom, &stackBytes_);
-    pthread_attr_destroy(&attributes);
-  }
-  stackBottom_ = bottom;
+#if defined(__SANITIZE_ADDRESS__)
+  // Finding the bounds reads /proc/self/maps, so once a thread.
+  thread_local const auto bounds = [] {
+    std::pair<void*, size_t> found{};
+    pthread_attr_t attributes;
+    if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
+      pthread_attr_getstack(&attributes, &found.first, &found.second);
+      pthread_attr_destroy(&attributes);
+    }
+    return found;
+  }();
+  stackBottom_ = bounds.first;
+  stackBytes_ = bounds.second;
+#endif
 }
 
 Fiber::Fiber(void (*entry)(), size_t number) {
