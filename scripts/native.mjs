@@ -5,6 +5,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildAddon } from './lib/addon.mjs';
 import { cudaReport } from './lib/cuda-report.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -18,41 +19,6 @@ function run(command, args, env = {}) {
     console.error(`native: ${command} ${args.join(' ')} ended with ${result.signal ?? result.status}`);
     process.exit(1);
   }
-}
-
-/** Like run, but what the command says is shown only when it failed or warned. */
-function runQuietly(command, args) {
-  const result = spawnSync(command, args, { cwd: root, encoding: 'utf8', maxBuffer: 256 * 1024 * 1024 });
-  if (result.error) throw result.error;
-  const said = result.stdout + result.stderr;
-  // nvcc writes "warning #177-D:", ptxas "warning :".
-  if (result.status !== 0 || /\bwarning[^\n:]*:/.test(said)) process.stderr.write(said);
-  if (result.status !== 0) {
-    console.error(`native: ${command} ${args.join(' ')} ended with ${result.signal ?? result.status}`);
-    process.exit(1);
-  }
-  return said;
-}
-
-/** HYPERARC_CUDA: AUTO (with nvcc where there is one), ON, OFF. */
-const CUDA_OPTIONS = {
-  HYPERARC_CUDA: process.env.HYPERARC_CUDA || 'OFF',
-  HYPERARC_CUDA_ARCHITECTURES: process.env.HYPERARC_CUDA_ARCHITECTURES || 'default',
-};
-
-function addon(folder = 'build', cmakeOptions = CUDA_OPTIONS) {
-  const cmakeJs = join(root, 'node_modules', 'cmake-js', 'bin', 'cmake-js');
-  const build = join(native, folder);
-  const options = Object.entries(cmakeOptions).map(([name, value]) => `${name}=${value}`);
-  // cmake-js gives options only to a folder that was never configured.
-  const isConfigured = existsSync(join(build, 'CMakeCache.txt'));
-  const changed = isConfigured
-    ? runQuietly('cmake', ['-S', native, '-B', build, ...options.map((option) => `-D${option}`)])
-    : '';
-  const flags = ['-d', native, '-O', build, '-p', jobs, '-l', 'warn', ...options.map((option) => `--CD${option}`)];
-  const said = changed + runQuietly(process.execPath, [cmakeJs, 'compile', ...flags]);
-  // CMake's own line on CUDA is the one a reader needs.
-  console.log(/HyperArc: .*/.exec(said)?.[0] ?? 'HyperArc: the addon is up to date');
 }
 
 /** The C++ tests run on the host, so nvcc's work is left to the addon: HYPERARC_CUDA is OFF. */
@@ -101,7 +67,7 @@ function format(write) {
 const task = process.argv[2];
 switch (task) {
   case 'addon':
-    addon();
+    buildAddon(root);
     break;
   case 'test':
     ctest('build-tests', ['-DCMAKE_BUILD_TYPE=Release']);
@@ -121,10 +87,10 @@ switch (task) {
     emulated('build-emulated-tests-asan', SANITIZED.options, SANITIZED.env);
     break;
   case 'emulated-addon':
-    addon('build-emulated', { HYPERARC_EMULATED: 'ON' });
+    buildAddon(root, 'build-emulated', { HYPERARC_EMULATED: 'ON' });
     break;
   case 'cuda-report':
-    addon();
+    buildAddon(root);
     if (!cudaReport(root, join(native, 'build'), process.argv.includes('--write'))) process.exit(1);
     break;
   case 'format':

@@ -103,6 +103,7 @@ step(
       'native/src',
       'native/addon',
       'scripts/native.mjs',
+      'scripts/lib/addon.mjs',
     ],
     outputs: ['native/build/Release/hyperarc.node'],
   },
