@@ -195,7 +195,7 @@ TEST(HopperFragment, StoredMatricesLandAtTheirCells) {
 }
 
 TEST(HopperStage, RoundsHoldEveryRowOnce) {
-  for (const int stageRows : {8, 16}) {
+  for (const int stageRows : {8, 16, 64}) {
     std::set<int> rows;
     for (int round = 0; round < 64 / stageRows; ++round) {
       std::set<int> places;
@@ -214,6 +214,42 @@ TEST(HopperStage, RoundsHoldEveryRowOnce) {
       EXPECT_EQ(*places.rbegin(), stageRows - 1);
     }
     EXPECT_EQ(rows.size(), 64u);
+  }
+}
+
+TEST(HopperStage, PairsAndQuadsMeetNoBankTwice) {
+  for (const int dim : {128, 256, 512}) {
+    for (const int stageRows : {8, 64}) {
+      for (int warp = 0; warp < 4; ++warp) {
+        for (int half = 0; half < 2; ++half) {
+          // 8-byte stores go in two waves of half a warp: four rows of a group of eight, four pairs each.
+          for (int wave = 0; wave < 2; ++wave) {
+            std::vector<uint32_t> words;
+            for (int lane = 16 * wave; lane < 16 * wave + 16; ++lane) {
+              const int staged = stageRow(stageRows, 0, warp, half, lane / 4);
+              if (staged < 0) continue;
+              for (int n = 0; n < 2; ++n) {
+                words.push_back(static_cast<uint32_t>(staged * dim + stageColumn(staged, 72 + lane % 4 * 2) + n) * 4);
+              }
+            }
+            EXPECT_LE(worstBank(words), 1);
+          }
+        }
+      }
+    }
+  }
+  for (int staged = 0; staged < 64; ++staged) {
+    std::set<int> columns;
+    for (int column = 0; column < 128; ++column) {
+      columns.insert(stageColumn(staged, column));
+      EXPECT_EQ(stageColumn(staged, column), stageColumn(staged, column / 4 * 4) + column % 4);
+    }
+    EXPECT_EQ(columns.size(), 128u);
+    // 16-byte loads go in four waves of eight lanes: 32 columns of a row.
+    std::vector<uint32_t> words;
+    for (int column = 32; column < 64; ++column)
+      words.push_back(static_cast<uint32_t>(stageColumn(staged, column)) * 4);
+    EXPECT_EQ(worstBank(words), 1);
   }
 }
 

@@ -13,10 +13,10 @@ namespace {
 void expectEachTileOnce(const Schedule& schedule) {
   ASSERT_GE(schedule.clusters, 1);
   ASSERT_GE(schedule.splits, 1);
-  std::vector<int> met(static_cast<size_t>(schedule.groups * schedule.tiles), 0);
-  std::vector<int64_t> reached(static_cast<size_t>(schedule.items()), -1),
+  std::vector<int> met(static_cast<size_t>(schedule.groups) * static_cast<size_t>(schedule.tiles), 0);
+  std::vector<int32_t> reached(static_cast<size_t>(schedule.items()), -1),
       owner(static_cast<size_t>(schedule.items()), -1);
-  for (int64_t cluster = 0; cluster < schedule.clusters; ++cluster) {
+  for (int32_t cluster = 0; cluster < schedule.clusters; ++cluster) {
     SegmentWalk walk(schedule, cluster);
     for (Segment s = walk.next(); s.tiles > 0; s = walk.next()) {
       ASSERT_LE(s.tiles, kTilesPerSegment);
@@ -27,19 +27,19 @@ void expectEachTileOnce(const Schedule& schedule) {
       ASSERT_EQ(s.continues, reached[item] >= 0);
       ASSERT_EQ(s.firstTile, s.continues ? reached[item] : schedule.firstTileOf(s.split));
       reached[item] = s.firstTile + s.tiles;
-      for (int64_t t = s.firstTile; t < s.firstTile + s.tiles; ++t)
-        ++met.at(static_cast<size_t>(s.group * schedule.tiles + t));
+      for (int32_t t = s.firstTile; t < s.firstTile + s.tiles; ++t)
+        ++met.at(static_cast<size_t>(s.group) * static_cast<size_t>(schedule.tiles) + static_cast<size_t>(t));
     }
     EXPECT_EQ(walk.next().tiles, 0) << "stays at its end";
   }
   for (const int count : met) ASSERT_EQ(count, 1);
-  for (const int64_t end : reached) ASSERT_GT(end, 0) << "every partial sum is written";
+  for (const int32_t end : reached) ASSERT_GT(end, 0) << "every partial sum is written";
 }
 
 TEST(HopperSchedule, SplitsMeetEachTileOnce) {
-  for (const int64_t clusters : {1, 7, 57, 66}) {
-    for (const int64_t groups : {1, 2, 4, 8, 9, 33, 67}) {
-      for (const int64_t tiles : {1, 2, 65, 1023, 1024, 1025, 2500, 9000}) {
+  for (const int32_t clusters : {1, 7, 57, 66}) {
+    for (const int32_t groups : {1, 2, 4, 8, 9, 33, 67}) {
+      for (const int32_t tiles : {1, 2, 65, 1023, 1024, 1025, 2500, 9000}) {
         const Schedule schedule = splitSchedule(groups, tiles, clusters);
         SCOPED_TRACE(testing::Message() << groups << " groups, " << tiles << " tiles, " << clusters << " clusters");
         expectEachTileOnce(schedule);
@@ -53,18 +53,34 @@ TEST(HopperSchedule, SplitsMeetEachTileOnce) {
 }
 
 TEST(HopperSchedule, WholeGroupsMeetEachTileOnce) {
-  for (const int64_t groups : {1, 65, 66, 67, 200}) {
-    for (const int64_t tiles : {1, 2, 3, 16, 1025}) expectEachTileOnce(wholeSchedule(groups, tiles, 66));
+  for (const int32_t groups : {1, 65, 66, 67, 200}) {
+    for (const int32_t tiles : {1, 2, 3, 16, 1025}) expectEachTileOnce(wholeSchedule(groups, tiles, 66));
   }
+}
+
+TEST(HopperSchedule, HoldsTheLargestProblems) {
+  // 2³¹ − 64 classes, in pass 1 and in pass 2 (D = 512: 128 rows a group).
+  const Schedule wide = splitSchedule(8, (int32_t{1} << 25) - 1, 66);
+  int64_t tiles = 0;
+  for (int32_t split = 0; split < wide.splits; ++split) {
+    EXPECT_GT(wide.firstTileOf(split + 1), wide.firstTileOf(split));
+    tiles += wide.firstTileOf(split + 1) - wide.firstTileOf(split);
+  }
+  EXPECT_EQ(tiles, (int64_t{1} << 25) - 1);
+  const Schedule tall = wholeSchedule(1 << 24, 16, 66);
+  SegmentWalk walk(tall, 65);
+  int64_t segments = 0;
+  for (Segment s = walk.next(); s.tiles > 0; s = walk.next()) ++segments;
+  EXPECT_EQ(segments, ((1 << 24) - 65 + 65) / 66);
 }
 
 TEST(HopperSchedule, KeepsClustersBusy) {
   // C = 1M: 15625 tiles; 66 clusters of an H200; groups of 128 samples.
-  for (const int64_t groups : {1, 2, 4, 6, 8, 12, 16, 32}) {
+  for (const int32_t groups : {1, 2, 4, 6, 8, 12, 16, 32}) {
     const Schedule schedule = splitSchedule(groups, 15625, 66);
     std::vector<int64_t> load(66, 0);
-    for (int64_t item = 0; item < schedule.items(); ++item) {
-      const int64_t split = item / schedule.groups;
+    for (int32_t item = 0; item < schedule.items(); ++item) {
+      const int32_t split = item / schedule.groups;
       load[static_cast<size_t>(item % schedule.clusters)] +=
           schedule.firstTileOf(split + 1) - schedule.firstTileOf(split);
     }
@@ -84,7 +100,13 @@ void expectMapFits() {
   // Regions follow each other without overlap; boxes are aligned to the swizzle pattern.
   EXPECT_EQ(M::rowsBox(S::kRows / 64 - 1, S::kBoxes - 1) + kBoxBytes, M::tileBox(0, 0));
   EXPECT_EQ(M::tileBox(S::kSlots - 1, S::kBoxes - 1) + kBoxBytes, M::kScores);
-  EXPECT_EQ(M::stage(S::kRows / 64 - 1) + M::kStageBytes, M::columns(0));
+  if (S::kStagesInTiles) {
+    EXPECT_LE(M::stage(S::kRows / 64 - 1) + M::kStageBytes, M::kScores);
+    EXPECT_EQ(M::stage(0), M::tileBox(0, 0));
+    EXPECT_EQ(M::scores(1) + kBoxBytes, M::columns(0));
+  } else {
+    EXPECT_EQ(M::stage(S::kRows / 64 - 1) + M::kStageBytes, M::columns(0));
+  }
   EXPECT_EQ(M::columns(S::kSlots - 1) + M::kColumnsBytes, M::kRowSums);
   EXPECT_EQ(M::kRowSums + 2 * 64 * 8, M::kBarriers);
   if (S::kSeesaw) {

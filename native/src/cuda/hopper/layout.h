@@ -90,9 +90,9 @@ HYPERARC_HD constexpr uint32_t storeMatrixOffset(int warp, int lane, int k16) {
 // ---- Staging of finished rows: accumulators go through shared memory in rounds, so that a warp comes to hold a whole
 // row.
 
-/// Of the 64 rows of a warpgroup, round r stages `stageRows` (8 or 16): of each warp the threads whose row in a group
-/// of eight lies in [r·n, (r+1)·n), n = stageRows/8. Where thread-held row (warp, half, eighth) lies in the stage, or
-/// −1 if another round has it.
+/// Of the 64 rows of a warpgroup, round r stages `stageRows` (8 … 64): of each warp the threads whose row in a group of
+/// eight lies in [r·n, (r+1)·n), n = stageRows/8. Where thread-held row (warp, half, eighth) lies in the stage, or −1
+/// if another round has it.
 HYPERARC_HD constexpr int stageRow(int stageRows, int round, int warp, int half, int eighth) {
   const int n = stageRows / 8;
   return eighth / n == round ? (warp * 2 + half) * n + eighth % n : -1;
@@ -102,5 +102,8 @@ HYPERARC_HD constexpr int rowOfStage(int stageRows, int round, int staged) {
   const int n = stageRows / 8;
   return staged / (2 * n) * 16 + staged / n % 2 * 8 + round * n + staged % n;
 }
+/// Where a column of a staged row lies. Swizzled by row, so that the accumulators' stores of pairs do not meet in a
+/// bank; aligned groups of 8 stay whole.
+HYPERARC_HD constexpr int stageColumn(int staged, int column) { return column ^ (staged % 4 * 8); }
 
 }  // namespace hyperarc::cuda::hopper

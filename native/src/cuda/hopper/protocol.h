@@ -105,7 +105,10 @@ HYPERARC_HD void consumeShared(Actions& act, Progress& progress, const Segment& 
     act.wait(B::scoresFull(slotOf(n)), fullParity(n / 2));
     act.addOther(slotOf(n));
   };
-  const auto freeTile = [&](uint32_t n) { act.arriveCluster(B::tileEmpty(slotOf(n), self)); };
+  // The last two tiles of a segment are held where its output will be staged in their place.
+  const auto freeTile = [&](uint32_t n) {
+    if (!(S::kStagesInTiles && act.stages()) || n + 2 < end) act.arriveCluster(B::tileEmpty(slotOf(n), self));
+  };
   const auto issueScores = [&](uint32_t n) {
     act.wait(B::tileFull(slotOf(n), self), fullParity(n / 2));
     act.wait(B::tileFull(slotOf(n), self ^ 1), fullParity(n / 2));
@@ -113,7 +116,7 @@ HYPERARC_HD void consumeShared(Actions& act, Progress& progress, const Segment& 
   };
   const auto handOver = [&](uint32_t n) {
     if (n + 2 >= end) act.arrive(B::kRowsEmpty);
-    act.exponentials(slotOf(n), segment.firstTile + (n - first));
+    act.exponentials(slotOf(n), segment.firstTile + static_cast<int32_t>(n - first));
     act.storeScores(slotOf(n));
     act.arrive(B::scoresFull(slotOf(n)));
   };
@@ -174,8 +177,9 @@ HYPERARC_HD void consumeAlone(Actions& act, Progress& progress, const Segment& s
   ++progress.segment;
 }
 
-/// A segment from its first tile to its finished output. Output may be staged where scores were: `join` (a barrier of
-/// the consumers that share rows) lets nobody write there while another may still read, before and after.
+/// A segment from its first tile to its finished output. `act.stages()`: output goes through shared memory that others
+/// use before and after; `join`, a barrier of the consumers that share rows, keeps them apart. Where tiles are held for
+/// it, a segment has at least two.
 template <class S, class Actions>
 HYPERARC_HD void consumeSegment(Actions& act, Progress& progress, const Segment& segment) {
   act.begin(segment);
@@ -184,9 +188,12 @@ HYPERARC_HD void consumeSegment(Actions& act, Progress& progress, const Segment&
   } else {
     consumeAlone<S>(act, progress, segment);
   }
-  act.join();
+  if (act.stages()) act.join();
   act.finish(segment);
-  act.join();
+  if (act.stages()) act.join();
+  if (S::kStagesInTiles && act.stages()) {
+    for (int slot = 0; slot < S::kSlots; ++slot) act.arriveCluster(Barriers<S>::tileEmpty(slot, act.consumer()));
+  }
 }
 
 }  // namespace hyperarc::cuda::hopper

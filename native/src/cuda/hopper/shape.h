@@ -46,8 +46,11 @@ struct Shape {
   /// Parts of a slot that are filled and freed on their own: the column halves of the two consumers.
   static constexpr int kParts = kSeesaw ? 2 : 1;
   static constexpr int kBoxesPerPart = kBoxes / kParts;
-  /// Rows that are finished at a time at the end of pass 2: of all 64 (seesaw), or of each consumer's 64.
-  static constexpr int kStageRows = kSeesaw ? 16 : 8;
+  /// Pass 2 ends with rows of output in shared memory. Seesaw: all 64, where the tiles were (registers have no room for
+  /// both output and the state of a row), so the last tiles are held until then. Else 8 of each consumer's 64 at a
+  /// time.
+  static constexpr bool kStagesInTiles = kSeesaw;
+  static constexpr int kStageRows = kStagesInTiles ? 64 : 8;
 
   /// First row (in the CTA) and first column of a consumer's output.
   HYPERARC_HD static constexpr int firstRow(int consumer) { return kSeesaw ? 0 : 64 * consumer; }
@@ -64,11 +67,11 @@ struct SharedMap {
 
   static constexpr uint32_t kRows = 0;
   static constexpr uint32_t kTiles = kRows + kRowsBytes;
-  /// Scores in flight between consumers (seesaw); between segments the same bytes stage finished rows.
+  /// Scores in flight between consumers (seesaw).
   static constexpr uint32_t kScores = kTiles + S::kSlots * kSlotBytes;
   static constexpr uint32_t kStageBytes = S::kStageRows * S::kDim * 4;  // of a group of 64 rows
-  static constexpr uint32_t kStages = kScores;
-  static constexpr uint32_t kColumns = kStages + S::kRows / 64 * kStageBytes;
+  static constexpr uint32_t kStages = S::kStagesInTiles ? kTiles : kScores;
+  static constexpr uint32_t kColumns = kScores + (S::kSeesaw ? 2 * kBoxBytes : 2 * kStageBytes);
   static constexpr uint32_t kRowSums = kColumns + S::kSlots * kColumnsBytes;  // [consumers, 64] pairs of floats
   static constexpr uint32_t kBarriers = kRowSums + kConsumers * 64 * 8;
 

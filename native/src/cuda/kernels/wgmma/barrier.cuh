@@ -6,6 +6,10 @@
 #include "device/device.h"
 #include "device/warp.h"
 
+#ifdef HYPERARC_EMULATED
+#include "hopper_emulation.h"
+#else
+
 namespace hyperarc::cuda::wgmma {
 
 // ---- mbarrier objects, by shared-memory address.
@@ -23,7 +27,7 @@ HYPERARC_DEVICE void waitBarrier(uint32_t barrier, uint32_t parity) {
       "{\n"
       ".reg .pred done;\n"
       "again:\n"
-      "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [%0], %1;\n"
+      "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
       "@done bra reached;\n"
       "bra again;\n"
       "reached:\n"
@@ -32,23 +36,24 @@ HYPERARC_DEVICE void waitBarrier(uint32_t barrier, uint32_t parity) {
       : "memory");
 }
 HYPERARC_DEVICE void arriveBarrier(uint32_t barrier) {
-  asm volatile("mbarrier.arrive.release.cta.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
+  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
 }
-/// One arrival at the barrier at the same place in CTA `rank` of the cluster (may be the own one).
+/// One arrival at the barrier at the same place in CTA `rank` of the cluster (may be the own one). It releases nothing
+/// to the other CTA (that would be a fence for the whole GPU): it only says that reads are over, and they are,
+/// wgmma.wait_group has returned.
 HYPERARC_DEVICE void arriveBarrierAt(uint32_t barrier, uint32_t rank) {
   asm volatile(
       "{\n"
       ".reg .b32 remote;\n"
       "mapa.shared::cluster.u32 remote, %0, %1;\n"
-      "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [remote];\n"
+      "mbarrier.arrive.shared::cluster.b64 _, [remote];\n"
       "}\n" ::"r"(barrier),
       "r"(rank)
       : "memory");
 }
 /// Arrives and announces bytes that copies will bring in this phase.
 HYPERARC_DEVICE void expectBytes(uint32_t barrier, uint32_t bytes) {
-  asm volatile("mbarrier.arrive.expect_tx.release.cta.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes)
-               : "memory");
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
 }
 
 // ---- TMA. Coordinates: element of the contiguous dimension, row. Beyond the matrix: zeros, which count as bytes.
@@ -94,7 +99,7 @@ HYPERARC_DEVICE void joinThreads(int number, int threads) {
 }
 HYPERARC_DEVICE uint32_t clusterRank() {
   uint32_t rank;
-  asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+  asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
   return rank;
 }
 /// All threads of all CTAs of the cluster; what they did before is seen after.
@@ -118,3 +123,5 @@ HYPERARC_DEVICE void storeMatrices(uint32_t shared, const uint32_t (&r)[4]) {
 }
 
 }  // namespace hyperarc::cuda::wgmma
+
+#endif

@@ -10,19 +10,23 @@ namespace hyperarc::cuda::wgmma {
 
 inline constexpr float kLog2e = 1.44269504088896341f;
 
-/// Which of a CTA's threads this is, and where its CTA is.
-struct Place {
-  int consumer;  // warpgroup
-  int warp;      // in the warpgroup
-  int lane;
-  uint32_t rank;    // of the CTA in the cluster
-  char* memory;     // dynamic shared memory
-  uint32_t shared;  // its address
+/// Dynamic shared memory.
+HYPERARC_DEVICE char* sharedMemory() {
+  HYPERARC_DYNAMIC_SHARED(char, memory);
+  return memory;
+}
 
+/// Which of a CTA's threads this is. What can be asked for again is not kept in registers.
+struct Place {
+  int consumer;     // warpgroup
+  int warp;         // in the warpgroup
+  uint32_t shared;  // address of dynamic shared memory
+
+  HYPERARC_DEVICE static int lane() { return static_cast<int>(threadIdx.x % 32); }
   /// Row (0 … 63) that this thread holds: the one at half 0, and eight further at half 1.
-  HYPERARC_DEVICE int row(int half) const { return 16 * warp + 8 * half + lane / 4; }
+  HYPERARC_DEVICE int row(int half) const { return 16 * warp + 8 * half + lane() / 4; }
   /// Column of the pair that it holds in a group of eight.
-  HYPERARC_DEVICE int pair() const { return lane % 4 * 2; }
+  HYPERARC_DEVICE static int pair() { return lane() % 4 * 2; }
 };
 
 /// Sum over the four lanes that hold a row.
@@ -54,14 +58,15 @@ class Consumer {
   HYPERARC_DEVICE Consumer(Pass& pass, const Place& place) : pass_(pass), place_(place) {}
 
   HYPERARC_DEVICE int consumer() const { return place_.consumer; }
+  HYPERARC_DEVICE static constexpr bool stages() { return Pass::kStages; }
   HYPERARC_DEVICE void wait(int barrier, uint32_t parity) const { waitBarrier(barrierAt(barrier), parity); }
   HYPERARC_DEVICE void arrive(int barrier) const {
     __syncwarp();
-    if (place_.lane == 0) arriveBarrier(barrierAt(barrier));
+    if (place_.lane() == 0) arriveBarrier(barrierAt(barrier));
   }
   HYPERARC_DEVICE void arriveCluster(int barrier) const {
     __syncwarp();
-    if (place_.lane < hopper::kCluster) arriveBarrierAt(barrierAt(barrier), static_cast<uint32_t>(place_.lane));
+    if (place_.lane() < hopper::kCluster) arriveBarrierAt(barrierAt(barrier), static_cast<uint32_t>(place_.lane()));
   }
   /// The consumers that share rows. Barrier 0 is the block's.
   HYPERARC_DEVICE void join() const {
@@ -96,15 +101,15 @@ class Consumer {
   }
 
   /// f of the scores, rounded into operand registers.
-  HYPERARC_DEVICE void exponentials(int slot, int64_t tile) {
+  HYPERARC_DEVICE void exponentials(int slot, int32_t tile) {
     pin(f_.scores);
-    pass_.exponentials(reinterpret_cast<const float*>(place_.memory + Map::columns(slot)), tile, place_, f_);
+    pass_.exponentials(reinterpret_cast<const float*>(sharedMemory() + Map::columns(slot)), tile, place_, f_);
   }
 
   HYPERARC_DEVICE void storeScores(int slot) const {
     HYPERARC_UNROLL
     for (int k16 = 0; k16 < Fragments<S>::kSteps; ++k16) {
-      storeMatrices(place_.shared + Map::scores(slot) + hopper::storeMatrixOffset(place_.warp, place_.lane, k16),
+      storeMatrices(place_.shared + Map::scores(slot) + hopper::storeMatrixOffset(place_.warp, place_.lane(), k16),
                     f_.weights[k16]);
     }
     fenceAsyncProxy();  // the other consumer's wgmma reads them

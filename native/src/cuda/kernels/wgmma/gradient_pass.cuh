@@ -38,6 +38,7 @@ template <class S>
 class GradientPass {
  public:
   static constexpr int kColumnArrays = hopper::kColumnArraysPass2;
+  static constexpr bool kStages = true;  // output goes through shared memory
   using Map = hopper::SharedMap<S>;
 
   HYPERARC_DEVICE explicit GradientPass(const GradientArguments& args) : args_(args) {}
@@ -45,14 +46,14 @@ class GradientPass {
   HYPERARC_DEVICE void begin(const hopper::Segment& segment, const Place& place) {
     HYPERARC_UNROLL
     for (int half = 0; half < 2; ++half) {
-      const int64_t position = firstRow(segment, place) + place.row(half);
+      const int32_t position = firstRow(segment, place) + place.row(half);
       const bool isThere = position < args_.gradients.classes.count;
       inverseNorm_[half] = isThere ? __ldg(args_.inverseNorms + position) : 0.0f;
-      position_[half] = isThere ? static_cast<int32_t>(position) : -2;  // no sample's target
     }
+    position_ = firstRow(segment, place) + place.row(0);
   }
 
-  HYPERARC_DEVICE void exponentials(const float* columns, int64_t, const Place& place, Fragments<S>& f) const {
+  HYPERARC_DEVICE void exponentials(const float* columns, int32_t, const Place& place, Fragments<S>& f) const {
     HYPERARC_UNROLL
     for (int eight = 0; eight < Fragments<S>::kScores / 4; ++eight) {
       const float* column = columns + 8 * eight + place.pair();
@@ -65,93 +66,87 @@ class GradientPass {
         float& g1 = f.scores[4 * eight + 2 * half + 1];
         g0 = exp2Fast(fmaf(g0 * inverseNorm_[half], slope.x, -offset.x));
         g1 = exp2Fast(fmaf(g1 * inverseNorm_[half], slope.y, -offset.y));
-        if (target.x == position_[half]) g0 = 0.0f;
-        if (target.y == position_[half]) g1 = 0.0f;
+        if (target.x == position_ + 8 * half) g0 = 0.0f;
+        if (target.y == position_ + 8 * half) g1 = 0.0f;
       }
     }
     const auto one = [](int, int) { return 1.0f; };
     roundWeights<S>(f, one, one);
   }
 
-  /// Rows go through shared memory a few at a time, so that a warp has a whole one, and are finished there.
+  static_assert(kSamplePadding % (2 * hopper::kTile) == 0);  // held tiles: at least two a segment
+
+  /// Rows go through shared memory, so that a warp has a whole one, and are finished there.
   template <class Join>
   HYPERARC_DEVICE void finish(const hopper::Segment& segment, const Place& place, Fragments<S>& f,
                               const Join& join) const {
     const CenterGradients& gradients = args_.gradients;
-    const int64_t first = firstRow(segment, place);
-    float factor[2];
-    rowFactors(place, f, join, factor);
+    const int32_t first = firstRow(segment, place);
+    // The factor of a row comes in when it is finished: there is no room for a second copy of the output.
+    float2* sums = reinterpret_cast<float2*>(sharedMemory() + Map::kRowSums);  // [consumers, 64]
+    HYPERARC_UNROLL
+    for (int half = 0; half < 2; ++half) {
+      const float2 own = make_float2(quadSum(f.sum[half]), quadSum(f.roundedSum[half]));
+      if (place.lane() % 4 == 0) sums[64 * place.consumer + place.row(half)] = own;
+    }
     TargetRange targets = {
-        lowerBoundOfWarp(gradients.targets.position, gradients.targets.count, first, place.lane),
-        lowerBoundOfWarp(gradients.targets.position, gradients.targets.count, first + 64, place.lane)};
-    float* stage = reinterpret_cast<float*>(place.memory + Map::stage(S::firstRow(place.consumer) / 64));
+        lowerBoundOfWarp(gradients.targets.position, gradients.targets.count, first, place.lane()),
+        lowerBoundOfWarp(gradients.targets.position, gradients.targets.count, first + 64, place.lane())};
+    float* stage = reinterpret_cast<float*>(sharedMemory() + Map::stage(S::firstRow(place.consumer) / 64));
     constexpr int kRounds = 64 / S::kStageRows;
     constexpr int kWarps = (S::kSeesaw ? hopper::kConsumers : 1) * hopper::kWarpsPerWarpgroup;
     const int warp = (S::kSeesaw ? place.consumer * hopper::kWarpsPerWarpgroup : 0) + place.warp;
+#pragma unroll 1  // code and registers: a row's state is large
     for (int round = 0; round < kRounds; ++round) {
       HYPERARC_UNROLL
       for (int half = 0; half < 2; ++half) {
-        const int staged = hopper::stageRow(S::kStageRows, round, place.warp, half, place.lane / 4);
+        const int staged = hopper::stageRow(S::kStageRows, round, place.warp, half, place.lane() / 4);
         if (staged < 0) continue;
-        float* to = stage + staged * S::kDim + S::firstColumn(place.consumer) + place.pair();
+        float* to = stage + staged * S::kDim + S::firstColumn(place.consumer);
         HYPERARC_UNROLL
         for (int eight = 0; eight < Fragments<S>::kOutput / 4; ++eight) {
-          *reinterpret_cast<float2*>(to + 8 * eight) = make_float2(f.output[4 * eight + 2 * half] * factor[half],
-                                                                   f.output[4 * eight + 2 * half + 1] * factor[half]);
+          *reinterpret_cast<float2*>(to + hopper::stageColumn(staged, 8 * eight + place.pair())) =
+              make_float2(f.output[4 * eight + 2 * half], f.output[4 * eight + 2 * half + 1]);
         }
       }
       join();
+#pragma unroll 1
       for (int staged = warp; staged < S::kStageRows; staged += kWarps) {
-        const int64_t position = first + hopper::rowOfStage(S::kStageRows, round, staged);
-        if (position < gradients.classes.count) finishStaged(stage + staged * S::kDim, position, targets);
+        const int row = hopper::rowOfStage(S::kStageRows, round, staged);
+        if (first + row >= gradients.classes.count) continue;
+        const float2 other = S::kSeesaw ? sums[64 + row] : make_float2(0.0f, 0.0f);
+        const float2 sum = sums[(S::kSeesaw ? 0 : 64 * place.consumer) + row];
+        finishStaged(stage, staged, rowFactor(sum.x + other.x, sum.y + other.y), first + row, targets);
       }
       if (round + 1 < kRounds) join();  // the last one is the protocol's
     }
   }
 
  private:
-  HYPERARC_DEVICE static int64_t firstRow(const hopper::Segment& segment, const Place& place) {
-    return (segment.group * hopper::kCluster + place.rank) * S::kRows + S::firstRow(place.consumer);
+  HYPERARC_DEVICE static int32_t firstRow(const hopper::Segment& segment, const Place& place) {
+    return (segment.group * hopper::kCluster + static_cast<int32_t>(clusterRank())) * S::kRows +
+           S::firstRow(place.consumer);
   }
 
   /// 1/B_total, times Σg/Σg' where g' is what the tensor cores were given for g: takes out what the roundings to bf16
   /// have in common, all of it where one sample has nearly all of a row's sum.
-  template <class Join>
-  HYPERARC_DEVICE void rowFactors(const Place& place, const Fragments<S>& f, const Join& join,
-                                  float (&factor)[2]) const {
-    float2* sums = reinterpret_cast<float2*>(place.memory + Map::kRowSums);  // [consumers, 64]
-    float2 own[2];
-    HYPERARC_UNROLL
-    for (int half = 0; half < 2; ++half) own[half] = make_float2(quadSum(f.sum[half]), quadSum(f.roundedSum[half]));
-    if constexpr (S::kSeesaw) {
-      HYPERARC_UNROLL
-      for (int half = 0; half < 2; ++half) {
-        if (place.lane % 4 == 0) sums[64 * place.consumer + place.row(half)] = own[half];
-      }
-      join();
-      HYPERARC_UNROLL
-      for (int half = 0; half < 2; ++half) {
-        const float2 first = sums[place.row(half)], second = sums[64 + place.row(half)];
-        own[half] = make_float2(first.x + second.x, first.y + second.y);
-      }
-    }
-    HYPERARC_UNROLL
-    for (int half = 0; half < 2; ++half) {
-      factor[half] = args_.gradients.inverseTotal * (own[half].y > 0.0f ? own[half].x / own[half].y : 1.0f);
-    }
+  HYPERARC_DEVICE float rowFactor(float sum, float roundedSum) const {
+    return args_.gradients.inverseTotal * (roundedSum > 0.0f ? sum / roundedSum : 1.0f);
   }
 
-  HYPERARC_DEVICE void finishStaged(const float* staged, int64_t position, const TargetRange& targets) const {
+  HYPERARC_DEVICE void finishStaged(const float* stage, int staged, float factor, int32_t position,
+                                    const TargetRange& targets) const {
     constexpr int kQuads = S::kDim / 128;
     const CenterGradients& gradients = args_.gradients;
     float v[kQuads][4];
     HYPERARC_UNROLL
     for (int q = 0; q < kQuads; ++q) {
-      const float4 four = *reinterpret_cast<const float4*>(staged + quadColumn<1>(q));
-      v[q][0] = four.x;
-      v[q][1] = four.y;
-      v[q][2] = four.z;
-      v[q][3] = four.w;
+      const float4 four =
+          *reinterpret_cast<const float4*>(stage + staged * S::kDim + hopper::stageColumn(staged, quadColumn<1>(q)));
+      v[q][0] = four.x * factor;
+      v[q][1] = four.y * factor;
+      v[q][2] = four.z * factor;
+      v[q][3] = four.w * factor;
     }
     TargetRange own = {targets.begin, targets.begin};
     while (own.begin < targets.end && __ldg(gradients.targets.position + own.begin) < position) ++own.begin;
@@ -163,7 +158,7 @@ class GradientPass {
 
   const GradientArguments& args_;
   float inverseNorm_[2];
-  int32_t position_[2];
+  int32_t position_;  // of the row at half 0; beyond the classes it is no sample's target
 };
 
 }  // namespace hyperarc::cuda::wgmma

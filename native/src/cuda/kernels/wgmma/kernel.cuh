@@ -8,15 +8,14 @@
 namespace hyperarc::cuda::wgmma {
 
 template <class S, class Pass, class Arguments>
-HYPERARC_DEVICE void streamSegments(const Maps& maps, const Arguments& args, char* memory) {
+HYPERARC_DEVICE void streamSegments(const Maps& maps, const Arguments& args) {
   using B = hopper::Barriers<S>;
   using Map = hopper::SharedMap<S>;
   static_assert(hopper::sharedBytes<S>(B::kCount) <= hopper::kSharedLimit);
-  const uint32_t shared = sharedAddress(memory);
+  const uint32_t shared = sharedAddress(sharedMemory());
   if (shared % hopper::kSwizzleBytes != 0) __trap();  // boxes would be swizzled otherwise than TMA and wgmma think
-  const uint32_t rank = clusterRank();
   // The same in all lanes, and known to be.
-  const int warp = __shfl_sync(0xffffffffu, static_cast<int>(threadIdx.x) / 32, 0);
+  const int warp = __shfl_sync(0xffffffffu, static_cast<int>(threadIdx.x / 32), 0);
   const int warpgroup = warp / hopper::kWarpsPerWarpgroup;
   if (threadIdx.x == 0) {
     for (int barrier = 0; barrier < B::kCount; ++barrier) {
@@ -25,20 +24,19 @@ HYPERARC_DEVICE void streamSegments(const Maps& maps, const Arguments& args, cha
     fenceBarrierInit();
   }
   joinCluster();  // no CTA may use its peer's barriers before they are there
-  hopper::SegmentWalk walk(args.schedule, blockIdx.x / hopper::kCluster);
+  hopper::SegmentWalk walk(args.schedule, static_cast<int32_t>(blockIdx.x) / hopper::kCluster);
   hopper::Progress progress;
   if (warpgroup == hopper::kConsumers) {
     giveRegisters<hopper::kProducerRegisters>();
     if (threadIdx.x == hopper::kConsumers * 128) {
-      Producer<S, Pass::kColumnArrays> producer(maps, shared, rank);
+      Producer<S, Pass::kColumnArrays> producer(maps, shared, clusterRank());
       for (hopper::Segment segment = walk.next(); segment.tiles > 0; segment = walk.next()) {
         hopper::produceSegment<S>(producer, progress, segment);
       }
     }
   } else {
     takeRegisters<hopper::kConsumerRegisters>();
-    const Place place = {warpgroup, warp % hopper::kWarpsPerWarpgroup, static_cast<int>(threadIdx.x) % 32, rank, memory,
-                         shared};
+    const Place place = {warpgroup, warp % hopper::kWarpsPerWarpgroup, shared};
     Pass pass(args);
     Consumer<S, Pass> consumer(pass, place);
     for (hopper::Segment segment = walk.next(); segment.tiles > 0; segment = walk.next()) {

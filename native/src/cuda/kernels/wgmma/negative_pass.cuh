@@ -11,23 +11,24 @@ template <class S>
 class NegativePass {
  public:
   static constexpr int kColumnArrays = hopper::kColumnArraysPass1;
+  static constexpr bool kStages = false;  // output goes through shared memory
 
   HYPERARC_DEVICE explicit NegativePass(const NegativeArguments& args) : args_(args) {}
 
   HYPERARC_DEVICE void begin(const hopper::Segment& segment, const Place& place) {
-    const int64_t padded = paddedSamples(args_.samples.samples);
+    const int32_t padded = static_cast<int32_t>(paddedSamples(args_.samples.samples));
     HYPERARC_UNROLL
     for (int half = 0; half < 2; ++half) {
-      const int64_t i = firstRow(segment, place) + place.row(half);
+      const int32_t i = firstRow(segment, place) + place.row(half);
       // The last cluster may hold rows beyond the padded samples; they are zeros and nobody reads their sums.
       const bool isThere = i < padded;
       slope_[half] = isThere ? __ldg(args_.samples.scale + i) * kLog2e : 0.0f;
-      offset_[half] = isThere ? __ldg(args_.samples.shift + i) * kLog2e : 0.0f;
+      minusOffset_[half] = isThere ? __ldg(args_.samples.shift + i) * -kLog2e : 0.0f;
       target_[half] = isThere ? __ldg(args_.samples.targetPosition + i) : -1;
     }
   }
 
-  HYPERARC_DEVICE void exponentials(const float* columns, int64_t tile, const Place& place, Fragments<S>& f) const {
+  HYPERARC_DEVICE void exponentials(const float* columns, int32_t tile, const Place& place, Fragments<S>& f) const {
     constexpr int kEights = Fragments<S>::kScores / 4;
     float inverseNorm[kEights][2];
     HYPERARC_UNROLL
@@ -39,11 +40,11 @@ class NegativePass {
     HYPERARC_UNROLL
     for (int n = 0; n < Fragments<S>::kScores; ++n) {
       const int half = n / 2 % 2;
-      f.scores[n] = exp2Fast(fmaf(f.scores[n] * inverseNorm[n / 4][n % 2], slope_[half], -offset_[half]));
+      f.scores[n] = exp2Fast(fmaf(f.scores[n] * inverseNorm[n / 4][n % 2], slope_[half], minusOffset_[half]));
     }
     // Rare: a sample's own class among the tile's 64, or the end of the classes (beyond it, rows and inverse norms are
     // 0).
-    const int32_t first = static_cast<int32_t>(tile) * hopper::kTile;
+    const int32_t first = tile * hopper::kTile;
     const int32_t there = static_cast<int32_t>(min(args_.classes - first, int64_t{hopper::kTile}));
     const uint32_t own0 = static_cast<uint32_t>(target_[0] - first), own1 = static_cast<uint32_t>(target_[1] - first);
     if (there < hopper::kTile || own0 < hopper::kTile || own1 < hopper::kTile) {
@@ -69,23 +70,24 @@ class NegativePass {
     HYPERARC_UNROLL
     for (int half = 0; half < 2; ++half) {
       const int64_t i = firstRow(segment, place) + place.row(half);
-      float* to = args_.partialU + (segment.split * args_.partialRows + i) * S::kDim + S::firstColumn(place.consumer) +
-                  place.pair();
+      float* to = args_.partialU + (int64_t{segment.split} * args_.partialRows + i) * S::kDim +
+                  S::firstColumn(place.consumer) + place.pair();
       HYPERARC_UNROLL
       for (int eight = 0; eight < Fragments<S>::kOutput / 4; ++eight) {
         add(to + 8 * eight, f.output[4 * eight + 2 * half], f.output[4 * eight + 2 * half + 1], segment.continues);
       }
       const float sum = quadSum(f.sum[half]), roundedSum = quadSum(f.roundedSum[half]);
-      if (place.lane % 4 == 0) {
-        add(args_.partialSums + 2 * ((segment.split * S::kParts + part) * args_.partialRows + i), sum, roundedSum,
-            segment.continues);
+      if (place.lane() % 4 == 0) {
+        add(args_.partialSums + 2 * (int64_t{segment.split * S::kParts + part} * args_.partialRows + i), sum,
+            roundedSum, segment.continues);
       }
     }
   }
 
  private:
-  HYPERARC_DEVICE static int64_t firstRow(const hopper::Segment& segment, const Place& place) {
-    return (segment.group * hopper::kCluster + place.rank) * S::kRows + S::firstRow(place.consumer);
+  HYPERARC_DEVICE static int32_t firstRow(const hopper::Segment& segment, const Place& place) {
+    return (segment.group * hopper::kCluster + static_cast<int32_t>(clusterRank())) * S::kRows +
+           S::firstRow(place.consumer);
   }
   HYPERARC_DEVICE static void add(float* to, float first, float second, bool continues) {
     float2* pair = reinterpret_cast<float2*>(to);
@@ -94,8 +96,8 @@ class NegativePass {
   }
 
   const NegativeArguments& args_;
-  float slope_[2];   // s_i·log2e
-  float offset_[2];  // shift_i·log2e
+  float slope_[2];        // s_i·log2e
+  float minusOffset_[2];  // −shift_i·log2e
   int32_t target_[2];
 };
 
@@ -105,7 +107,7 @@ template <class S>
 HYPERARC_DEVICE void sumPartials(const NegativeArguments& args, int dim, float* sumExp, float* weightedSum) {
   const int64_t i = blockIdx.x;
   float sum = 0.0f, roundedSum = 0.0f;
-  for (int64_t n = 0; n < args.schedule.splits * S::kParts; ++n) {
+  for (int64_t n = 0; n < int64_t{args.schedule.splits} * S::kParts; ++n) {
     const float* partial = args.partialSums + 2 * (n * args.partialRows + i);
     sum += partial[0];
     roundedSum += partial[1];

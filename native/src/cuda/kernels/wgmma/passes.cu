@@ -22,16 +22,14 @@ template <class S>
 __global__ void __cluster_dims__(hopper::kCluster, 1, 1) __launch_bounds__(hopper::kThreads, 1)
     negativeSumsKernel(const __grid_constant__ CUtensorMap rows, const __grid_constant__ CUtensorMap tiles,
                        const __grid_constant__ CUtensorMap columns, const __grid_constant__ NegativeArguments args) {
-  HYPERARC_DYNAMIC_SHARED(char, memory);
-  streamSegments<S, NegativePass<S>>({rows, tiles, columns}, args, memory);
+  streamSegments<S, NegativePass<S>>({rows, tiles, columns}, args);
 }
 
 template <class S>
 __global__ void __cluster_dims__(hopper::kCluster, 1, 1) __launch_bounds__(hopper::kThreads, 1)
     centerGradientsKernel(const __grid_constant__ CUtensorMap rows, const __grid_constant__ CUtensorMap tiles,
                           const __grid_constant__ CUtensorMap columns, const __grid_constant__ GradientArguments args) {
-  HYPERARC_DYNAMIC_SHARED(char, memory);
-  streamSegments<S, GradientPass<S>>({rows, tiles, columns}, args, memory);
+  streamSegments<S, GradientPass<S>>({rows, tiles, columns}, args);
 }
 
 template <class S>
@@ -205,10 +203,11 @@ class WgmmaPasses final : public Passes {
 
   NegativeLayout negativeLayout(int64_t classes, bool isList, int64_t samples) const {
     NegativeLayout all;
-    const int64_t groups = ceilDivide(samples, kRowsPerCluster);
-    all.schedule = hopper::splitSchedule(groups, ceilDivide(classes > 0 ? classes : 1, hopper::kTile), clusters_);
-    all.partialRows = groups * kRowsPerCluster;
-    const int64_t sums = all.schedule.splits * all.partialRows;
+    const int32_t groups = static_cast<int32_t>(ceilDivide(samples, kRowsPerCluster));
+    all.schedule = hopper::splitSchedule(
+        groups, static_cast<int32_t>(ceilDivide(classes > 0 ? classes : 1, hopper::kTile)), clusters_);
+    all.partialRows = int64_t{groups} * kRowsPerCluster;
+    const int64_t sums = int64_t{all.schedule.splits} * all.partialRows;
     all.partialU = all.layout.add(sums * S::kDim * int64_t{sizeof(float)});
     all.partialSums = all.layout.add(sums * S::kParts * 2 * int64_t{sizeof(float)});
     all.gathered = addGathered(all.layout, classes, isList);
@@ -218,7 +217,8 @@ class WgmmaPasses final : public Passes {
   GradientLayout gradientLayout(int64_t classes, bool isList, int64_t samples) const {
     GradientLayout all;
     const int64_t tiles = paddedSamples(samples) / hopper::kTile;
-    all.schedule = hopper::wholeSchedule(ceilDivide(classes, kRowsPerCluster), tiles, clusters_);
+    all.schedule = hopper::wholeSchedule(static_cast<int32_t>(ceilDivide(classes, kRowsPerCluster)),
+                                         static_cast<int32_t>(tiles), clusters_);
     all.columns = all.layout.add(tiles * hopper::kColumnArraysPass2 * hopper::kTile * int64_t{sizeof(float)});
     all.gathered = addGathered(all.layout, classes, isList);
     return all;
@@ -235,10 +235,10 @@ class WgmmaPasses final : public Passes {
 
   static LaunchShape shapeOf(const hopper::Schedule& schedule) {
     return {dim3(static_cast<unsigned>(schedule.clusters * hopper::kCluster)), dim3(hopper::kThreads),
-            hopper::sharedBytes<S>(hopper::Barriers<S>::kCount)};
+            hopper::sharedBytes<S>(hopper::Barriers<S>::kCount), hopper::kCluster};
   }
 
-  int64_t clusters_;
+  int32_t clusters_;
 };
 
 }  // namespace

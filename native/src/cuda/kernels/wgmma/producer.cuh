@@ -27,8 +27,8 @@ class Producer {
   HYPERARC_DEVICE void wait(int barrier, uint32_t parity) const { waitBarrier(barrierAt(barrier), parity); }
   HYPERARC_DEVICE void expect(int barrier, uint32_t bytes) const { expectBytes(barrierAt(barrier), bytes); }
 
-  HYPERARC_DEVICE void loadRows(int64_t group) const {
-    const int firstRow = static_cast<int>((group * hopper::kCluster + rank_) * S::kRows);
+  HYPERARC_DEVICE void loadRows(int32_t group) const {
+    const int firstRow = (group * hopper::kCluster + static_cast<int>(rank_)) * S::kRows;
     for (int part = 0; part < S::kRows / 64; ++part) {
       for (int box = 0; box < S::kBoxes; ++box) {
         copyBox(shared_ + Map::rowsBox(part, box), maps_.rows, barrierAt(hopper::Barriers<S>::kRowsFull),
@@ -37,9 +37,9 @@ class Producer {
     }
   }
 
-  HYPERARC_DEVICE void loadPart(int slot, int part, int64_t tile) const {
+  HYPERARC_DEVICE void loadPart(int slot, int part, int32_t tile) const {
     const uint32_t barrier = barrierAt(hopper::Barriers<S>::tileFull(slot, part));
-    const int firstRow = static_cast<int>(tile) * hopper::kTile;
+    const int firstRow = tile * hopper::kTile;
     for (int n = 0; n < S::kBoxesPerPart; ++n) {
       const int box = part * S::kBoxesPerPart + n;
       if (hopper::boxOwner(box) != static_cast<int>(rank_)) continue;
@@ -47,8 +47,7 @@ class Producer {
                        (1u << hopper::kCluster) - 1);
     }
     if (hopper::holdsColumns<S>(slot, part)) {
-      copyLine(shared_ + Map::columns(slot), maps_.columns, barrier,
-               static_cast<int>(tile) * (kColumnArrays * hopper::kTile));
+      copyLine(shared_ + Map::columns(slot), maps_.columns, barrier, tile * (kColumnArrays * hopper::kTile));
     }
   }
 

@@ -4,6 +4,10 @@
 
 #include "device/device.h"
 
+#ifdef HYPERARC_EMULATED
+#include "hopper_emulation.h"
+#else
+
 namespace hyperarc::cuda::wgmma {
 
 /// Before the first wgmma, and whenever other instructions wrote accumulators or A registers since the last one.
@@ -98,3 +102,5 @@ HYPERARC_DEVICE void multiplyOutput(float (&d)[64], const uint32_t (&a)[4], uint
 #undef HYPERARC_ACC4
 
 }  // namespace hyperarc::cuda::wgmma
+
+#endif
