@@ -481,24 +481,30 @@ TYPED_TEST(MmaLayout, PairsCoverTheScoresOnce) {
 
 TYPED_TEST(MmaLayout, ExchangeSlotsAreDistinctAndDense) {
   std::set<int> slots;
-  for (int rowGroup = 0; rowGroup < TypeParam::kRowGroups; ++rowGroup) {
-    for (int receiver = 0; receiver < TypeParam::kDepthGroups; ++receiver) {
-      std::set<int> own;
-      for (int sender = 0; sender < TypeParam::kDepthGroups; ++sender) {
-        if (sender == receiver) continue;
-        for (int q = 0; q < TypeParam::kOwnPairs; ++q) {
-          own.insert(cuda::mma::exchangeSlot<TypeParam>(rowGroup, receiver, sender, q));
-        }
+  for (int receiver = 0; receiver < cuda::mma::kWarps; ++receiver) {
+    for (int distance = 1; distance < TypeParam::kDepthGroups; ++distance) {
+      for (int q = 0; q < TypeParam::kOwnPairs; ++q) {
+        EXPECT_TRUE(slots.insert(cuda::mma::exchangeSlot<TypeParam>(receiver, distance, q)).second);
       }
-      // receiveScores reads a receiver's slots one after another.
-      EXPECT_EQ(*own.rbegin() - *own.begin() + 1, static_cast<int>(own.size()));
-      EXPECT_EQ(static_cast<int>(own.size()), (TypeParam::kDepthGroups - 1) * TypeParam::kOwnPairs);
-      slots.insert(own.begin(), own.end());
     }
   }
   EXPECT_EQ(static_cast<int>(slots.size()) * 32 * 8, TypeParam::kExchangeBytes);
   EXPECT_EQ(*slots.begin(), 0);
   EXPECT_EQ(*slots.rbegin() + 1, static_cast<int>(slots.size()));
+}
+
+// Loading rows with a depth group's bits flipped puts pair p ^ group·kOwnPairs where pair p would be.
+TYPED_TEST(MmaLayout, FlippedRowsGiveFlippedPairs) {
+  for (int group = 0; group < TypeParam::kDepthGroups; ++group) {
+    const int own = group * TypeParam::kOwnPairs;
+    for (int pair = 0; pair < TypeParam::kPairs; ++pair) {
+      for (int lane = 0; lane < 32; ++lane) {
+        EXPECT_EQ(cuda::mma::pairRow(pair ^ own, lane), cuda::mma::pairRow(pair, lane) ^ cuda::mma::pairRow(own, 0));
+        EXPECT_EQ(cuda::mma::pairColumn(pair ^ own, lane),
+                  cuda::mma::pairColumn(pair, lane) ^ cuda::mma::pairColumn(own, 0));
+      }
+    }
+  }
 }
 
 TYPED_TEST(MmaLayout, FitsItsDevices) {

@@ -53,12 +53,14 @@ struct TileShape {
 
   static_assert(kTile == 16 || kTile == 32);
   static_assert(kRows % 32 == 0 && kWarps % kRowGroups == 0 && kDim % (16 * kWarps) == 0);
+  // Exclusive ors reach every tile from the first, and every pair of a warp from its own.
+  static_assert(kTiles % kTileBytes == 0 && (kOwnPairs & (kOwnPairs - 1)) == 0);
   static_assert(kDepthGroups > 1 && kOwnPairs >= 1 && kOwnPairs <= 4 && kHeldSteps <= kDepthSteps);
   // The finished output is staged where the operands were; row sums where partial products were.
   static_assert(kRows * kDim * 4 <= kExchange && kClassTiles * kRows * 4 <= kExchangeBytes);
 };
 
-using Dim512 = TileShape<64, 32, 512, 2>;
+using Dim512 = TileShape<64, 32, 512, 4>;
 using Dim512Small = TileShape<32, 16, 512, 2>;  // devices with less than 164 KB of shared memory
 using Dim256 = TileShape<64, 32, 256, 2>;
 using Dim128 = TileShape<64, 32, 128, 2>;
@@ -98,11 +100,11 @@ HYPERARC_HD constexpr int pairRow(int pair, int lane) {
 }
 HYPERARC_HD constexpr int pairColumn(int pair, int lane) { return scorePair(pair).classTile * 8 + lane % 4 * 2; }
 
-/// Slot (32 lanes × 8 bytes) in which depth group `sender` leaves pair `own` of `receiver`'s for it.
+/// Slot (32 lanes × 8 bytes) in which the warp of depth group g ^ distance leaves pair `own` for warp `receiver` of
+/// depth group g.
 template <typename Shape>
-HYPERARC_HD constexpr int exchangeSlot(int rowGroup, int receiver, int sender, int own) {
-  const int place = sender < receiver ? sender : sender - 1;
-  return ((rowGroup * Shape::kDepthGroups + receiver) * (Shape::kDepthGroups - 1) + place) * Shape::kOwnPairs + own;
+HYPERARC_HD constexpr int exchangeSlot(int receiver, int distance, int own) {
+  return (receiver * (Shape::kDepthGroups - 1) + distance - 1) * Shape::kOwnPairs + own;
 }
 
 }  // namespace hyperarc::cuda::mma

@@ -54,19 +54,22 @@ struct Output {
   }
 };
 
-/// Starts the copy of `count` rows into `operand`; lane l of each warp names, in rowOfLane, the row for places l, l +
-/// count…
+/// Starts the copy of kCount ≤ 32 rows into `operand`; lane l of each warp names the row of place l in rowOfLane, −1
+/// for zeros. A warp copies whole rows.
 template <typename Shape, int kCount>
 HYPERARC_DEVICE void copyRows(char* operand, const Bf16* rows, int32_t rowOfLane) {
   constexpr int kChunks = Shape::kDim / 8;
-  constexpr int kRowsAtOnce = kThreads / kChunks;
-  const int chunk = threadIdx.x % kChunks;
+  constexpr int kLanes = kChunks < 32 ? kChunks : 32;  // on one row
+  constexpr int kRowsOfWarp = kCount / kWarps;
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, chunk = lane % kLanes;
   HYPERARC_UNROLL
-  for (int base = 0; base < kCount; base += kRowsAtOnce) {
-    const int place = base + static_cast<int>(threadIdx.x) / kChunks;
-    const int32_t row = __shfl_sync(0xffffffffu, rowOfLane, place % 32);
-    const Bf16* from = rows + static_cast<int64_t>(row < 0 ? 0 : row) * Shape::kDim + chunk * 8;
-    cpAsync16(operand + operandOffset<Shape>(place, chunk), from, row >= 0);
+  for (int r = 0; r < kRowsOfWarp; r += 32 / kLanes) {
+    const int place = warp * kRowsOfWarp + r + lane / kLanes;
+    const int32_t row = __shfl_sync(0xffffffffu, rowOfLane, place);
+    const Bf16* from = rows + static_cast<int64_t>(max(row, 0)) * Shape::kDim + chunk * 8;
+    char* to = operand + operandOffset<Shape>(place, chunk);
+    HYPERARC_UNROLL
+    for (int c = 0; c < kChunks; c += kLanes) cpAsync16(to + 16 * c, from + 8 * c, row >= 0);
   }
 }
 
@@ -80,18 +83,23 @@ HYPERARC_DEVICE void copyStationary(char* shared, const RowStream& source, uint3
   }
 }
 
+// A warp of depth group g loads the rows of A and of the tile with the bits of its own pairs flipped, so that local
+// pair p of its scores is pair p ^ g·kOwnPairs of the 32 × kTile scores, and its own are the first: register indices
+// are static, and depth group g ^ h takes local pairs h·kOwnPairs … of this one.
+
 /// This warp's part of A, a depth step at a time.
 template <typename Shape>
 struct StationaryFragments {
   uint32_t held[Shape::kHeldSteps > 0 ? Shape::kHeldSteps : 1][2][4];
-  const char* rows;
+  const char* shared;
   int laneOffset;
 
-  HYPERARC_DEVICE explicit StationaryFragments(const char* shared) {
+  HYPERARC_DEVICE explicit StationaryFragments(const char* shared) : shared(shared) {
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    rows = shared + Shape::kStationary + warp / Shape::kDepthGroups * 32 * Shape::kRowBytes;
-    const int chunk = warp % Shape::kDepthGroups * (Shape::kDepth / 8) + lane / 16;
-    laneOffset = operandOffset<Shape>(lane % 16, chunk);
+    const int rowGroup = warp / Shape::kDepthGroups, depthGroup = warp % Shape::kDepthGroups;
+    const int row = lane % 16 ^ pairRow(depthGroup * Shape::kOwnPairs, 0);
+    const int chunk = depthGroup * (Shape::kDepth / 8) + lane / 16;
+    laneOffset = Shape::kStationary + operandOffset<Shape>(rowGroup * 32 + row, chunk);
   }
 
   /// Once the rows have arrived.
@@ -102,20 +110,22 @@ struct StationaryFragments {
 
   // Depth steps are 32 bytes apart before the swizzle, which is an exclusive or too.
   HYPERARC_DEVICE void read(int step, uint32_t (&fragment)[2][4]) const {
-    ldmatrixX4(fragment[0], rows + (laneOffset ^ (step << 5)));
-    ldmatrixX4(fragment[1], rows + (laneOffset ^ (step << 5)) + 16 * Shape::kRowBytes);
+    ldmatrixX4(fragment[0], shared + (laneOffset ^ (step << 5)));
+    ldmatrixX4(fragment[1], shared + (laneOffset ^ (step << 5 | 16 * Shape::kRowBytes)));
   }
 };
 
 template <typename Shape>
 using Scores = float[2][Shape::kClassTiles][4];
 
+/// `laneOffset` is the lane's place in the tile for this depth step.
 template <typename Shape>
-HYPERARC_DEVICE void addScoresOfStep(const uint32_t (&a)[2][4], const char* tileRow, Scores<Shape>& scores) {
+HYPERARC_DEVICE void addScoresOfStep(const uint32_t (&a)[2][4], const char* shared, int laneOffset,
+                                     Scores<Shape>& scores) {
   HYPERARC_UNROLL
   for (int pair = 0; pair < Shape::kClassTiles / 2; ++pair) {
     uint32_t b[4];
-    ldmatrixX4(b, tileRow + pair * 16 * Shape::kRowBytes);
+    ldmatrixX4(b, shared + (laneOffset ^ (pair * 16 * Shape::kRowBytes)));
     const uint32_t b0[2] = {b[0], b[1]}, b1[2] = {b[2], b[3]};
     HYPERARC_UNROLL
     for (int m = 0; m < 2; ++m) {
@@ -125,13 +135,13 @@ HYPERARC_DEVICE void addScoresOfStep(const uint32_t (&a)[2][4], const char* tile
   }
 }
 
-/// S over this warp's depths.
+/// S over this warp's depths, for the tile at offset `tile` of shared memory.
 template <typename Shape>
-HYPERARC_DEVICE void partialScores(const StationaryFragments<Shape>& stationary, const char* tile,
+HYPERARC_DEVICE void partialScores(const StationaryFragments<Shape>& stationary, const char* shared, int tile,
                                    Scores<Shape>& scores) {
-  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  const int chunk = warp % Shape::kDepthGroups * (Shape::kDepth / 8) + lane / 8 % 2;
-  const int laneOffset = operandOffset<Shape>(lane / 16 * 8 + lane % 8, chunk);
+  const int lane = threadIdx.x % 32, depthGroup = threadIdx.x / 32 % Shape::kDepthGroups;
+  const int row = (lane / 16 * 8 + lane % 8) ^ pairColumn(depthGroup * Shape::kOwnPairs, 0);
+  const int laneOffset = tile + operandOffset<Shape>(row, depthGroup * (Shape::kDepth / 8) + lane / 8 % 2);
   HYPERARC_UNROLL
   for (int m = 0; m < 2; ++m) {
     HYPERARC_UNROLL
@@ -142,52 +152,50 @@ HYPERARC_DEVICE void partialScores(const StationaryFragments<Shape>& stationary,
   }
   HYPERARC_UNROLL
   for (int step = 0; step < Shape::kDepthSteps; ++step) {
-    const char* tileRow = tile + (laneOffset ^ (step << 5));
     if (step < Shape::kHeldSteps) {
-      addScoresOfStep<Shape>(stationary.held[step], tileRow, scores);
+      addScoresOfStep<Shape>(stationary.held[step], shared, laneOffset ^ (step << 5), scores);
     } else {
       uint32_t a[2][4];
       stationary.read(step, a);
-      addScoresOfStep<Shape>(a, tileRow, scores);
+      addScoresOfStep<Shape>(a, shared, laneOffset ^ (step << 5), scores);
     }
   }
 }
 
-/// Leaves the pairs of other depth groups for them, and keeps this warp's in `own`. Static register indices throughout.
+template <typename Shape>
+HYPERARC_DEVICE float2 localPair(const Scores<Shape>& scores, int pair) {
+  const ScorePair at = scorePair(pair);
+  return make_float2(scores[at.rowTile][at.classTile][2 * at.half], scores[at.rowTile][at.classTile][2 * at.half + 1]);
+}
+
+/// Leaves the pairs of other depth groups for them, and keeps this warp's in `own`.
 template <typename Shape>
 HYPERARC_DEVICE void sendScores(char* shared, const Scores<Shape>& scores, float2 (&own)[Shape::kOwnPairs]) {
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  const int rowGroup = warp / Shape::kDepthGroups, me = warp % Shape::kDepthGroups;
   float2* slots = reinterpret_cast<float2*>(shared + Shape::kExchange) + lane;
   HYPERARC_UNROLL
-  for (int receiver = 0; receiver < Shape::kDepthGroups; ++receiver) {
+  for (int q = 0; q < Shape::kOwnPairs; ++q) own[q] = localPair<Shape>(scores, q);
+  HYPERARC_UNROLL
+  for (int distance = 1; distance < Shape::kDepthGroups; ++distance) {
     HYPERARC_UNROLL
     for (int q = 0; q < Shape::kOwnPairs; ++q) {
-      const ScorePair at = scorePair(receiver * Shape::kOwnPairs + q);
-      const float2 value =
-          make_float2(scores[at.rowTile][at.classTile][2 * at.half], scores[at.rowTile][at.classTile][2 * at.half + 1]);
-      if (receiver == me) {
-        own[q] = value;
-      } else {
-        slots[exchangeSlot<Shape>(rowGroup, receiver, me, q) * 32] = value;
-      }
+      // Depth groups are the low bits of a warp's number.
+      slots[exchangeSlot<Shape>(warp ^ distance, distance, q) * 32] =
+          localPair<Shape>(scores, distance * Shape::kOwnPairs + q);
     }
   }
 }
 
-/// Adds what the other depth groups sent, in their order.
+/// Adds what the other depth groups sent, nearest first.
 template <typename Shape>
 HYPERARC_DEVICE void receiveScores(const char* shared, float2 (&own)[Shape::kOwnPairs]) {
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  const int rowGroup = warp / Shape::kDepthGroups, me = warp % Shape::kDepthGroups;
-  // A receiver's slots follow one another, so that the places of its senders need no look at who they are.
-  const float2* slots = reinterpret_cast<const float2*>(shared + Shape::kExchange) + lane +
-                        (rowGroup * Shape::kDepthGroups + me) * (Shape::kDepthGroups - 1) * Shape::kOwnPairs * 32;
+  const float2* slots = reinterpret_cast<const float2*>(shared + Shape::kExchange) + lane;
   HYPERARC_UNROLL
-  for (int place = 0; place < Shape::kDepthGroups - 1; ++place) {
+  for (int distance = 1; distance < Shape::kDepthGroups; ++distance) {
     HYPERARC_UNROLL
     for (int q = 0; q < Shape::kOwnPairs; ++q) {
-      const float2 other = slots[(place * Shape::kOwnPairs + q) * 32];
+      const float2 other = slots[exchangeSlot<Shape>(warp, distance, q) * 32];
       own[q].x += other.x;
       own[q].y += other.y;
     }
@@ -209,7 +217,7 @@ HYPERARC_DEVICE void storeWeights(char* shared, const uint32_t (&pairs)[Shape::k
 
 /// O += P·T.
 template <typename Shape>
-HYPERARC_DEVICE void addProduct(const char* shared, const char* tile, Output<Shape>& output) {
+HYPERARC_DEVICE void addProduct(const char* shared, int tile, Output<Shape>& output) {
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   HYPERARC_UNROLL
   for (int step = 0; step < Shape::kTile / 16; ++step) {
@@ -222,7 +230,7 @@ HYPERARC_DEVICE void addProduct(const char* shared, const char* tile, Output<Sha
     for (int pair = 0; pair < Shape::kColumnTiles / 2; ++pair) {
       const int chunk = warp * (Shape::kColumns / 8) + pair * 2 + lane / 16;
       uint32_t b[4];
-      ldmatrixX4Transposed(b, tile + operandOffset<Shape>(step * 16 + lane % 16, chunk));
+      ldmatrixX4Transposed(b, shared + tile + operandOffset<Shape>(step * 16 + lane % 16, chunk));
       const uint32_t b0[2] = {b[0], b[1]}, b1[2] = {b[2], b[3]};
       HYPERARC_UNROLL
       for (int m = 0; m < Shape::kRowTiles; ++m) {
@@ -247,10 +255,9 @@ HYPERARC_DEVICE void streamTiles(char* shared, const RowStream& source, uint32_t
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const int rowGroup = warp / Shape::kDepthGroups, depthGroup = warp % Shape::kDepthGroups;
   const uint32_t lanePosition = source.first + lane % Shape::kTile;
-  char* tileBuffers = shared + Shape::kTiles;
   int32_t row = source.rowOf(lanePosition);
   int32_t nextRow = source.rowOf(lanePosition + Shape::kTile);
-  copyRows<Shape, Shape::kTile>(tileBuffers, source.rows, row);
+  copyRows<Shape, Shape::kTile>(shared + Shape::kTiles, source.rows, row);
   cpAsyncCommit();
   output.clear();
   StationaryFragments<Shape> stationary(shared);
@@ -261,9 +268,10 @@ HYPERARC_DEVICE void streamTiles(char* shared, const RowStream& source, uint32_t
     // The tile is here and, as all warps are done with the one before, its buffer takes the next.
     cpAsyncWait<0>();
     __syncthreads();
-    const char* current = tileBuffers + (tile & 1) * Shape::kTileBytes;
+    const int current = Shape::kTiles + (tile & 1) * Shape::kTileBytes;
+    const int other = Shape::kTiles + (~tile & 1) * Shape::kTileBytes;
     if (tile + 1 < tiles) {
-      copyRows<Shape, Shape::kTile>(tileBuffers + (~tile & 1) * Shape::kTileBytes, source.rows, nextRow);
+      copyRows<Shape, Shape::kTile>(shared + other, source.rows, nextRow);
     }
     cpAsyncCommit();
     pass.prefetch(tile, tiles);
@@ -275,7 +283,7 @@ HYPERARC_DEVICE void streamTiles(char* shared, const RowStream& source, uint32_t
     float2 own[Shape::kOwnPairs] = {};
     {
       Scores<Shape> scores;
-      partialScores<Shape>(stationary, current, scores);
+      partialScores<Shape>(stationary, shared, current, scores);
       sendScores<Shape>(shared, scores, own);
     }
     __syncthreads();
