@@ -1,4 +1,6 @@
 // Devices, versions and errors.
+#include <cuda.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -111,6 +113,16 @@ cudaError_t cudaDriverGetVersion(int* version) {
   if (version == nullptr) return remember(cudaErrorInvalidValue);
   *version = readSettings().driverVersion;
   return cudaSuccess;
+}
+
+cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function, unsigned, unsigned long long,
+                                             cudaDriverEntryPointQueryResult* result) {
+  return apiCall([&](const Settings&) {
+    const bool isKnown = std::strcmp(symbol, "cuTensorMapEncodeTiled") == 0;
+    *function = isKnown ? reinterpret_cast<void*>(&cuTensorMapEncodeTiled) : nullptr;
+    *result = isKnown ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
+    return cudaSuccess;
+  });
 }
 
 cudaError_t cudaRuntimeGetVersion(int* version) {

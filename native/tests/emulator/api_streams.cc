@@ -37,7 +37,7 @@ cudaError_t checkLaunch(dim3 grid, dim3 block, size_t sharedBytes, const Setting
 
 }  // namespace
 
-cudaError_t launch(const char* name, dim3 grid, dim3 block, size_t sharedBytes, cudaStream_t handle,
+cudaError_t launch(const char* name, dim3 grid, dim3 block, size_t sharedBytes, unsigned cluster, cudaStream_t handle,
                    std::function<void()> body) {
   return apiCall([&](const Settings& settings) {
     Stream* stream = resolveStream(handle);
@@ -48,7 +48,7 @@ cudaError_t launch(const char* name, dim3 grid, dim3 block, size_t sharedBytes, 
       enqueue(stream, {.run = [] { return cudaErrorLaunchFailure; }});
       return cudaSuccess;
     }
-    enqueue(stream, {.run = [call = KernelCall{name, grid, block, sharedBytes, std::move(body)},
+    enqueue(stream, {.run = [call = KernelCall{name, grid, block, sharedBytes, std::move(body), cluster},
                              schedule = settings.schedule, device = stream->device] {
               const DeviceMemoryAccess access(device);
               Executor::instance().run(call, schedule);

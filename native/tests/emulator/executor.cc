@@ -7,6 +7,7 @@
 #include <cstring>
 #include <map>
 
+#include "cluster.h"
 #include "memory.h"
 
 uint3 threadIdx;
@@ -31,7 +32,8 @@ bool sameSite(const Site& a, const Site& b) {
 }
 
 const char* barrierName(BarrierKind kind) {
-  constexpr const char* kNames[] = {"__syncthreads", "__syncthreads_count", "__syncthreads_and", "__syncthreads_or"};
+  constexpr const char* kNames[] = {"__syncthreads", "__syncthreads_count", "__syncthreads_and", "__syncthreads_or",
+                                    "barrier.cluster"};
   return kNames[static_cast<int>(kind)];
 }
 
@@ -85,15 +87,24 @@ void Executor::run(const KernelCall& call, uint64_t schedule) {
   call_ = &call;
   schedule_ = schedule;
   randomState_ = (schedule + 1) * 0x9E3779B97F4A7C15u;
-  threadCount_ = call.block.x * call.block.y * call.block.z;
+  blockThreads_ = call.block.x * call.block.y * call.block.z;
+  threadCount_ = blockThreads_ * call.cluster;
+  if (call.cluster > 1 && (call.cluster > kMaxCluster || call.grid.x % call.cluster != 0 || blockThreads_ % 32 != 0 ||
+                           threadCount_ > 1024)) {
+    fail(
+        "clusters of %u blocks: expected at most %u, that divide the grid, of whole warps, at most 1024 threads in all "
+        "(a limit of the harness)",
+        call.cluster, kMaxCluster);
+  }
   if (threads_.size() < threadCount_) threads_.resize(threadCount_);
   blockDim = call.block;
   gridDim = call.grid;
   prepareShared();
   for (unsigned z = 0; z < call.grid.z; ++z) {
     for (unsigned y = 0; y < call.grid.y; ++y) {
-      for (unsigned x = 0; x < call.grid.x; ++x) {
+      for (unsigned x = 0; x < call.grid.x; x += call.cluster) {
         blockIdx = {x, y, z};
+        firstBlock_ = x;
         startBlock();
         runBlock();
         checkShared();
@@ -101,8 +112,10 @@ void Executor::run(const KernelCall& call, uint64_t schedule) {
     }
   }
   checkGuards();
-  std::free(shared_);
-  shared_ = nullptr;
+  for (void*& shared : shared_) {
+    std::free(shared);
+    shared = nullptr;
+  }
   call_ = nullptr;
   current_ = nullptr;
   main_ = nullptr;
@@ -110,35 +123,45 @@ void Executor::run(const KernelCall& call, uint64_t schedule) {
 
 void Executor::prepareShared() {
   if (call_->sharedBytes == 0) return;
-  if (posix_memalign(&shared_, 1024, call_->sharedBytes + kSharedGuardBytes) != 0)
-    fail("no host memory for its shared memory");
-  std::memset(static_cast<unsigned char*>(shared_) + call_->sharedBytes, kGuardByte, kSharedGuardBytes);
+  for (unsigned rank = 0; rank < call_->cluster; ++rank) {
+    if (posix_memalign(&shared_[rank], 1024, call_->sharedBytes + kSharedGuardBytes) != 0)
+      fail("no host memory for its shared memory");
+    std::memset(static_cast<unsigned char*>(shared_[rank]) + call_->sharedBytes, kGuardByte, kSharedGuardBytes);
+  }
 }
 
 void Executor::checkShared() {
   if (call_->sharedBytes == 0) return;
-  const unsigned char* guard = static_cast<const unsigned char*>(shared_) + call_->sharedBytes;
-  for (size_t byte = 0; byte < kSharedGuardBytes; ++byte) {
-    if (guard[byte] != kGuardByte)
-      fail("wrote beyond its %zu bytes of dynamic shared memory (at byte +%zu)", call_->sharedBytes, byte);
+  for (unsigned rank = 0; rank < call_->cluster; ++rank) {
+    const unsigned char* guard = static_cast<const unsigned char*>(shared_[rank]) + call_->sharedBytes;
+    for (size_t byte = 0; byte < kSharedGuardBytes; ++byte) {
+      if (guard[byte] != kGuardByte)
+        fail("wrote beyond its %zu bytes of dynamic shared memory (at byte +%zu)", call_->sharedBytes, byte);
+    }
   }
 }
 
 void Executor::startBlock() {
-  if (shared_ != nullptr) std::memset(shared_, 0xff, call_->sharedBytes);  // NaN as float and bf16, −1 as an integer
+  for (unsigned rank = 0; rank < call_->cluster; ++rank) {
+    // NaN as float and bf16, −1 as an integer
+    if (shared_[rank] != nullptr) std::memset(shared_[rank], 0xff, call_->sharedBytes);
+  }
+  startCluster(threadCount_);
   exited_ = 0;
   arrived_ = 0;
   readyWarps_ = 0;
   uint32_t number = 0;
-  for (unsigned z = 0; z < call_->block.z; ++z) {
-    for (unsigned y = 0; y < call_->block.y; ++y) {
-      for (unsigned x = 0; x < call_->block.x; ++x, ++number) {
-        Thread& thread = threads_[number];
-        thread.state = Thread::State::kUnstarted;
-        thread.index = {x, y, z};
-        thread.fiber = nullptr;
-        thread.pending.copies.clear();
-        thread.pending.groupEnds.clear();
+  for (unsigned rank = 0; rank < call_->cluster; ++rank) {
+    for (unsigned z = 0; z < call_->block.z; ++z) {
+      for (unsigned y = 0; y < call_->block.y; ++y) {
+        for (unsigned x = 0; x < call_->block.x; ++x, ++number) {
+          Thread& thread = threads_[number];
+          thread.state = Thread::State::kUnstarted;
+          thread.index = {x, y, z};
+          thread.fiber = nullptr;
+          thread.pending.copies.clear();
+          thread.pending.groupEnds.clear();
+        }
       }
     }
   }
@@ -155,6 +178,7 @@ void Executor::runBlock() {
   currentNumber_ = threadCount_ - 1;  // so that the first pick in order is thread 0
   Fiber* first = pickNext(nullptr);
   main_->switchTo(*first);
+  if (!landings_.empty()) fail("ends with %zu bulk copies under way", landings_.size());
 }
 
 Fiber* Executor::takeFreeFiber() {
@@ -213,6 +237,7 @@ void Executor::makeCurrent(uint32_t number) {
   current_ = &threads_[number];
   current_->state = Thread::State::kRunning;
   threadIdx = current_->index;
+  blockIdx.x = firstBlock_ + rank();
 }
 
 namespace {
@@ -231,9 +256,10 @@ uint32_t nthBit(uint32_t bits, uint32_t n) {
 }  // namespace
 
 Fiber* Executor::pickNext(Fiber* freeFiber) {
-  if (readyWarps_ == 0) {
+  while (readyWarps_ == 0) {
     if (exited_ == threadCount_) return nullptr;
-    reportDeadlock();
+    if (landings_.empty()) reportDeadlock();
+    landOne();
   }
   // The lanes of a warp first: they are likely to wait for one another. A seed also changes warps at odd moments.
   uint32_t warp = currentNumber_ / 32;
@@ -259,6 +285,35 @@ void Executor::suspend() {
   if (next != own) own->switchTo(*next);
 }
 
+void Executor::landOne() {
+  const size_t index = schedule_ == 0 ? 0 : random(static_cast<uint32_t>(landings_.size()));
+  const std::function<void()> landing = std::move(landings_[index]);
+  landings_.erase(landings_.begin() + static_cast<ptrdiff_t>(index));
+  landing();
+}
+
+void Executor::maybeLand() {
+  if (schedule_ != 0 && !landings_.empty() && random(2) == 0) landOne();
+}
+
+void Executor::sleepAt(uint64_t object, const char* name, Site site) {
+  current_->state = Thread::State::kAtObject;
+  current_->object = object;
+  current_->objectName = name;
+  current_->site = site;
+  suspend();
+}
+
+void Executor::wake(uint64_t object) {
+  for (uint32_t number = 0; number < threadCount_; ++number) {
+    Thread& thread = threads_[number];
+    if (thread.state != Thread::State::kAtObject || thread.object != object) continue;
+    thread.state = Thread::State::kRunning;
+    warps_[number / 32].ready |= 1u << (number % 32);
+    readyWarps_ |= 1u << (number / 32);
+  }
+}
+
 void Executor::maybeYield() {
   if (schedule_ == 0 || random(4) != 0) return;
   warps_[currentNumber_ / 32].ready |= 1u << (currentNumber_ % 32);
@@ -268,6 +323,10 @@ void Executor::maybeYield() {
 
 int Executor::blockBarrier(BarrierKind kind, int predicate, Site site) {
   if (current_ == nullptr) fail("%s outside a kernel (%s:%d)", barrierName(kind), site.file, site.line);
+  if (kind != BarrierKind::kCluster && call_->cluster > 1) {
+    fail("%s (%s:%d) in a cluster: the harness knows numbered and cluster barriers there", barrierName(kind), site.file,
+         site.line);
+  }
   if (exited_ > 0) {
     fail("waits at %s (%s:%d), and %u of %u threads have ended", barrierName(kind), site.file, site.line, exited_,
          threadCount_);
@@ -356,6 +415,10 @@ void Executor::reportDeadlock() {
       case Thread::State::kAtWarpFunction:
         std::snprintf(place, sizeof place, "wait at %s (%s:%d) with mask 0x%08x", operationName(thread.operation),
                       thread.site.file, thread.site.line, thread.mask);
+        break;
+      case Thread::State::kAtObject:
+        std::snprintf(place, sizeof place, "wait for %s (%s:%d)", thread.objectName, thread.site.file,
+                      thread.site.line);
         break;
       default:
         std::snprintf(place, sizeof place, "have ended");

@@ -1,5 +1,5 @@
-// Runs one kernel: its blocks one after another, a block's threads on fibers. A thread runs until it waits for others
-// (a barrier, a warp function) or ends; so a kernel without either runs as plain calls.
+// Runs one kernel: its blocks (or clusters of them) one after another, their threads on fibers. A thread runs until it
+// waits for others (a barrier, a warp function) or ends; so a kernel without either runs as plain calls.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,8 @@ struct KernelCall {
   dim3 grid;
   dim3 block;
   size_t sharedBytes = 0;
-  std::function<void()> body;
+  std::function<void()> body{};
+  unsigned cluster = 1;  // blocks, neighbours along x, that run together
 };
 
 /// cp.async copies of a thread that have not landed.
@@ -32,7 +33,7 @@ struct PendingCopies {
 };
 
 struct Thread {
-  enum class State : uint8_t { kUnstarted, kRunning, kAtBarrier, kAtWarpFunction, kExited };
+  enum class State : uint8_t { kUnstarted, kRunning, kAtBarrier, kAtWarpFunction, kAtObject, kExited };
   State state = State::kUnstarted;
   uint3 index{};
   Fiber* fiber = nullptr;
@@ -44,6 +45,9 @@ struct Thread {
   int sourceLane = 0;
   Site site{};
   PendingCopies pending;
+  // The object in shared memory that it waits at, and how messages call it.
+  uint64_t object = 0;
+  const char* objectName = nullptr;
 };
 
 struct Warp {
@@ -52,6 +56,9 @@ struct Warp {
   uint32_t waiting = 0;   // lanes at a warp function
   uint32_t exited = 0;
 };
+
+/// Blocks of a cluster that CUDA promises on every device.
+inline constexpr unsigned kMaxCluster = 8;
 
 class Executor {
  public:
@@ -62,11 +69,22 @@ class Executor {
 
   int blockBarrier(BarrierKind kind, int predicate, Site site);
   uint64_t warpCollective(WarpOperation operation, uint32_t mask, uint64_t value, int sourceLane, Site site);
+  /// Puts the current thread to sleep until wake() names the same object.
+  void sleepAt(uint64_t object, const char* name, Site site);
+  void wake(uint64_t object);
+  void maybeLand();
+  /// Work of the kernel that happens on its own some time later (bulk copies): as late as can be, or with a seed at odd
+  /// moments and in any order.
+  void addLanding(std::function<void()> landing) { landings_.push_back(std::move(landing)); }
 
   const KernelCall* call() const { return call_; }  // null outside kernels
   Thread* current() const { return current_; }
   unsigned lane() const { return currentNumber_ & 31u; }
-  void* sharedMemory() const { return shared_; }
+  unsigned rank() const { return currentNumber_ / blockThreads_; }  // of the block in its cluster
+  unsigned threadNumber() const { return currentNumber_; }          // in the cluster
+  /// Of the current thread's block, or of another one of its cluster.
+  void* sharedMemory() const { return shared_[current_ == nullptr ? 0 : rank()]; }
+  void* sharedMemoryOf(unsigned rank) const { return shared_[rank]; }
 
  private:
   void startBlock();
@@ -80,6 +98,7 @@ class Executor {
   Fiber* pickNext(Fiber* freeFiber);
   void makeCurrent(uint32_t number);
   void maybeYield();
+  void landOne();
   uint32_t random(uint32_t limit);
   Fiber* takeFreeFiber();
   [[noreturn]] void reportDeadlock();
@@ -87,7 +106,10 @@ class Executor {
   const KernelCall* call_ = nullptr;
   Thread* current_ = nullptr;
   uint32_t currentNumber_ = 0;
-  uint32_t threadCount_ = 0;
+  uint32_t threadCount_ = 0;   // of a cluster
+  uint32_t blockThreads_ = 1;  // of a block
+  unsigned firstBlock_ = 0;    // of the cluster, along x
+  std::vector<std::function<void()>> landings_;
   uint32_t exited_ = 0;
   uint32_t readyWarps_ = 0;
   std::vector<Thread> threads_;
@@ -105,7 +127,7 @@ class Executor {
   Fiber* main_ = nullptr;
   std::vector<std::unique_ptr<Fiber>> fibers_;
   std::vector<Fiber*> freeFibers_;
-  void* shared_ = nullptr;
+  void* shared_[kMaxCluster] = {};
 };
 
 /// What the last of the lanes to arrive does for all of them: fills their results. warp_collectives.cc.

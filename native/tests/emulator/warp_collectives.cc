@@ -71,6 +71,10 @@ const char* operationName(WarpOperation operation) {
     case WarpOperation::kLoadMatrix:
     case WarpOperation::kLoadMatrixTransposed:
       return "ldmatrix";
+    case WarpOperation::kStoreMatrix:
+      return "stmatrix";
+    case WarpOperation::kProduct:
+      return "wgmma";
     default:
       return "__reduce_sync";
   }
@@ -109,6 +113,10 @@ void performCollective(WarpOperation operation, Thread* lanes, uint32_t mask) {
       return distributeMatrices(lanes, false);
     case WarpOperation::kLoadMatrixTransposed:
       return distributeMatrices(lanes, true);
+    case WarpOperation::kStoreMatrix:
+      return collectMatrices(lanes);
+    case WarpOperation::kProduct:
+      return multiplyWarpgroup(lanes);
   }
 }
 

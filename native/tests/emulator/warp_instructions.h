@@ -1,4 +1,4 @@
-// mma and ldmatrix for a whole warp, from the arguments that its 32 lanes left in `value`.
+// mma, ldmatrix, stmatrix and wgmma for a whole warp, from the arguments that its 32 lanes left in `value`.
 #pragma once
 
 #include "executor.h"
@@ -7,5 +7,8 @@ namespace hyperarc::emulator {
 
 void multiplyFragments(Thread* lanes);
 void distributeMatrices(Thread* lanes, bool isTransposed);
+// warpgroup.cc
+void collectMatrices(Thread* lanes);
+void multiplyWarpgroup(Thread* lanes);
 
 }  // namespace hyperarc::emulator

@@ -11,6 +11,7 @@ struct LaunchShape {
   dim3 grid;
   dim3 block;
   size_t sharedBytes = 0;
+  unsigned cluster = 1;  // as the kernel's __cluster_dims__ says, which a device goes by
 };
 
 /// Enqueues kernel(args…). More than 48 KB of dynamic shared memory is asked for here. Throws CudaError naming `name`.
@@ -18,7 +19,7 @@ template <typename... Parameters, typename... Arguments>
 void launch(const char* name, void (*kernel)(Parameters...), const LaunchShape& shape, cudaStream_t stream,
             Arguments&&... arguments) {
 #ifdef HYPERARC_EMULATED
-  check(::hyperarc::emulator::launch(name, shape.grid, shape.block, shape.sharedBytes, stream,
+  check(::hyperarc::emulator::launch(name, shape.grid, shape.block, shape.sharedBytes, shape.cluster, stream,
                                      [=] { kernel(Parameters(arguments)...); }),
         name);
 #else

@@ -14,6 +14,7 @@ class NegativePass {
   static constexpr bool kStages = false;  // output goes through shared memory
 
   HYPERARC_DEVICE explicit NegativePass(const NegativeArguments& args) : args_(args) {}
+  HYPERARC_DEVICE static void prefetch(const NegativeArguments&, int32_t) {}
 
   HYPERARC_DEVICE void begin(const hopper::Segment& segment, const Place& place) {
     const int32_t padded = static_cast<int32_t>(paddedSamples(args_.samples.samples));
@@ -54,12 +55,10 @@ class NegativePass {
         if (column >= there || static_cast<uint32_t>(column) == (n / 2 % 2 == 0 ? own0 : own1)) f.scores[n] = 0.0f;
       }
     }
-    roundWeights<S>(
-        f, [&](int eight, int n) { return inverseNorm[eight][n]; },
-        [&](int eight, int n) {
-          const float inverse = inverseNorm[eight][n];
-          return inverse > 0.0f ? __fdividef(1.0f, inverse) : 0.0f;
-        });
+    // A zero row has no direction to add: its weight, times what is left of the row, is nothing beside the others' unit
+    // vectors.
+    const auto factorOf = [&](int eight, int n) { return inverseNorm[eight][n] > 0.0f ? inverseNorm[eight][n] : 1.0f; };
+    roundWeights<S>(f, factorOf, [&](int eight, int n) { return __fdividef(1.0f, factorOf(eight, n)); });
   }
 
   /// U and the sums become the split's partial sums, or are added to what an earlier segment of this cluster left

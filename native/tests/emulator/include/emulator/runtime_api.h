@@ -36,6 +36,9 @@ enum cudaError {
 };
 using cudaError_t = cudaError;
 
+enum cudaDriverEntryPointQueryResult { cudaDriverEntryPointSuccess = 0, cudaDriverEntryPointSymbolNotFound = 1 };
+inline constexpr unsigned long long cudaEnableDefault = 0;
+
 enum cudaMemcpyKind {
   cudaMemcpyHostToHost = 0,
   cudaMemcpyHostToDevice = 1,
@@ -155,6 +158,9 @@ cudaError_t cudaDeviceReset();
 cudaError_t cudaDeviceCanAccessPeer(int* canAccess, int device, int peer);
 cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned flags);
 cudaError_t cudaDriverGetVersion(int* version);
+/// Knows cuTensorMapEncodeTiled alone.
+cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function, unsigned version,
+                                             unsigned long long flags, cudaDriverEntryPointQueryResult* result);
 cudaError_t cudaRuntimeGetVersion(int* version);
 cudaError_t cudaGetLastError();
 cudaError_t cudaPeekAtLastError();
@@ -242,7 +248,7 @@ namespace hyperarc::emulator {
 
 /// Enqueues a kernel: `body` is run once for each thread, with threadIdx and its fellows set. What CUDA refuses (block
 /// shape, shared memory) is refused here with CUDA's error.
-cudaError_t launch(const char* name, dim3 grid, dim3 block, size_t sharedBytes, cudaStream_t stream,
+cudaError_t launch(const char* name, dim3 grid, dim3 block, size_t sharedBytes, unsigned cluster, cudaStream_t stream,
                    std::function<void()> body);
 
 /// Forgets errors, devices in a failed state and work not yet run, as a new process would. For tests.

@@ -12,7 +12,7 @@
 
 namespace hyperarc::emulator {
 
-enum class BarrierKind : uint8_t { kPlain, kCount, kAnd, kOr };
+enum class BarrierKind : uint8_t { kPlain, kCount, kAnd, kOr, kCluster };
 
 /// Waits for every thread of the block; the count, conjunction or disjunction of `predicate` over them.
 int blockBarrier(BarrierKind kind, int predicate, Site site);
@@ -34,6 +34,8 @@ enum class WarpOperation : uint8_t {
   kMma,
   kLoadMatrix,
   kLoadMatrixTransposed,
+  kStoreMatrix,
+  kProduct,
 };
 
 /// One collective call of the lanes in `mask`; `value` is this lane's word, `sourceLane` the lane that a shuffle reads.

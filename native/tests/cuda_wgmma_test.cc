@@ -1,0 +1,239 @@
+// The Hopper passes of kernels/wgmma against double precision on the same rounded operands (docs/numerics.md,
+// "Tolerances"): on a GPU of compute capability 9.0, and in the host harness, which runs their TMA, mbarriers and wgmma
+// in software (docs/testing-cuda.md, "Hopper").
+#if HYPERARC_WITH_CUDA
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <tuple>
+
+#include "cuda_pass_operands.h"
+#include "device/sgd.h"
+#include "runtime/error.h"
+
+namespace hyperarc::test {
+namespace {
+
+class HopperTest : public testing::Test {
+ protected:
+  void SetUp() override {
+#ifdef HYPERARC_EMULATED
+    ASSERT_EQ(setenv("HYPERARC_EMULATED_SM", "90", 1), 0);
+    ASSERT_EQ(setenv("HYPERARC_EMULATED_SHARED_BYTES", "232448", 1), 0);
+#else
+    int major = 0;
+    if (cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0) != cudaSuccess || major != 9)
+      GTEST_SKIP() << "no CUDA device of compute capability 9.0";
+#endif
+  }
+  void TearDown() override {
+    unsetenv("HYPERARC_EMULATED_SM");
+    unsetenv("HYPERARC_EMULATED_SHARED_BYTES");
+  }
+};
+
+std::unique_ptr<cuda::Passes> makePasses(int32_t dim, int multiprocessors = 4) {
+  cuda::Device device;
+  device.major = 9;
+  device.multiprocessors = multiprocessors;
+  device.sharedBytesPerBlock = 232448;
+  return cuda::makeWgmmaPasses(device, cuda::paddedDim(dim));
+}
+
+void expectClose(std::span<const float> actual, const Doubles& expected, int64_t rowLength, const char* what) {
+  EXPECT_LT(relativeError(actual, expected), 2e-3) << what;
+  EXPECT_LT(worstRowError(actual, expected, rowLength), 1e-2) << what;
+}
+
+void expectNegativeSums(const PassOperands& operands, cuda::Passes& passes) {
+  const PassSums actual = runNegativeSums(operands, passes);
+  const ExactSums exact = exactNegativeSums(operands);
+  // A score is one fp32 sum over D, in the harness term by term: its error is multiplied by s.
+  EXPECT_LT(relativeError(actual.sumExp, exact.sumExp), 1e-4);
+  EXPECT_LT(worstRowError(actual.sumExp, exact.sumExp, 1), 1e-4);
+  // As dX weighs them: a row's share is U/l, and l spans many powers of ten.
+  std::vector<float> shares = actual.weightedSum;
+  Doubles exactShares = exact.weightedSum;
+  for (size_t at = 0; at < shares.size(); ++at) {
+    const double total = exact.sumExp[at / operands.shape.dim];
+    if (total == 0.0) {
+      EXPECT_EQ(shares[at], 0.0f);
+      continue;
+    }
+    shares[at] = static_cast<float>(shares[at] / total);
+    exactShares[at] /= total;
+  }
+  expectClose(shares, exactShares, operands.shape.dim, "U/l");
+}
+
+void expectGradients(const PassOperands& operands, cuda::Passes& passes) {
+  expectClose(runDenseGradients(operands, passes), exactDenseGradients(operands), operands.shape.dim, "dW");
+}
+
+template <typename T>
+bool sameBits(const std::vector<T>& a, const std::vector<T>& b) {
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
+}
+
+using Case = std::tuple<int32_t, Precision, bool>;  // D, precision, list
+
+class HopperPasses : public HopperTest, public testing::WithParamInterface<Case> {
+ protected:
+  PassShape shapeOf(int64_t samples, int64_t classes) const {
+    PassShape shape;
+    shape.samples = samples;
+    shape.classes = classes;
+    shape.dim = std::get<0>(GetParam());
+    shape.precision = std::get<1>(GetParam());
+    shape.isList = std::get<2>(GetParam());
+    return shape;
+  }
+  std::unique_ptr<cuda::Passes> passes() const { return makePasses(std::get<0>(GetParam())); }
+};
+
+TEST_P(HopperPasses, SumsNegativesAsDoublesDo) { expectNegativeSums(PassOperands(shapeOf(150, 1003)), *passes()); }
+
+TEST_P(HopperPasses, FormsCenterGradientsAsDoublesDo) { expectGradients(PassOperands(shapeOf(150, 403)), *passes()); }
+
+// The update must be the dense gradient put through the shared arithmetic of one element, to the bit.
+TEST_P(HopperPasses, UpdatesWithTheDenseGradient) {
+  PassShape shape = shapeOf(40, 261);
+  shape.firstGlobalRow = (int64_t{1} << 33) + 5;
+  const PassOperands o(shape);
+  const cuda::SgdView sgd = {0.1f, 0.9f, 5e-4f, 77};
+  const std::vector<float> dense = runDenseGradients(o, *passes());
+  const UpdatedCenters updated = runUpdate(o, *passes(), sgd);
+  const bool isMaster = shape.precision == Precision::kBf16Master;
+  for (int64_t p = 0; p < o.positions(); ++p) {
+    const int64_t row = o.classAt(p);
+    for (int32_t d = 0; d < shape.dim; ++d) {
+      const int64_t at = row * shape.dim + d, padded = row * o.dimPadded + d;
+      float weight = static_cast<float>(o.master(row, d));
+      float momentum = isMaster ? cuda::toFloat(o.momentumBf16[padded]) : o.momentum[at];
+      cuda::sgdElement(dense[at], weight, momentum, sgd);
+      if (isMaster) {
+        const cuda::PhiloxWords random = cuda::roundingWords(shape.firstGlobalRow + row, d / 4, sgd.roundingStep);
+        weight = cuda::toFloat(cuda::toBf16Stochastic(weight, random.word[d % 4] & 0xffffu));
+      }
+      ASSERT_EQ(updated.weightsBf16[padded].bits, cuda::toBf16(weight).bits) << "row " << row << " d " << d;
+      if (!isMaster) {
+        ASSERT_EQ(updated.weights[at], weight) << "row " << row << " d " << d;
+        ASSERT_EQ(updated.momentum[at], momentum) << "row " << row << " d " << d;
+      }
+    }
+  }
+}
+
+#ifdef HYPERARC_EMULATED
+// Another order of warps, of lanes and of copies that land, for each schedule.
+TEST_P(HopperPasses, GiveTheSameBitsInAnyOrderOfWork) {
+  const PassOperands o(shapeOf(70, 403));
+  const cuda::SgdView sgd = {0.1f, 0.9f, 5e-4f, 3};
+  PassSums sums;
+  UpdatedCenters updated;
+  for (int schedule = 0; schedule < 4; ++schedule) {
+    ASSERT_EQ(setenv("HYPERARC_EMULATED_SCHEDULE", std::to_string(schedule).c_str(), 1), 0);
+    const PassSums otherSums = runNegativeSums(o, *passes());
+    const UpdatedCenters other = runUpdate(o, *passes(), sgd);
+    unsetenv("HYPERARC_EMULATED_SCHEDULE");
+    if (schedule == 0) sums = otherSums, updated = other;
+    EXPECT_TRUE(sameBits(sums.sumExp, otherSums.sumExp));
+    EXPECT_TRUE(sameBits(sums.weightedSum, otherSums.weightedSum));
+    EXPECT_TRUE(sameBits(updated.weights, other.weights));
+    EXPECT_TRUE(sameBits(updated.weightsBf16, other.weightsBf16));
+    EXPECT_TRUE(sameBits(updated.inverseNorms, other.inverseNorms));
+  }
+}
+#endif
+
+std::string caseName(const testing::TestParamInfo<Case>& info) {
+  const auto [dim, precision, isList] = info.param;
+  return "D" + std::to_string(dim) + (precision == Precision::kBf16Master ? "Bf16Master" : "Bf16Compute") +
+         (isList ? "List" : "");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, HopperPasses,
+    testing::Values(Case{512, Precision::kBf16Compute, false}, Case{512, Precision::kBf16Master, true},
+                    Case{301, Precision::kBf16Compute, true}, Case{256, Precision::kBf16Master, false},
+                    Case{250, Precision::kBf16Compute, true}, Case{128, Precision::kBf16Compute, false},
+                    Case{5, Precision::kBf16Master, true}),
+    caseName);
+
+// ---- Tails: tiles of 64, rows of 64 (D = 512) and 128, two blocks a cluster.
+
+class HopperTails : public HopperTest, public testing::WithParamInterface<int32_t> {};
+
+TEST_P(HopperTails, OfSamples) {
+  const auto passes = makePasses(GetParam());
+  for (int64_t samples : {1, 2, 63, 64, 65, 127, 128, 129, 257}) {
+    SCOPED_TRACE(samples);
+    const PassOperands operands({.samples = samples, .classes = 70, .dim = GetParam()});
+    expectNegativeSums(operands, *passes);
+    expectGradients(operands, *passes);
+  }
+}
+
+TEST_P(HopperTails, OfClasses) {
+  const auto passes = makePasses(GetParam());
+  for (int64_t classes : {1, 2, 63, 64, 65, 127, 128, 129, 193, 257, 321}) {
+    SCOPED_TRACE(classes);
+    const PassOperands operands({.samples = 21, .classes = classes, .dim = GetParam()});
+    expectNegativeSums(operands, *passes);
+    expectGradients(operands, *passes);
+  }
+}
+
+TEST_P(HopperTails, NoClassesGiveZeros) {
+  PassOperands operands({.samples = 5, .classes = 40, .dim = GetParam(), .isList = true});
+  operands.list.clear();
+  operands.targetPosition.assign(operands.targetPosition.size(), -1);
+  operands.targetSamples.clear();
+  operands.targetPositions.clear();
+  const auto passes = makePasses(GetParam());
+  const PassSums sums = runNegativeSums(operands, *passes);
+  for (float value : sums.sumExp) EXPECT_EQ(value, 0.0f);
+  for (float value : sums.weightedSum) EXPECT_EQ(value, 0.0f);
+  for (float value : runDenseGradients(operands, *passes)) EXPECT_EQ(value, 7.0f);
+}
+
+INSTANTIATE_TEST_SUITE_P(Dims, HopperTails, testing::Values(500, 256, 100));
+
+TEST_F(HopperTest, SplitsChangeOnlyRounding) {
+  const PassOperands operands({.samples = 65, .classes = 1500, .dim = 500});
+  const PassSums one = runNegativeSums(operands, *makePasses(500, 2));
+  const PassSums many = runNegativeSums(operands, *makePasses(500, 12));
+  EXPECT_FALSE(sameBits(one.weightedSum, many.weightedSum)) << "expected another split of the classes";
+  EXPECT_LT(relativeError(many.weightedSum, Doubles(one.weightedSum.begin(), one.weightedSum.end())), 1e-5);
+}
+
+// A negative that is nearly all of its sums: bf16 alone would be off by up to 2⁻⁹.
+TEST_F(HopperTest, DominantTermsKeepTheirBits) {
+  for (uint32_t seed = 1; seed < 4; ++seed) {
+    PassOperands operands({.samples = 1, .classes = 40, .dim = 500, .seed = seed});
+    operands.targetPosition[0] = -1;
+    operands.coefficient[0] = 0.0f;
+    operands.targetSamples.clear();
+    operands.targetPositions.clear();
+    const auto passes = makePasses(500);
+    EXPECT_LT(relativeError(runNegativeSums(operands, *passes).weightedSum, exactNegativeSums(operands).weightedSum),
+              3e-5);
+    EXPECT_LT(relativeError(runDenseGradients(operands, *passes), exactDenseGradients(operands)), 3e-5);
+  }
+}
+
+TEST_F(HopperTest, PassesSayWhatTheyAre) {
+  EXPECT_EQ(makePasses(128)->name(), "wgmma-bf16-d128");
+  EXPECT_EQ(makePasses(512)->name(), "wgmma-bf16-d512");
+  EXPECT_FALSE(makePasses(256)->supportsMask());
+  EXPECT_THROW(makePasses(513), cuda::CudaError);
+}
+
+}  // namespace
+}  // namespace hyperarc::test
+
+#endif  // HYPERARC_WITH_CUDA
