@@ -30,9 +30,9 @@ interface Active {
   wallMs: number[];
 }
 
-/** Folder of the peers: beside the package's dist, or beside the folder of a bundle's programs. */
+/** Folder of the peers: beside the folder of a bundle's programs, or beside the package's dist. */
 export function peersFolder(): string {
-  const places = [join(import.meta.dirname, '..', '..', 'peers'), join(import.meta.dirname, '..', 'peers')];
+  const places = ['..', join('..', '..')].map((up) => join(import.meta.dirname, up, 'peers'));
   const found = places.find((place) => existsSync(join(place, 'gpu_head.py')));
   if (found === undefined) throw new Error(`peers: expected gpu_head.py in ${places.join(' or ')}`);
   return found;
