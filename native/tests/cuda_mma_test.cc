@@ -312,6 +312,20 @@ TEST_F(MmaNumbers, DominantTermsKeepTheirBits) {
   }
 }
 
+// Where none dominates, weights are rounded to bf16 and that is that: the second product must not always run.
+TEST_F(MmaNumbers, OrdinaryTermsAreRoundedOnce) {
+  PassOperands operands({.samples = 70, .classes = 300, .dim = 500, .largestScale = 4.0f});
+  operands.coefficient.assign(operands.coefficient.size(), 0.0f);
+  const auto passes = makePasses(500);
+  const ExactSums exact = exactNegativeSums(operands);
+  const double sums = relativeError(runNegativeSums(operands, *passes).weightedSum, exact.weightedSum);
+  const double gradients = relativeError(runDenseGradients(operands, *passes), exactDenseGradients(operands));
+  EXPECT_GT(sums, 1e-4);
+  EXPECT_LT(sums, 2e-3);
+  EXPECT_GT(gradients, 1e-4);
+  EXPECT_LT(gradients, 2e-3);
+}
+
 TEST_F(MmaNumbers, StochasticRoundingFollowsItsCounterAndIsUnbiased) {
   PassOperands operands({.samples = 1, .classes = 256, .dim = 128, .precision = Precision::kBf16Master});
   operands.gradientFactor.assign(operands.gradientFactor.size(), 0.0f);

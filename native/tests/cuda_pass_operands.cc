@@ -109,7 +109,7 @@ void PassOperands::makeSamples() {
   scale.assign(batchPadded, 0.0f);
   shift.assign(batchPadded, 0.0f);
   for (int64_t i = 0; i < batch; ++i) {
-    scale[i] = i % 5 == 0 ? 64.0f : static_cast<float>(8 + random() % 56);
+    scale[i] = shape.largestScale * (i % 5 == 0 ? 1.0f : static_cast<float>(8 + random() % 56) / 64.0f);
     shift[i] = static_cast<float>(random() % 5);
   }
 }

@@ -24,6 +24,7 @@ struct PassShape {
   bool hasMomentum = true;
   int64_t firstGlobalRow = 0;
   uint32_t seed = 1;
+  float largestScale = 64.0f;
 };
 
 /// Host copies, in the layouts of cuda/views.h. Planted: a sample near a wrong class, one near its own, a zero centre,
