@@ -65,6 +65,21 @@ TEST_F(Cuda, EmbeddingsOnTheDeviceGiveTheSameBits) {
   }
 }
 
+TEST_F(Cuda, EmbeddingGradientsAreOnTheDeviceToo) {
+  const Problem p = makeProblem(21, 60, 1, 40, 3);
+  auto centers = makeCenters(*engine, p);
+  auto step = forwardOf(*centers, p.asBatch());
+  std::vector<float> gradient(21 * 40);
+  ASSERT_NE(step->embeddingGradientOnDevice(), nullptr);
+  ASSERT_EQ(cudaMemcpy(gradient.data(), step->embeddingGradientOnDevice(), gradient.size() * sizeof(float),
+                       cudaMemcpyDeviceToHost),
+            cudaSuccess);
+  EXPECT_EQ(gradient, copyOf(step->embeddingGradientBD()));
+  // Of a shard the host span holds what the shards sum: the only copy that is right.
+  auto shard = makeCenters(*engine, p, 0, 30);
+  EXPECT_EQ(forwardOf(*shard, p.asBatch())->embeddingGradientOnDevice(), nullptr);
+}
+
 TEST_F(Cuda, BadValuesOnTheDeviceAreFoundBeforeAnythingMoves) {
   Problem p = makeProblem(21, 60, 1, 40, 3);
   auto centers = makeCenters(*engine, p);

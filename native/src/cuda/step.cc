@@ -75,6 +75,7 @@ CudaStep::CudaStep(std::shared_ptr<Core> core, uint64_t centersId, uint64_t weig
       samples(batch.batch),
       dim(config.dim),
       isBf16(config.precision != Precision::kFp32),
+      isWhole(config.classes == config.globalClasses),
       layout(batch.batch, config.dim, config.precision != Precision::kFp32, !batch.embeddingsOnDevice,
              batch.sampledClasses == nullptr ? 0 : batch.sampledCount),
       localClass(localClassesOf(batch.labelsB, batch.batch, config)),

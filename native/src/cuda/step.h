@@ -52,6 +52,10 @@ class CudaStep final : public TrackedStep {
   std::span<float> embeddingGradientBD() override {
     return {hostAt<float>(layout.embeddingGradient), count() * static_cast<size_t>(dim)};
   }
+  /// Null for a shard: its sum over the shards is made in the host span.
+  const float* embeddingGradientOnDevice() const override {
+    return stage == Stage::kFinished && isWhole ? at<float>(layout.embeddingGradient) : nullptr;
+  }
   std::span<const float> targetCosineB() const override { return {hostAt<float>(layout.targetCosine), count()}; }
   int64_t bytes() const override { return memory_.device.bytes(); }
 
@@ -73,6 +77,7 @@ class CudaStep final : public TrackedStep {
   const int64_t samples;
   const int32_t dim;
   const bool isBf16;
+  const bool isWhole;  // no other shards
   const StepLayout layout;
   const float* embeddings = nullptr;    // device; the batch's own where they are there, valid during its forward alone
   std::vector<int32_t> localClass;      // [B], −1 where not owned
