@@ -1,23 +1,26 @@
 /**
- * The CUDA engine's tests in the host harness: `npm run test:emulated`, after `node scripts/native.mjs emulated-addon`. HYPERARC_ADDON names
- * another emulated build. For one with AddressSanitizer its runtime must come first in the process, and V8's own leaks are none of ours:
- *   LD_PRELOAD=$(g++ -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 HYPERARC_ADDON=… npm run test:emulated
+ * The CUDA engine's tests in the host harness: `npm run test:emulated -w packages/kernels-cuda`, after `node scripts/native.mjs emulated-addon`.
+ * HYPERARC_ADDON names another build. For one with AddressSanitizer its runtime must come first in the process, and what Node
+ * itself never frees is none of ours:
+ *   LD_PRELOAD=$(g++ -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 HYPERARC_ADDON=… npm run test:emulated -w packages/kernels-cuda
  */
 import { fileURLToPath } from 'node:url';
-import { defineConfig, mergeConfig } from 'vitest/config';
-
-import base from './vitest.config.js';
+import { defineConfig } from 'vitest/config';
 
 const built = fileURLToPath(new URL('../../native/build-emulated/Release/hyperarc.node', import.meta.url));
 
-export default mergeConfig(
-  base,
-  defineConfig({
-    test: {
-      // vitest adds to the base's list of files: leave out what needs no CUDA.
-      exclude: ['test/{binding,contract,ops,reference,wasm}/**'],
-      maxWorkers: 2,
-      env: { HYPERARC_ADDON: process.env['HYPERARC_ADDON'] ?? built, HYPERARC_REQUIRE_CUDA: '1' },
+export default defineConfig({
+  test: {
+    include: ['test/cuda/**/*.test.ts', 'test/binding/{bad-input,file,hostile,operations,states,workers}.test.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    env: {
+      FORCE_COLOR: '0',
+      HYPERARC_ADDON: process.env['HYPERARC_ADDON'] ?? built,
+      HYPERARC_REQUIRE_CUDA: '1',
+      HYPERARC_TEST_DEVICE: 'cuda:0',
     },
-  }),
-);
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+  },
+});

@@ -1,4 +1,11 @@
-import type { InstructionSet, Kernels, NativeDeviceInfo, NativeEngine, NativePlan } from './binding.js';
+import type {
+  InstructionSet,
+  Kernels,
+  NativeDeviceInfo,
+  NativeEngine,
+  NativeEngineConfig,
+  NativePlan,
+} from './binding.js';
 import { backstop } from './backstop.js';
 import { ClassCenters, type CentersOptions } from './centers.js';
 import { describeValue, requireInteger, requireObject, requireOneOf, requireRate } from './checks.js';
@@ -6,7 +13,7 @@ import { callNative, HyperArcError } from './errors.js';
 import { loadAddon } from './loader.js';
 import { MAX_CLASSES, toNativeConfig, type CentersShape } from './shape.js';
 
-/** 'auto' is cuda:0 where it can be used, else cpu. */
+/** 'auto' is the first CUDA device that can be used, else the CPU; `device.info` says which it is. */
 export type DeviceSpec = 'auto' | 'cpu' | `cuda:${number}`;
 /** A device of this machine: kind, name, instruction set, memory in bytes, threads. */
 export type DeviceInfo = NativeDeviceInfo;
@@ -41,9 +48,8 @@ export function listDevices(): DeviceInfo[] {
   return callNative(() => addon.listDevices());
 }
 
-function parseSpec(spec: unknown): { kind: 'cpu' | 'cuda'; index: number } {
+function parseSpec(spec: unknown): Pick<NativeEngineConfig, 'kind' | 'index'> {
   if (spec === 'cpu') return { kind: 'cpu', index: 0 };
-  if (spec === 'auto') return { kind: listDevices().some(({ kind }) => kind === 'cuda') ? 'cuda' : 'cpu', index: 0 };
   const match = typeof spec === 'string' ? /^cuda:(\d{1,3})$/.exec(spec) : null;
   if (!match) {
     throw new HyperArcError('E_RANGE', `device: expected 'auto', 'cpu' or 'cuda:N', received ${describeValue(spec)}`);
@@ -61,12 +67,36 @@ export function openDevice(spec: DeviceSpec = 'auto', options: DeviceOptions = {
   const threads = requireInteger('threads', options.threads ?? 0, 0, 1024);
   const kernels = requireOneOf('kernels', options.kernels ?? 'auto', KERNELS);
   const addon = loadAddon();
-  const { kind, index } = parseSpec(spec);
-  if (kind === 'cpu' && kernels !== 'auto') {
-    const why = spec === 'auto' ? `; 'auto' is the CPU here: ${addon.whyNoCuda()}` : '';
-    throw new HyperArcError('E_RANGE', `kernels: expected 'auto' on the CPU engine, received '${kernels}'${why}`);
+  const choices = { instructionSet, threads, kernels };
+  if (spec === 'auto') return openAutomatically(choices);
+  const where = parseSpec(spec);
+  if (where.kind === 'cpu') requireNoKernels(kernels, '');
+  return new Device(callNative(() => addon.createEngine({ ...where, ...choices })));
+}
+
+type Choices = Pick<NativeEngineConfig, 'instructionSet' | 'threads' | 'kernels'>;
+
+function requireNoKernels(kernels: Kernels, why: string): void {
+  if (kernels === 'auto') return;
+  throw new HyperArcError('E_RANGE', `kernels: expected 'auto' on the CPU engine, received '${kernels}'${why}`);
+}
+
+/** The first CUDA device that opens, else the CPU: with a warning where there is a CUDA device, but none that can be used. */
+function openAutomatically(choices: Choices): Device {
+  const addon = loadAddon();
+  let why = addon.whyNoCuda();
+  for (const { kind, index } of listDevices()) {
+    if (kind !== 'cuda') continue;
+    try {
+      return new Device(callNative(() => addon.createEngine({ kind, index, ...choices })));
+    } catch (error) {
+      if (!(error instanceof HyperArcError) || error.code !== 'E_DEVICE') throw error;
+      why = error.message;
+    }
   }
-  return new Device(callNative(() => addon.createEngine({ kind, index, instructionSet, threads, kernels })));
+  requireNoKernels(choices.kernels, `; 'auto' is the CPU here: ${why}`);
+  if (why.startsWith('E_DEVICE')) process.emitWarning(`HyperArc runs on the CPU: ${why}`, 'HyperArcWarning');
+  return new Device(callNative(() => addon.createEngine({ kind: 'cpu', index: 0, ...choices })));
 }
 
 /** An open device. Class centres of one device share its one native thread; their operations run in the order of the calls. */

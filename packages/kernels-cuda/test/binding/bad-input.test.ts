@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
 import { ClassCenters, HyperArcError, openDevice, type BatchOptions, type Device } from '../../dist/index.js';
-import { bits, expectError, makeBatch, margin, sgd } from './support.js';
+import { bits, expectError, isCpu, makeBatch, margin, sgd, testDevice } from './support.js';
 
 const shape = { classes: 11, dim: 4, batch: 3 };
 let device: Device;
@@ -10,7 +10,7 @@ let centers: ClassCenters;
 let before: Buffer;
 
 beforeAll(() => {
-  device = openDevice('cpu', { threads: 1 });
+  device = openDevice(testDevice, { threads: 1 });
   centers = device.createCenters(shape);
   before = bits(centers.readRows(0, shape.classes));
 });
@@ -168,7 +168,7 @@ describe('create', () => {
     );
   });
 
-  it.each(['bf16', 'bf16-master'] as const)('%s, which this device does not have', (precision) =>
+  it.runIf(isCpu).each(['bf16', 'bf16-master'] as const)('%s, which this device does not have', (precision) =>
     expectError(() => device.createCenters({ ...shape, precision }), 'E_DTYPE', /precision/),
   );
 

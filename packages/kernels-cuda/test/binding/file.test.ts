@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 
 import { ClassCenters, openDevice } from '../../dist/index.js';
-import { bits, expectError, makeBatch, sgd } from './support.js';
+import { bits, expectError, makeBatch, sgd, testDevice } from './support.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'hyperarc-file-'));
-const device = openDevice('cpu', { threads: 1 });
+const device = openDevice(testDevice, { threads: 1 });
 afterAll(() => {
   device.dispose();
   rmSync(folder, { recursive: true });
@@ -144,6 +144,6 @@ describe('a class-centre file', () => {
   it('that cannot be loaded leaves no device open', async () => {
     using _ = await saved();
     writeFileSync(path, readFileSync(path).subarray(0, 100));
-    await expectError(() => ClassCenters.load(path, { device: 'cpu' }), 'E_FORMAT');
+    await expectError(() => ClassCenters.load(path, { device: testDevice }), 'E_FORMAT');
   });
 });

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { loadAddon } from '../../dist/index.js';
-import { makeBatch, margin, randomNumbers } from './support.js';
+import { makeBatch, margin, randomNumbers, testDevice } from './support.js';
 
 const addon = loadAddon();
 const shape = { classes: 7, dim: 4, batch: 3 };
@@ -15,7 +15,7 @@ const config = {
   momentum: true,
 };
 const engineConfig = {
-  kind: 'cpu' as const,
+  kind: testDevice.split(':')[0] as 'cpu' | 'cuda',
   index: 0,
   instructionSet: 'auto' as const,
   threads: 1,

@@ -1,10 +1,10 @@
 import { afterAll, describe, expect, it } from 'vitest';
 
 import { ClassCenters, addonStatus, listDevices, loadAddon, openDevice } from '../../dist/index.js';
-import { bits, expectError, makeBatch, margin, sgd } from './support.js';
+import { bits, expectError, isCpu, makeBatch, margin, sgd, testDevice } from './support.js';
 
 const shape = { classes: 37, dim: 20, batch: 6 };
-const device = openDevice('cpu', { threads: 2 });
+const device = openDevice(testDevice, { threads: 2 });
 afterAll(() => device.dispose());
 
 function makeCenters(seed = 1): ClassCenters {
@@ -14,7 +14,7 @@ function makeCenters(seed = 1): ClassCenters {
 describe('devices', () => {
   it('lists the CPU first and opens it', () => {
     expect(listDevices()[0]).toMatchObject({ kind: 'cpu', index: 0 });
-    expect(device.info).toMatchObject({ kind: 'cpu', threads: 2 });
+    expect(device.info).toMatchObject(isCpu ? { kind: 'cpu', threads: 2 } : { kind: 'cuda', threads: 0 });
     expect(addonStatus()).toMatchObject({ loaded: true });
   });
 
@@ -86,12 +86,12 @@ describe('class centres', () => {
     });
     expect(centers.device).toBe(device);
     expect(centers.bytes).toBeGreaterThanOrEqual(5 * 2 * 3 * 4);
-    expect(centers.kernels(64)).toBe(`cpu-${device.info.instructionSet}`);
+    expect(centers.kernels(64)).toBe(isCpu ? `cpu-${device.info.instructionSet}` : 'plain-fp32');
     expect(centers.lastTimes()).toBeUndefined();
   });
 
   it('own the device that they opened, and only that', async () => {
-    const centers = ClassCenters.create({ ...shape, device: 'cpu' });
+    const centers = ClassCenters.create({ ...shape, device: testDevice });
     centers.dispose();
     expect(centers.device.disposed).toBe(true);
     makeCenters().dispose();

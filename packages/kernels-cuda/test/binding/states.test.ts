@@ -2,12 +2,12 @@
 import { afterAll, describe, expect, it } from 'vitest';
 
 import { ClassCenters, openDevice, type Step } from '../../dist/index.js';
-import { expectError, makeBatch, sgd } from './support.js';
+import { expectError, makeBatch, sgd, testDevice } from './support.js';
 
 const shape = { classes: 13, dim: 8, batch: 4 };
 const batch = makeBatch(shape);
-const device = openDevice('cpu', { threads: 1 });
-const otherDevice = openDevice('cpu', { threads: 1 });
+const device = openDevice(testDevice, { threads: 1 });
+const otherDevice = openDevice(testDevice, { threads: 1 });
 afterAll(() => {
   device.dispose();
   otherDevice.dispose();
@@ -100,7 +100,7 @@ describe.each(operations)('%s', (name, operation) => {
   });
 
   it('answers E_DISPOSED when the device was disposed', async () => {
-    const gone = openDevice('cpu', { threads: 1 });
+    const gone = openDevice(testDevice, { threads: 1 });
     const centers = makeCenters(gone);
     const step = stepFor(name, centers);
     gone.dispose();
@@ -209,11 +209,11 @@ describe('states', () => {
   });
 
   it('a device that is disposed answers E_DISPOSED and still says what it was', async () => {
-    const gone = openDevice('cpu');
+    const gone = openDevice(testDevice);
     gone.dispose();
     gone.dispose();
     expect(gone.disposed).toBe(true);
-    expect(gone.info.kind).toBe('cpu');
+    expect(gone.info.kind).toBe(testDevice.split(':')[0]);
     await expectError(() => gone.plan({ ...shape }), 'E_DISPOSED');
     await expectError(() => gone.createCenters(shape), 'E_DISPOSED');
   });

@@ -1,6 +1,10 @@
 import { expect } from 'vitest';
 
-import { HyperArcError, type BatchOptions, type MarginRule } from '../../dist/index.js';
+import { HyperArcError, type BatchOptions, type DeviceSpec, type MarginRule } from '../../dist/index.js';
+
+/** The device that these tests run on: HYPERARC_TEST_DEVICE, 'cpu' by default. */
+export const testDevice = (process.env['HYPERARC_TEST_DEVICE'] ?? 'cpu') as DeviceSpec;
+export const isCpu = testDevice === 'cpu';
 
 export const margin: MarginRule = { scale: 64, m1: 1, m2: 0.5, m3: 0, fallback: 'hard', gradient: 'exact' };
 export const sgd = { learningRate: 0.1, momentum: 0.9, weightDecay: 5e-4 };

@@ -6,7 +6,10 @@ import { openDevice } from '../../../dist/index.js';
 const bytesEach = 2 * 4 * 10_000 * 100;
 const count = 40;
 for (let i = 0; i < count; i += 1) {
-  const centers = openDevice('cpu', { threads: 1 }).createCenters({ classes: 10_000, dim: 100 });
+  const centers = openDevice(process.env.HYPERARC_TEST_DEVICE ?? 'cpu', { threads: 1 }).createCenters({
+    classes: 10_000,
+    dim: 100,
+  });
   centers.forward({
     embeddings: new Float32Array(100).fill(1),
     labels: Int32Array.of(i),

@@ -8,7 +8,7 @@ const shape = { classes: 301, dim: 48, batch: 16 };
 const margin = { scale: 64, m1: 1, m2: 0.5, m3: 0, fallback: 'hard', gradient: 'exact' };
 const steps = workerData?.steps ?? 8;
 
-const device = openDevice('cpu', { threads: 1 });
+const device = openDevice(process.env.HYPERARC_TEST_DEVICE ?? 'cpu', { threads: 1 });
 const centers = device.createCenters({ ...shape, seed: 3 });
 let loss = 0;
 for (let i = 0; i < steps; i += 1) {
