@@ -38,10 +38,11 @@ struct TileCount {
   uint32_t equal;
 };
 
+/// Bits of the masks: one a word.
 struct Draw {
   uint32_t key[kWords];
-  bool isClass[kWords];  // below C
-  bool isPositive[kWords];
+  uint32_t classes;  // below C
+  uint32_t positives;
 };
 
 /// The keys of the classes [first, first + 4); first is a multiple of 4.
@@ -56,11 +57,30 @@ HYPERARC_DEVICE Draw drawClasses(const SamplerArgs& args, int64_t first) {
   HYPERARC_UNROLL
   for (int w = 0; w < kWords; ++w) {
     draw.key[w] = words.word[w];
-    draw.isClass[w] = first + w < args.classes;
-    draw.isPositive[w] = next < count && args.positives[next] == first + w;
-    next += draw.isPositive[w];
+    if (first + w < args.classes) draw.classes |= 1u << w;
+    if (next < count && args.positives[next] == first + w) {
+      draw.positives |= 1u << w;
+      ++next;
+    }
   }
   return draw;
+}
+
+/// Which of the drawn classes are in for certain, and which are if there is room.
+struct Kept {
+  uint32_t certain;
+  uint32_t equal;
+};
+
+HYPERARC_DEVICE Kept keptOf(const Draw& draw, uint32_t threshold) {
+  Kept kept = {draw.positives, 0};
+  HYPERARC_UNROLL
+  for (int w = 0; w < kWords; ++w) {
+    const uint32_t bit = draw.classes & ~draw.positives & 1u << w;
+    if (draw.key[w] < threshold) kept.certain |= bit;
+    if (draw.key[w] == threshold) kept.equal |= bit;
+  }
+  return kept;
 }
 
 HYPERARC_DEVICE int64_t firstClassOf(int round) {
@@ -83,7 +103,8 @@ __global__ void __launch_bounds__(kThreads) countDigitKernel(SamplerArgs args, S
     const Draw draw = drawClasses(args, firstClassOf(round));
     HYPERARC_UNROLL
     for (int w = 0; w < kWords; ++w) {
-      if (!draw.isClass[w] || draw.isPositive[w] || (draw.key[w] & known) != threshold) continue;
+      const bool isNegative = draw.classes >> w & ~(draw.positives >> w) & 1u;
+      if (!isNegative || (draw.key[w] & known) != threshold) continue;
       atomicAdd(&counts[draw.key[w] >> shift & digitMask], 1u);
     }
   }
@@ -139,16 +160,9 @@ __global__ void __launch_bounds__(kThreads)
   const uint32_t threshold = scratch->threshold;
   uint32_t certain = 0, equal = 0;
   for (int round = 0; round < kRoundsPerTile; ++round) {
-    const Draw draw = drawClasses(args, firstClassOf(round));
-    HYPERARC_UNROLL
-    for (int w = 0; w < kWords; ++w) {
-      if (!draw.isClass[w]) continue;
-      if (draw.isPositive[w] || draw.key[w] < threshold) {
-        ++certain;
-      } else if (draw.key[w] == threshold) {
-        ++equal;
-      }
-    }
+    const Kept kept = keptOf(drawClasses(args, firstClassOf(round)), threshold);
+    certain += __popc(kept.certain);
+    equal += __popc(kept.equal);
   }
   TileCount total;
   sumBefore(certain, &total.certain);
@@ -177,26 +191,18 @@ __global__ void __launch_bounds__(kThreads)
   TileCount before = tiles[blockIdx.x];
   for (int round = 0; round < kRoundsPerTile; ++round) {
     const int64_t first = firstClassOf(round);
-    const Draw draw = drawClasses(args, first);
-    uint32_t certain = 0, equal = 0;
-    bool isCertain[kWords], isEqual[kWords];
-    HYPERARC_UNROLL
-    for (int w = 0; w < kWords; ++w) {
-      isCertain[w] = draw.isClass[w] && (draw.isPositive[w] || draw.key[w] < threshold);
-      isEqual[w] = draw.isClass[w] && !isCertain[w] && draw.key[w] == threshold;
-      certain += isCertain[w];
-      equal += isEqual[w];
-    }
+    const Kept kept = keptOf(drawClasses(args, first), threshold);
     TileCount total;
-    uint32_t certainBefore = before.certain + sumBefore(certain, &total.certain);
-    uint32_t equalBefore = before.equal + sumBefore(equal, &total.equal);
+    uint32_t certainBefore = before.certain + sumBefore(__popc(kept.certain), &total.certain);
+    uint32_t equalBefore = before.equal + sumBefore(__popc(kept.equal), &total.equal);
     HYPERARC_UNROLL
     for (int w = 0; w < kWords; ++w) {
+      const uint32_t certain = kept.certain >> w & 1u, equal = kept.equal >> w & 1u;
       // Of the equal ones before this class the first `missing` are in.
       const uint32_t place = certainBefore + (equalBefore < missing ? equalBefore : missing);
-      if (isCertain[w] || (isEqual[w] && equalBefore < missing)) args.out[place] = static_cast<int32_t>(first + w);
-      certainBefore += isCertain[w];
-      equalBefore += isEqual[w];
+      if (certain != 0 || (equal != 0 && equalBefore < missing)) args.out[place] = static_cast<int32_t>(first + w);
+      certainBefore += certain;
+      equalBefore += equal;
     }
     before.certain += total.certain;
     before.equal += total.equal;

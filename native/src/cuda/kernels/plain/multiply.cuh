@@ -15,9 +15,9 @@ namespace hyperarc::cuda::plain {
 
 inline constexpr int kTileLeft = 128;
 inline constexpr int kTileRight = 64;
-inline constexpr int kTileDepth = 16;
+inline constexpr int kTileDepth = 8;
 inline constexpr int kTileThreads = 256;
-inline constexpr int kStepsPerRun = 2;
+inline constexpr int kStepsPerRun = 4;
 /// Of one thread: kOwnLeft · kOwnRight numbers.
 inline constexpr int kOwnLeft = 8;
 inline constexpr int kOwnRight = 4;
@@ -30,7 +30,7 @@ static_assert(kThreadsRight * (kTileLeft / kOwnLeft) == kTileThreads);
 template <bool kDepthIsContiguous, typename Element = float>
 struct Matrix {
   const Element* data;
-  int64_t stride;
+  int32_t stride;
   int64_t lines;
 };
 
@@ -49,20 +49,23 @@ template <int kLines, bool kAlongDepth, typename Element>
 class Fetch {
  public:
   HYPERARC_DEVICE Fetch(const Matrix<kAlongDepth, Element>& operand, int64_t firstLine, int64_t firstDepth)
-      : stride_(operand.stride) {
+      : itemStride_(int64_t{operand.stride} * kTileThreads / (kAlongDepth ? kTileDepth : kLines)) {
     const int64_t own = firstLine + line(0);
     const int64_t depthOfOwn = firstDepth + depth(0);
-    next_ = operand.data + (kAlongDepth ? own * stride_ + depthOfOwn : depthOfOwn * stride_ + own);
+    next_ = operand.data + (kAlongDepth ? own * operand.stride + depthOfOwn : depthOfOwn * operand.stride + own);
     lines_ = static_cast<int>(operand.lines - own < kLines ? operand.lines - own : kLines);
   }
-  /// `depthLeft`: steps of depth from here to the end.
-  HYPERARC_DEVICE void load(int64_t depthLeft) {
+  /// `depthLeft`: depth from here to the end.
+  HYPERARC_DEVICE void load(int depthLeft) {
+    // One address that moves on: eight of them would not fit in the registers.
+    const Element* at = next_;
     HYPERARC_UNROLL
     for (int n = 0; n < kItems; ++n) {
       const bool isInside = line(n) - line(0) < lines_ && depth(n) < depthLeft;
-      held_[n] = isInside ? numberOf(next_[(kAlongDepth ? line(n) - line(0) : depth(n) - depth(0)) * stride_]) : 0.0f;
+      held_[n] = isInside ? numberOf(*at) : 0.0f;
+      at += itemStride_;
     }
-    next_ += kAlongDepth ? kTileDepth : kTileDepth * stride_;
+    next_ = kAlongDepth ? next_ + kTileDepth : at;
   }
   HYPERARC_DEVICE void store(float (&shared)[kTileDepth][kLines + 4]) const {
     HYPERARC_UNROLL
@@ -83,8 +86,8 @@ class Fetch {
   }
 
   const Element* next_;  // item 0 of the next step
-  int64_t stride_;
-  int lines_;  // lines of the matrix from item 0's on, at most kLines
+  int64_t itemStride_;   // from item n to item n + 1
+  int lines_;            // lines of the matrix from item 0's on, at most kLines
   float held_[kItems];
 };
 
@@ -106,17 +109,18 @@ HYPERARC_DEVICE void multiplyTile(const Matrix<kLeftAlong>& left, const Matrix<k
     HYPERARC_UNROLL
     for (int r = 0; r < kOwnRight; ++r) sum[l][r] = 0.0f;
   }
-  fetchLeft.load(depthEnd - depthBegin);
-  fetchRight.load(depthEnd - depthBegin);
+  int depthLeft = static_cast<int>(depthEnd - depthBegin);
+  fetchLeft.load(depthLeft);
+  fetchRight.load(depthLeft);
   fetchLeft.store(shared.left[0]);
   fetchRight.store(shared.right[0]);
   __syncthreads();
-  int step = 0;
-  for (int64_t depth = depthBegin; depth < depthEnd; depth += kTileDepth, ++step) {
-    const bool hasNext = depth + kTileDepth < depthEnd;
+  for (int step = 0; depthLeft > 0; ++step) {
+    depthLeft -= kTileDepth;
+    const bool hasNext = depthLeft > 0;
     if (hasNext) {
-      fetchLeft.load(depthEnd - depth - kTileDepth);
-      fetchRight.load(depthEnd - depth - kTileDepth);
+      fetchLeft.load(depthLeft);
+      fetchRight.load(depthLeft);
     }
     const auto& stepLeft = shared.left[step % 2];
     const auto& stepRight = shared.right[step % 2];

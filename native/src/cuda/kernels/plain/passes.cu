@@ -218,7 +218,7 @@ class PlainPasses final : public Passes {
 
   void negativeSums(const NegativeSums& args, Workspace& workspace, cudaStream_t stream) override {
     const CentersView& centers = args.centers;
-    const int64_t dim = centers.dim;
+    const int32_t dim = centers.dim;
     const Cut cut(centers, args.classes.count, args.samples.samples);
     Scratch memory(workspace.take(workspaceBytes(centers, args.classes.count, false, args.samples.samples)));
     const SumScratch scratch(centers, cut, memory);
@@ -248,7 +248,7 @@ class PlainPasses final : public Passes {
                                     .passClasses = args.classes.count,
                                     .sums = scratch.sumExp};
         launchTerms(terms, samples, stream);
-        multiply("plainWeightedSum", Matrix<true>{scratch.pair.scores, rows, samples},
+        multiply("plainWeightedSum", Matrix<true>{scratch.pair.scores, static_cast<int32_t>(rows), samples},
                  Matrix<false>{scratch.pair.unitRows, dim, dim}, rows, cut.splits, scratch.partials, false, stream);
         launch("plainAddPartials", addPartialsKernel, threadPerItem(samples * dim), stream, scratch.partials,
                cut.splits, samples * dim, scratch.weightedSum);
@@ -262,7 +262,7 @@ class PlainPasses final : public Passes {
 
   void centerGradients(const CenterGradients& args, Workspace& workspace, cudaStream_t stream) override {
     const CentersView& centers = args.centers;
-    const int64_t dim = centers.dim;
+    const int32_t dim = centers.dim;
     const Cut cut(centers, args.classes.count, args.samples.samples);
     Scratch memory(workspace.take(workspaceBytes(centers, args.classes.count, false, args.samples.samples)));
     const GradientScratch scratch(centers, cut, memory);
@@ -289,8 +289,8 @@ class PlainPasses final : public Passes {
                                     .passClasses = args.classes.count,
                                     .sums = nullptr};
         launchTerms(terms, samples, stream);
-        multiply("plainCenterGradient", Matrix<false>{scratch.pair.scores, rows, rows}, Matrix<false>{unit, dim, dim},
-                 samples, 1, scratch.gradient, i0 > 0, stream);
+        multiply("plainCenterGradient", Matrix<false>{scratch.pair.scores, static_cast<int32_t>(rows), rows},
+                 Matrix<false>{unit, dim, dim}, samples, 1, scratch.gradient, i0 > 0, stream);
       }
       withRowWarps(centers.dim, [&](auto warps) {
         launch("plainFinishRows", finishRowsKernel<warps()>, RowLaunch<warps()>::shape(rows), stream, centers,
