@@ -1,4 +1,4 @@
-// Builds without sm_90a (HYPERARC_CUDA_ARCHITECTURES), and the host harness: there are no wgmma kernels.
+// Builds without sm_90a (HYPERARC_CUDA_ARCHITECTURES): there are no wgmma kernels.
 #include "passes.h"
 
 #if !HYPERARC_HAS_WGMMA
