@@ -62,7 +62,7 @@ const ASKED_DIMS = [512, 256, 128];
 const ASKED_BATCH = 1024;
 const ASKED_PRECISIONS: readonly Precision[] = ['fp32', 'bf16', 'bf16-master'];
 
-function chosenKernels(index: number): Record<string, string> | { error: string } {
+function askGpu(index: number): Pick<DeviceFacts, 'kernels'> & { freeMemoryBytes?: number } {
   try {
     using device = openDevice(`cuda:${index}`);
     const chosen: Record<string, string> = {};
@@ -72,16 +72,15 @@ function chosenKernels(index: number): Record<string, string> | { error: string 
         chosen[`${precision}, D ${dim}`] = centers.kernels(ASKED_BATCH);
       }
     }
-    return chosen;
+    // Only an open device knows what is free.
+    return { kernels: chosen, freeMemoryBytes: device.info.freeMemoryBytes };
   } catch (error) {
-    return { error: (error as Error).message };
+    return { kernels: { error: (error as Error).message } };
   }
 }
 
 function gatherDevices(): DeviceFacts[] {
-  return listDevices().map((device) =>
-    device.kind === 'cuda' ? { ...device, kernels: chosenKernels(device.index) } : device,
-  );
+  return listDevices().map((device) => (device.kind === 'cuda' ? { ...device, ...askGpu(device.index) } : device));
 }
 
 /** Asks the machine. Loads the addon into this process, and TensorFlow only in a child process. */

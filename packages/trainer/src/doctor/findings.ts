@@ -76,7 +76,8 @@ function addonFindings(facts: MachineFacts): Finding[] {
     findings.push({ subject: 'engine on CUDA', level: 'note', text: `not used: ${addon.whyNoCuda}` });
   }
   for (const device of facts.devices) findings.push(...deviceFindings(device));
-  const chosen = facts.devices.find(({ kind }) => kind === 'cuda') ?? facts.devices[0];
+  const isUsable = ({ kind, kernels }: DeviceFacts) => kind === 'cuda' && !(kernels && 'error' in kernels);
+  const chosen = facts.devices.find(isUsable) ?? facts.devices[0];
   if (chosen !== undefined) findings.push({ subject: "device 'auto'", level: 'ok', text: specOf(chosen) });
   return findings;
 }

@@ -13,6 +13,9 @@ import { RunFolder } from '../../dist/train/runFolder.js';
 import { train, type TrainOptions } from '../../dist/train/train.js';
 
 const STEPS = 6;
+/** On a GPU (HYPERARC_TEST_DEVICE=cuda:0) with stochastic rounding: a resumed run has to draw the same bits. */
+const TEST_DEVICE = process.env['HYPERARC_TEST_DEVICE'];
+const TEST_HEAD = TEST_DEVICE === undefined ? {} : { device: TEST_DEVICE, precision: 'bf16-master' };
 let folder: string;
 
 beforeAll(async () => {
@@ -28,7 +31,7 @@ function configure(changes: Record<string, object> = {}): Config {
     output: join(folder, 'runs'),
     data: { root: join(folder, 'faces'), heldOut: 2, imageSize: 16 },
     backbone: { name: 'iresnet10-w16', embeddingSize: 8, dropout: 0.2 },
-    head: { scale: 16, margin: 0.2, rate: 0.5 },
+    head: { scale: 16, margin: 0.2, rate: 0.5, ...TEST_HEAD },
     optimizer: { learningRate: 0.05, decayNormAndBias: false },
     schedule: { kind: 'cosine', warmupSteps: 2 },
     training: { steps: STEPS, batchSize: 4, accumulate: 2, logEvery: 4 },
