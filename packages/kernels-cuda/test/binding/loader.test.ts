@@ -41,7 +41,7 @@ describe('the addon', () => {
     const { stdout, status } = spawnSync('ldd', [good], { encoding: 'utf8' });
     expect(status).toBe(0);
     const names = stdout.split('\n').map((line) => line.trim().split(' ')[0]!.replace(/^.*\//, ''));
-    const others = names.filter((name) => !/^(|linux-vdso\.so.*|ld-linux.*|lib(c|m|dl|pthread)\.so.*)$/.test(name));
+    const others = names.filter((name) => !/^(|linux-vdso\.so.*|ld-linux.*|lib(c|m|dl|rt|pthread)\.so.*)$/.test(name));
     expect(others).toEqual([]);
     expect(names.some((name) => name.startsWith('libc.so'))).toBe(true);
   });
