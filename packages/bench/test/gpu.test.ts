@@ -211,4 +211,19 @@ describe('the program', () => {
     const { stdout } = await bench('--device', 'cuda:9', '--case', 'full-10m');
     expect(stdout).toMatch(/SKIPPED full-10m: no device cuda:9/);
   });
+
+  it('takes a family of kernels for the cases that leave it open', async () => {
+    await bench('--device', 'cuda:9', '--kernels', 'wgmma', '--case', 'full-1m');
+    const lines = readFileSync(join(folder, 'records.jsonl'), 'utf8').trim().split('\n').slice(-4);
+    const families = lines
+      .map((line) => JSON.parse(line) as GpuRecord)
+      .map((record) => [record.case, record.axes.kernels]);
+    expect(Object.fromEntries(families)).toEqual({
+      'full-1m': 'wgmma',
+      'full-1m-mma': 'mma',
+      'full-1m-wgmma': 'wgmma',
+      'full-1m-bf16-master': 'wgmma',
+    });
+    await expect(bench('--kernels', 'fast')).rejects.toThrow(/--kernels/);
+  });
 });

@@ -17,6 +17,7 @@ usage: run COMMAND [OPTION…]
                              small shapes under compute-sanitizer; all four tools by default
   bench [--case PART…]       one step of the head beside its peers, with rooflines; needs a Python with torch for the peers:
        --device cuda:0         HYPERARC_PYTHON=/path/to/python3 run bench
+       --kernels FAMILY        plain, mma or wgmma where a case leaves it to the engine
        --output FILE           records, gpu-records.jsonl by default; --quick tries the harness
   node FILE…                 your own program; lib/kernels-cuda.mjs is @hyperarc/kernels-cuda
 END

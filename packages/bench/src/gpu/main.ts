@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { appendFileSync } from 'node:fs';
-import { Command } from 'commander';
+import type { Kernels } from '@hyperarc/kernels-cuda';
+import { Command, Option } from 'commander';
 
 import { benchEnvironment } from '../environment.js';
 import { listGpuCases, type GpuCase } from './cases.js';
@@ -14,11 +15,14 @@ interface Flags {
   device: string;
   quick?: boolean;
   case?: string[];
+  kernels: Kernels;
   output: string;
 }
 
-function chooseCases({ quick, case: names, device }: Flags): GpuCase[] {
-  const all = listGpuCases(quick === true);
+function chooseCases({ quick, case: names, device, kernels }: Flags): GpuCase[] {
+  const all = listGpuCases(quick === true).map((entry) =>
+    entry.axes.kernels === 'auto' ? { ...entry, axes: { ...entry.axes, kernels } } : entry,
+  );
   const chosen = names === undefined ? all : all.filter(({ name }) => names.some((part) => name.includes(part)));
   if (chosen.length === 0) {
     throw new Error(
@@ -27,7 +31,7 @@ function chooseCases({ quick, case: names, device }: Flags): GpuCase[] {
   }
   // The CPU engine has one precision: enough to try the harness.
   if (device === 'cpu') return chosen.map((entry) => ({ ...entry, axes: { ...entry.axes, precision: 'fp32' } }));
-  return [...chosen];
+  return chosen;
 }
 
 async function run(flags: Flags): Promise<void> {
@@ -60,6 +64,11 @@ program
   .option('--device <name>', 'cuda:N, or cpu to try the harness', 'cuda:0')
   .option('--quick', 'tiny shapes that only prove that the harness works')
   .option('--case <part...>', 'only cases whose name contains one of these')
+  .addOption(
+    new Option('--kernels <family>', 'kernel family of our head where a case leaves the choice to the engine')
+      .choices(['auto', 'plain', 'mma', 'wgmma'])
+      .default('auto'),
+  )
   .option('--output <file>', 'JSON lines, added to', 'gpu-records.jsonl')
   .action(run);
 program.command('child <spec>', { hidden: true }).action(async (spec: string) => {
