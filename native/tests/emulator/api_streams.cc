@@ -37,8 +37,8 @@ cudaError_t checkLaunch(dim3 grid, dim3 block, size_t sharedBytes, const Setting
 
 }  // namespace
 
-cudaError_t launch(const char* name, dim3 grid, dim3 block, size_t sharedBytes, unsigned cluster, cudaStream_t handle,
-                   std::function<void()> body) {
+cudaError_t launch(const char* name, dim3 grid, dim3 block, size_t sharedBytes, cudaStream_t handle,
+                   std::function<void()> body, unsigned cluster) {
   return apiCall([&](const Settings& settings) {
     Stream* stream = resolveStream(handle);
     if (stream == nullptr) return cudaErrorInvalidResourceHandle;

@@ -133,5 +133,6 @@ class Executor {
 /// What the last of the lanes to arrive does for all of them: fills their results. warp_collectives.cc.
 void performCollective(WarpOperation operation, Thread* lanes, uint32_t mask);
 const char* operationName(WarpOperation operation);
+const char* barrierName(BarrierKind kind);
 
 }  // namespace hyperarc::emulator

@@ -19,8 +19,9 @@ template <typename... Parameters, typename... Arguments>
 void launch(const char* name, void (*kernel)(Parameters...), const LaunchShape& shape, cudaStream_t stream,
             Arguments&&... arguments) {
 #ifdef HYPERARC_EMULATED
-  check(::hyperarc::emulator::launch(name, shape.grid, shape.block, shape.sharedBytes, shape.cluster, stream,
-                                     [=] { kernel(Parameters(arguments)...); }),
+  check(::hyperarc::emulator::launch(
+            name, shape.grid, shape.block, shape.sharedBytes, stream, [=] { kernel(Parameters(arguments)...); },
+            shape.cluster),
         name);
 #else
   if (shape.sharedBytes > 48 * 1024) {

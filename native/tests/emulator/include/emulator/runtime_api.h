@@ -247,9 +247,9 @@ requires std::is_function_v<Function> cudaError_t cudaOccupancyMaxActiveBlocksPe
 namespace hyperarc::emulator {
 
 /// Enqueues a kernel: `body` is run once for each thread, with threadIdx and its fellows set. What CUDA refuses (block
-/// shape, shared memory) is refused here with CUDA's error.
-cudaError_t launch(const char* name, dim3 grid, dim3 block, size_t sharedBytes, unsigned cluster, cudaStream_t stream,
-                   std::function<void()> body);
+/// shape, shared memory) is refused here with CUDA's error. `cluster` blocks, neighbours along x, run together.
+cudaError_t launch(const char* name, dim3 grid, dim3 block, size_t sharedBytes, cudaStream_t stream,
+                   std::function<void()> body, unsigned cluster = 1);
 
 /// Forgets errors, devices in a failed state and work not yet run, as a new process would. For tests.
 void reset();
