@@ -61,8 +61,8 @@ struct TileShape {
 };
 
 using Dim512 = TileShape<64, 32, 512, 4>;
-using Dim512Small = TileShape<32, 16, 512, 2>;  // devices with less than 164 KB of shared memory
-using Dim256 = TileShape<64, 32, 256, 2>;
+using Dim512Small = TileShape<32, 16, 512, 4>;  // devices with less than 164 KB of shared memory
+using Dim256 = TileShape<64, 32, 256, 4>;
 using Dim128 = TileShape<64, 32, 128, 2>;
 
 /// Byte offset of 16-byte chunk `chunk` of row `row` of an operand. Any 8 consecutive rows of one chunk lie in
