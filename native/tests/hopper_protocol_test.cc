@@ -206,20 +206,17 @@ struct Actor {
   Program program;
 };
 
-/// Without the stationary rows and the end of segments, which stay within a CTA: what is left is what crosses the
-/// cluster.
+/// Without the stationary rows, which stay within a CTA: what is left is what crosses the cluster.
 template <class S>
 Program tilesAlone(const Program& program) {
   Program kept;
   for (Step step : program) {
-    const auto isLeftOut = [](const Content& content) {
-      return content.place == Places<S>::kRows || (content.name >= 200 && content.name != kUnknown);
-    };
+    const auto isLeftOut = [](const Content& content) { return content.place == Places<S>::kRows; };
     std::erase_if(step.contents, isLeftOut);
     std::erase_if(step.copies, [&](const Copy& copy) { return isLeftOut(copy.content); });
     const bool isEmpty = step.contents.empty() && step.copies.empty();
     const bool isOther = step.kind == Kind::kCopy || step.kind == Kind::kCheck || step.kind == Kind::kWrite;
-    const bool isBarrier = step.barrier < Barriers<S>::kTiles || step.barrier == Barriers<S>::kCount;
+    const bool isBarrier = step.barrier < Barriers<S>::kTiles;
     if (isOther ? !isEmpty : !isBarrier) kept.push_back(step);
   }
   return kept;
@@ -512,6 +509,10 @@ TEST(HopperProtocol, OwnRowsAreSoundInEveryOrder) {
 TEST(HopperProtocol, ClusterIsSoundInEveryOrder) {
   for (const int tiles : {1, 3}) expectSound(makeSystem<Shape<512>>(2, {tiles}, 1, false, true), std::to_string(tiles));
   for (const int tiles : {1, 3}) expectSound(makeSystem<TwoSlots>(2, {tiles}, 1, false, true), std::to_string(tiles));
+}
+
+TEST(HopperProtocol, ClusterThatHoldsTilesIsSoundInEveryOrder) {
+  expectSound(makeSystem<Shape<512>>(2, {2, 2}, 1, true, true), "held by both CTAs");
 }
 
 // ---- Broken protocols.

@@ -158,8 +158,8 @@ class Consumer {
 };
 
 /// Rounds f (in `scores`) times its column's factor into operand registers, and sums f as it is and as it was rounded.
-/// The factor of a column is `factorOf(eight, n)`, columns 8·eight + pair + n, and `inverseOf` its inverse. A column of
-/// factor 0 (a zero centre) adds to no output: its f counts as rounded to itself.
+/// The factor of a column is `factorOf(eight, n)`, columns 8·eight + pair + n, and `inverseOf` its inverse.
+/// Factors are not 0.
 template <class S, class FactorOf, class InverseOf>
 HYPERARC_DEVICE void roundWeights(Fragments<S>& f, const FactorOf& factorOf, const InverseOf& inverseOf) {
   HYPERARC_UNROLL
@@ -168,11 +168,8 @@ HYPERARC_DEVICE void roundWeights(Fragments<S>& f, const FactorOf& factorOf, con
     const uint32_t packed = packBf16(f.scores[n] * factorOf(eight, 0), f.scores[n + 1] * factorOf(eight, 1));
     f.weights[n / 8][n / 2 % 4] = packed;
     f.sum[half] += f.scores[n] + f.scores[n + 1];
-    const float rounded[2] = {bitsFloat(packed << 16), bitsFloat(packed & 0xffff0000u)};
-    HYPERARC_UNROLL
-    for (int e = 0; e < 2; ++e) {
-      f.roundedSum[half] += factorOf(eight, e) == 0.0f ? f.scores[n + e] : rounded[e] * inverseOf(eight, e);
-    }
+    f.roundedSum[half] = fmaf(bitsFloat(packed << 16), inverseOf(eight, 0), f.roundedSum[half]);
+    f.roundedSum[half] = fmaf(bitsFloat(packed & 0xffff0000u), inverseOf(eight, 1), f.roundedSum[half]);
   }
 }
 

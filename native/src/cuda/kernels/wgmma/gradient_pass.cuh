@@ -43,6 +43,19 @@ class GradientPass {
 
   HYPERARC_DEVICE explicit GradientPass(const GradientArguments& args) : args_(args) {}
 
+  /// Asks for the fp32 rows that a segment will finish, so that they are in L2 by then. By the producer.
+  HYPERARC_DEVICE static void prefetch(const GradientArguments& args, int32_t firstRow) {
+    const CentersView& centers = args.gradients.centers;
+    const int64_t left = args.gradients.classes.count - firstRow;
+    if (left <= 0 || args.gradients.classes.list != nullptr || centers.precision == Precision::kBf16Master) return;
+    const int64_t offset = int64_t{firstRow} * centers.dim;
+    const uint32_t bytes = static_cast<uint32_t>(min(left, int64_t{S::kRows})) * static_cast<uint32_t>(centers.dim) * 4;
+    const uint32_t whole = bytes / 16 * 16;
+    if (whole == 0) return;
+    prefetchToL2(centers.weights + offset, whole);
+    if (args.gradients.sink.isUpdate && centers.momentum != nullptr) prefetchToL2(centers.momentum + offset, whole);
+  }
+
   HYPERARC_DEVICE void begin(const hopper::Segment& segment, const Place& place) {
     HYPERARC_UNROLL
     for (int half = 0; half < 2; ++half) {
@@ -120,6 +133,7 @@ class GradientPass {
       }
       if (round + 1 < kRounds) join();  // the last one is the protocol's
     }
+    if constexpr (S::kStagesInTiles) fenceAsyncProxy();  // TMA writes there next
   }
 
  private:

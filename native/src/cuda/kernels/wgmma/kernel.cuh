@@ -29,7 +29,7 @@ HYPERARC_DEVICE void streamSegments(const Maps& maps, const Arguments& args) {
   if (warpgroup == hopper::kConsumers) {
     giveRegisters<hopper::kProducerRegisters>();
     if (threadIdx.x == hopper::kConsumers * 128) {
-      Producer<S, Pass::kColumnArrays> producer(maps, shared, clusterRank());
+      Producer<S, Pass, Arguments> producer(maps, args, shared);
       for (hopper::Segment segment = walk.next(); segment.tiles > 0; segment = walk.next()) {
         hopper::produceSegment<S>(producer, progress, segment);
       }

@@ -1,6 +1,7 @@
 // The wgmma family behind the Passes interface: tensor maps, scratch, launches. Compiled for sm_90a alone.
 #include <cuda.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 
@@ -118,15 +119,14 @@ struct Gathered {
 template <class S>
 class WgmmaPasses final : public Passes {
  public:
-  explicit WgmmaPasses(const Device& device) : clusters_(device.multiprocessors / hopper::kCluster) {}
+  explicit WgmmaPasses(const Device& device) : clusters_(std::max(1, device.multiprocessors / hopper::kCluster)) {}
 
   std::string name() const override { return "wgmma-bf16-d" + std::to_string(S::kDim); }
   bool supportsMask() const override { return false; }
 
   int64_t workspaceBytes(const CentersView&, int64_t classes, bool isList, int64_t samples) const override {
-    const int64_t first = negativeLayout(classes, isList, samples).layout.size();
-    const int64_t second = gradientLayout(classes, isList, samples).layout.size();
-    return first > second ? first : second;
+    return std::max(negativeLayout(classes, isList, samples).layout.size(),
+                    gradientLayout(classes, isList, samples).layout.size());
   }
 
   void negativeSums(const NegativeSums& args, Workspace& workspace, cudaStream_t stream) override {

@@ -15,13 +15,19 @@ struct Maps {
   const CUtensorMap& columns;
 };
 
-template <class S, int kColumnArrays>
+template <class S, class Pass, class Arguments>
 class Producer {
  public:
   using Map = hopper::SharedMap<S>;
 
-  HYPERARC_DEVICE Producer(const Maps& maps, uint32_t shared, uint32_t rank)
-      : maps_(maps), shared_(shared), rank_(rank) {}
+  static constexpr int kColumnArrays = Pass::kColumnArrays;
+
+  HYPERARC_DEVICE Producer(const Maps& maps, const Arguments& args, uint32_t shared)
+      : maps_(maps), args_(args), shared_(shared), rank_(clusterRank()) {
+    prefetchMap(maps_.rows);
+    prefetchMap(maps_.tiles);
+    prefetchMap(maps_.columns);
+  }
 
   HYPERARC_DEVICE uint32_t columnBytes() const { return kColumnArrays * hopper::kTile * 4; }
   HYPERARC_DEVICE void wait(int barrier, uint32_t parity) const { waitBarrier(barrierAt(barrier), parity); }
@@ -35,6 +41,7 @@ class Producer {
                 box * hopper::kBoxColumns, firstRow + 64 * part);
       }
     }
+    Pass::prefetch(args_, firstRow);
   }
 
   HYPERARC_DEVICE void loadPart(int slot, int part, int32_t tile) const {
@@ -57,6 +64,7 @@ class Producer {
   }
 
   const Maps& maps_;
+  const Arguments& args_;
   uint32_t shared_;
   uint32_t rank_;
 };
