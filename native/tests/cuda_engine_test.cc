@@ -99,6 +99,17 @@ TEST_F(Cuda, BadValuesOnTheDeviceAreFoundBeforeAnythingMoves) {
   EXPECT_NE(forwardOf(*centers, p.asBatch()), nullptr);
 }
 
+TEST_F(Cuda, EmbeddingsMustBeOnTheEnginesDevice) {
+  const Problem p = makeProblem(3, 6, 1, 8, 3);
+  auto centers = makeCenters(*engine, p);
+  Batch batch = p.asBatch();
+  batch.embeddingsOnDevice = true;
+  std::unique_ptr<Step> step;
+  expectError(centers->forward(batch, &step), StatusCode::kDevice,
+              "expected memory of cuda:0, received memory of the host");
+  EXPECT_NE(forwardOf(*centers, p.asBatch()), nullptr);
+}
+
 TEST_F(Cuda, TheCpuEngineRefusesDeviceMemory) {
   const Problem p = makeProblem(3, 6, 1, 8, 3);
   auto cpu = makeEngine();

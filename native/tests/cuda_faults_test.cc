@@ -90,6 +90,7 @@ TEST_F(CudaFaults, DevicesAreListedAndChosenByNumber) {
 
 TEST_F(CudaFaults, DevicesOlderThanTheKernelsAreRefused) {
   harness.set("SM", "75");
+  EXPECT_NE(whyNoCuda().find("sm_80 or newer"), std::string::npos) << whyNoCuda();
   std::unique_ptr<Engine> engine;
   expectError(createEngine(kCuda, &engine), StatusCode::kDevice, "sm_80 or newer");
 }

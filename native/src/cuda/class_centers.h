@@ -75,6 +75,8 @@ class CudaClassCenters final : public ClassCenters {
   void raiseSmallSums(CudaStep& step);
   /// Whether classes other than the sample's own take part.
   bool expectsSum(const CudaStep& step, int64_t sample) const;
+  /// Everything but the values of the embeddings; those are looked at on the device.
+  Status checkAll(const Batch& batch) const;
   Status checkValues(const CudaStep& step) const;
   Status checkShardSums(CudaStep& step) const;
 

@@ -12,9 +12,6 @@ namespace hyperarc::cuda {
 
 namespace {
 
-/// The oldest architecture the kernels are compiled for.
-constexpr int kMinCapability = 80;
-
 Status checkConfig(const Core& core, const CentersConfig& config, KernelChoice* choice) {
   if (Status status = checkCentersConfig(config); !status) return status;
   if (static_cast<int32_t>(config.precision) < 0 || config.precision > Precision::kBf16Master)

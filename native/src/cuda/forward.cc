@@ -126,9 +126,15 @@ Status CudaClassCenters::checkShardSums(CudaStep& step) const {
   return Status::ok();
 }
 
+Status CudaClassCenters::checkAll(const Batch& batch) const {
+  if (Status status = checkBatch(batch, config_); !status) return status;
+  if (!batch.embeddingsOnDevice) return Status::ok();
+  return checkDeviceMemory("embeddingsBD", batch.embeddingsBD, core_->device);
+}
+
 Status CudaClassCenters::targetTerms(const Batch& batch, std::unique_ptr<Step>* out) {
   return run("forward", batch.batch, rateOf(batch, config_), [&]() -> Status {
-    if (Status status = checkBatch(batch, config_); !status) return status;
+    if (Status status = checkAll(batch); !status) return status;
     auto step = std::make_unique<CudaStep>(core_, id_, version_, config_, batch);
     enqueueTargets(*step);
     step->download(step->layout.nonFinite, step->layout.sumExp);
@@ -172,7 +178,7 @@ Status CudaClassCenters::finishForward(Step* given) {
 
 Status CudaClassCenters::forward(const Batch& batch, std::unique_ptr<Step>* out) {
   return run("forward", batch.batch, rateOf(batch, config_), [&]() -> Status {
-    if (Status status = checkBatch(batch, config_); !status) return status;
+    if (Status status = checkAll(batch); !status) return status;
     auto step = std::make_unique<CudaStep>(core_, id_, version_, config_, batch);
     // The update under way is not this pass's time.
     core_->forwardStream.waitFor(core_->updated);

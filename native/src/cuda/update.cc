@@ -43,8 +43,16 @@ void CudaClassCenters::enqueueGradient(std::span<Step* const> steps, Passes& pas
   args.targets = all.targets;
   args.sink = sink;
   const cudaStream_t stream = core_->updateStream.get();
-  if (all.classes.count > 0) passes.centerGradients(args, core_->updateScratch, stream);
-  if (decayed && all.isPartial) launchDecayOthers(view(), all.classes, sink.sgd, stream);
+  // Scratch is had before anything moves: where memory is short nothing has changed.
+  core_->updateScratch.take(passes.workspaceBytes(args.centers, all.classes.count, all.isPartial, all.samples.samples));
+  try {
+    if (all.classes.count > 0) passes.centerGradients(args, core_->updateScratch, stream);
+    if (decayed && all.isPartial) launchDecayOthers(view(), all.classes, sink.sgd, stream);
+  } catch (const CudaError& error) {
+    // Some rows may have moved and others not: whatever it was, it lasts.
+    if (sink.isUpdate) throw CudaError(StatusCode::kDevice, error.what(), true);
+    throw;
+  }
 }
 
 Status CudaClassCenters::update(std::span<Step* const> steps, const SgdOptions& options) {

@@ -9,7 +9,7 @@ namespace {
 constexpr int32_t kAny = std::numeric_limits<int32_t>::max();
 
 constexpr KernelRow kTable[] = {
-    // family, capabilities, Dp, fp32, bf16, K, mask, proven in harness, on hardware
+    // family, capabilities, Dp, fp32, bf16, K, mask, harness suffices, proven on hardware
     {Kernels::kWgmma, 90, 90, 512, false, true, 1, false, false, false},
     {Kernels::kWgmma, 90, 90, 256, false, true, 1, false, false, false},
     {Kernels::kWgmma, 90, 90, 128, false, true, 1, false, false, false},

@@ -23,11 +23,11 @@ struct KernelRow {
   bool takesBf16;
   int32_t maxSubCenters;
   bool takesMask;         // CenterGradients::hasClass
-  bool provenInHarness;   // its source passes the tests in the host harness (tests/emulator)
+  bool harnessSuffices;   // its tests in the host harness (tests/emulator) are proof enough to run it
   bool provenOnHardware;  // it has passed `run test` on such a device
 
-  /// Lines with no proof at all run only when asked for by name.
-  constexpr bool isAutomatic() const { return provenInHarness || provenOnHardware; }
+  /// The other lines run only when asked for by name.
+  constexpr bool isAutomatic() const { return harnessSuffices || provenOnHardware; }
 };
 std::span<const KernelRow> kernelTable();
 

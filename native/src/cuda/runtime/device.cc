@@ -31,6 +31,16 @@ Device findDevice(int index) {
   return device;
 }
 
+/// Why none of the devices will do; empty if one does.
+std::string whyTooOld() {
+  std::string found;
+  for (const Device& device : findDevices()) {
+    if (device.capability() >= kMinCapability) return "";
+    found += (found.empty() ? "" : ", ") + device.name + " of " + device.architecture();
+  }
+  return "no device here is of sm_" + std::to_string(kMinCapability) + " or newer (" + found + ")";
+}
+
 }  // namespace
 
 std::string Device::architecture() const {
@@ -40,7 +50,13 @@ std::string Device::architecture() const {
 std::string whyNoDevice() {
   int count = 0;
   const cudaError_t error = cudaGetDeviceCount(&count);
-  if (error == cudaSuccess && count > 0) return "";
+  if (error == cudaSuccess && count > 0) {
+    try {
+      return whyTooOld();
+    } catch (const CudaError& failure) {
+      return std::string("the NVIDIA driver does not answer (") + failure.what() + "); check nvidia-smi";
+    }
+  }
   (void)cudaGetLastError();
   int driver = 0, runtime = 0;
   if (cudaDriverGetVersion(&driver) != cudaSuccess) driver = 0;
@@ -81,6 +97,17 @@ DeviceInfo describe(const Device& device) {
   info.instructionSet = device.architecture();
   info.totalMemoryBytes = device.totalMemoryBytes;
   return info;
+}
+
+Status checkDeviceMemory(const char* name, const void* memory, const Device& device) {
+  cudaPointerAttributes attributes{};
+  check(cudaPointerGetAttributes(&attributes, memory), name);
+  const bool isManaged = attributes.type == cudaMemoryTypeManaged;
+  if (isManaged || (attributes.type == cudaMemoryTypeDevice && attributes.device == device.index)) return Status::ok();
+  const std::string received =
+      attributes.type == cudaMemoryTypeDevice ? "cuda:" + std::to_string(attributes.device) : "the host";
+  return {StatusCode::kDevice, std::string(name) + ": expected memory of cuda:" + std::to_string(device.index) +
+                                   ", received memory of " + received + "; copy it, or use that device's engine"};
 }
 
 DeviceScope::DeviceScope(int index) {

@@ -7,9 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "hyperarc/status.h"
 #include "hyperarc/types.h"
 
 namespace hyperarc::cuda {
+
+/// The oldest architecture the kernels are compiled for.
+inline constexpr int kMinCapability = 80;
 
 struct Device {
   int index = 0;
@@ -33,6 +37,8 @@ std::vector<Device> findDevices();
 /// Free bytes of the current device; opens a context on it. Throws CudaError.
 int64_t freeMemoryBytes();
 DeviceInfo describe(const Device& device);
+/// E_DEVICE unless `memory` is the device's own, or managed. `name` is the argument's. Throws CudaError.
+Status checkDeviceMemory(const char* name, const void* memory, const Device& device);
 
 /// Makes a device the calling thread's current one, and gives the thread its own back. Throws CudaError.
 class DeviceScope {

@@ -1,0 +1,82 @@
+// The whole engine on the Hopper kernels, asked for by name: a device of compute capability 9.0, or the host harness
+// made one.
+#if HYPERARC_WITH_CUDA
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "matches.h"
+
+namespace hyperarc::test {
+namespace {
+
+constexpr EngineConfig kHopper = {.kind = DeviceKind::kCuda, .kernels = Kernels::kWgmma};
+
+class HopperEngine : public testing::TestWithParam<Precision> {
+ protected:
+  void SetUp() override {
+#ifdef HYPERARC_EMULATED
+    setenv("HYPERARC_EMULATED_SM", "90", 1);
+#endif
+    const std::vector<DeviceInfo> devices = listDevices();
+    if (devices.size() < 2 || devices[1].instructionSet != "sm_90a") GTEST_SKIP() << "no device of sm_90a";
+    engine = makeEngine(kHopper);
+  }
+  void TearDown() override {
+    engine.reset();
+#ifdef HYPERARC_EMULATED
+    unsetenv("HYPERARC_EMULATED_SM");
+#endif
+  }
+  Problem problem(int64_t batch, int64_t classes, int64_t dim) const {
+    return inPrecision(makeProblem(batch, classes, 1, dim, 11), GetParam());
+  }
+
+  std::unique_ptr<Engine> engine;
+};
+
+TEST_P(HopperEngine, MatchesTheReference) {
+  const int64_t shapes[][3] = {{1, 2, 7}, {17, 130, 128}, {70, 65, 200}, {130, 300, 256}, {65, 513, 512}};
+  for (const auto& [batch, classes, dim] : shapes) {
+    SCOPED_TRACE(testing::Message() << "B " << batch << " C " << classes << " D " << dim);
+    const Problem p = problem(batch, classes, dim);
+    auto centers = makeCenters(*engine, p);
+    EXPECT_TRUE(centers->kernels(batch).starts_with("wgmma-bf16-d")) << centers->kernels(batch);
+    expectMatches(*engine, p);
+  }
+}
+
+TEST_P(HopperEngine, MatchesOnSampledClasses) {
+  Problem p = problem(40, 700, 96);
+  p.isSampled = true;
+  auto centers = makeCenters(*engine, p);
+  ASSERT_TRUE(centers->sample(p.labelsB.data(), p.batch, {.rate = 0.3, .seed = 5, .step = 9}, &p.sampled));
+  expectMatches(*engine, p);
+}
+
+TEST_P(HopperEngine, TrainsTheSameBitsTwiceAndAccumulates) {
+  const Problem p = problem(33, 150, 128);
+  const auto train = [&] {
+    auto centers = makeCenters(*engine, p);
+    for (int n = 0; n < 2; ++n) {
+      auto one = forwardOf(*centers, p.asBatch());
+      auto two = forwardOf(*centers, p.asBatch());
+      Step* steps[] = {one.get(), two.get()};
+      EXPECT_TRUE(centers->update(steps, {.roundingStep = uint64_t(n)}));
+    }
+    return rowsOf(*centers);
+  };
+  EXPECT_EQ(train(), train());
+  // Twice the same micro-batch is one mean over twice the samples: the gradient of one.
+  auto centers = makeCenters(*engine, p);
+  auto one = forwardOf(*centers, p.asBatch());
+  auto two = forwardOf(*centers, p.asBatch());
+  const ReferenceStep expected = referenceStep(p);
+  EXPECT_LE(relativeError(gradientOf(*centers, {one.get(), two.get()}), expected.centerGradientRD), 2e-3);
+}
+
+INSTANTIATE_TEST_SUITE_P(Precisions, HopperEngine, testing::Values(Precision::kBf16Compute, Precision::kBf16Master));
+
+}  // namespace
+}  // namespace hyperarc::test
+#endif

@@ -1,0 +1,57 @@
+// One step of an engine against the double reference: loss, both gradients, the update.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "engines.h"
+#include "reference.h"
+
+namespace hyperarc::test {
+
+/// docs/numerics.md, "Tolerances".
+struct Tolerance {
+  explicit Tolerance(const Problem& p)
+      : norm(p.precision == Precision::kFp32 ? 1e-5 : 2e-3), row(p.precision == Precision::kFp32 ? 1e-4 : 1e-2) {
+    // The roundings of bf16 terms are independent: over a few samples they do not average, and the whole is as a row.
+    constexpr int64_t kFew = 16;
+    if (p.precision != Precision::kFp32 && p.batch < kFew) norm = row;
+    // Stochastic rounding of a bf16 master moves each number by up to one unit in its last place.
+    stored = p.precision == Precision::kBf16Master ? 6e-3 : norm;
+  }
+  double norm, row, stored;
+};
+
+inline void expectMatches(Engine& engine, const Problem& p) {
+  const Tolerance tolerance(p);
+  const ReferenceStep expected = referenceStep(p);
+  auto centers = makeCenters(engine, p);
+  auto step = forwardOf(*centers, p.asBatch());
+  ASSERT_NE(step, nullptr);
+  EXPECT_LE(relativeError(step->lossB(), expected.lossB), tolerance.norm) << "loss";
+  EXPECT_LE(relativeError(step->embeddingGradientBD(), expected.embeddingGradientBD), tolerance.norm) << "dX";
+  EXPECT_LE(worstRowError(step->embeddingGradientBD(), expected.embeddingGradientBD, p.dim), tolerance.row) << "dX row";
+  const std::vector<float> gradient = gradientOf(*centers, {step.get()});
+  EXPECT_LE(relativeError(gradient, expected.centerGradientRD), tolerance.norm) << "dW";
+  EXPECT_LE(worstRowError(gradient, expected.centerGradientRD, p.dim), tolerance.row) << "dW row";
+
+  const SgdOptions sgd = {.learningRate = 0.5f, .momentum = 0.9f, .weightDecay = 1e-3f};
+  Step* steps[] = {step.get()};
+  const Status status = centers->update(steps, sgd);
+  ASSERT_TRUE(status) << status.message();
+  Doubles momentum(p.momentumRD.begin(), p.momentumRD.end()), weights(p.weightsRD.begin(), p.weightsRD.end());
+  for (size_t n = 0; n < weights.size(); ++n) {
+    if (p.isSampled &&
+        !std::binary_search(p.sampled.begin(), p.sampled.end(), static_cast<int32_t>(n / (p.subCenters * p.dim)))) {
+      continue;
+    }
+    momentum[n] =
+        double(sgd.momentum) * momentum[n] + expected.centerGradientRD[n] + double(sgd.weightDecay) * weights[n];
+    weights[n] -= double(sgd.learningRate) * momentum[n];
+  }
+  EXPECT_LE(relativeError(rowsOf(*centers), weights), tolerance.stored) << "weights";
+  EXPECT_LE(relativeError(rowsOf(*centers, Buffer::kMomentum), momentum), tolerance.stored) << "momentum";
+}
+
+}  // namespace hyperarc::test
