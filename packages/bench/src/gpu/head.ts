@@ -2,10 +2,12 @@ import { createInterface } from 'node:readline';
 
 import {
   addonStatus,
+  HyperArcError,
   listDevices,
   openDevice,
   type DeviceSpec,
   type MarginRule,
+  type MemoryPlan,
   type Step,
 } from '@hyperarc/kernels-cuda';
 
@@ -34,7 +36,15 @@ export async function runHead(spec: GpuSpec): Promise<void> {
   const isCuda = spec.device !== 'cpu';
   const device = openDevice(spec.device as DeviceSpec, { kernels: isCuda ? kernels : 'auto' });
   const batches = makeBatches({ B, C, D }, 4);
-  const plan = device.plan({ classes: C, dim: D, precision, batch: B, rate });
+  let plan: MemoryPlan;
+  try {
+    plan = device.plan({ classes: C, dim: D, precision, batch: B, rate });
+  } catch (error) {
+    // A family of kernels that this device or shape rules out is no fault.
+    if (!(error instanceof HyperArcError && error.message.includes('kernels: expected'))) throw error;
+    reply({ kind: 'skip', reason: error.message });
+    return;
+  }
   if (!plan.fits) {
     reply({
       kind: 'skip',
