@@ -19,6 +19,7 @@ struct EngineCore {
   ~EngineCore();
 
   std::unique_ptr<Engine> engine;
+  const DeviceKind kind;  // without asking the device for its free memory, which takes as long as a small step
   std::shared_ptr<DeviceThread> thread;
   /// Held by whoever runs anything on this engine or its objects: the engine's thread contract is one at a time.
   std::mutex use;

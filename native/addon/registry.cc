@@ -102,7 +102,7 @@ Status forwardById(int64_t centersId, int64_t stepId, const Batch& given, const 
   std::vector<float> onHost;
   if (batch.embeddingsOnDevice) {
     if (Status status = waitForDeviceOf(batch.embeddingsBD); !status) return status;
-    if (centers->engine->engine->device().kind == DeviceKind::kCpu) {
+    if (centers->engine->kind == DeviceKind::kCpu) {
       onHost.resize(batch.batch * centers->centers->config().dim);
       const auto bytes = static_cast<int64_t>(onHost.size() * sizeof(float));
       if (Status status = copyMemory(onHost.data(), batch.embeddingsBD, bytes); !status) return status;
