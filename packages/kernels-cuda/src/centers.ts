@@ -1,5 +1,12 @@
 import { backstop } from './backstop.js';
-import type { Kernels, NativeClassCenters, NativeForwardOutputs, NativeStep, NativeStepTimes } from './binding.js';
+import type {
+  Kernels,
+  NativeBatch,
+  NativeClassCenters,
+  NativeForwardOutputs,
+  NativeStep,
+  NativeStepTimes,
+} from './binding.js';
 import { loadCenters, saveCenters } from './centers-file.js';
 import {
   describeValue,
@@ -13,7 +20,7 @@ import {
   requireUint64,
 } from './checks.js';
 import { Device, openDevice, type DeviceSpec } from './device.js';
-import { callNative, callNativeAsync, fromNative, HyperArcError } from './errors.js';
+import { callNative, callNativeAsync, fromNative, fromNativeWithPlan, HyperArcError } from './errors.js';
 import {
   checkSample,
   toNativeBatch,
@@ -107,14 +114,7 @@ export class ClassCenters {
     try {
       return new ClassCenters(device.native.createCenters(config), device, ownsDevice, initial);
     } catch (error) {
-      const known = fromNative(error);
-      const failure =
-        known instanceof HyperArcError && known.code === 'E_MEMORY'
-          ? new HyperArcError('E_MEMORY', known.message.replace(/^E_MEMORY: /, ''), {
-              cause: error,
-              plan: callNative(() => device.native.plan(config, 1, 1)),
-            })
-          : known;
+      const failure = fromNativeWithPlan(error, () => device.native.plan(config, 1, 1));
       if (ownsDevice) device.dispose();
       throw failure;
     }
@@ -261,7 +261,7 @@ export class ClassCenters {
       this.#native.forward(batch, step.native, out);
     } catch (error) {
       if (owned) step.dispose();
-      throw fromNative(error);
+      throw this.#explain(error, batch);
     }
     return toResult(out, step);
   }
@@ -274,7 +274,7 @@ export class ClassCenters {
       await this.#native.forwardAsync(batch, step.native, out);
     } catch (error) {
       if (owned) step.dispose();
-      throw fromNative(error);
+      throw this.#explain(error, batch);
     }
     return toResult(out, step);
   }
@@ -289,7 +289,7 @@ export class ClassCenters {
       this.#native.targetTerms(batch, step.native);
     } catch (error) {
       if (owned) step.dispose();
-      throw fromNative(error);
+      throw this.#explain(error, batch);
     }
     return step;
   }
@@ -406,6 +406,12 @@ export class ClassCenters {
   #change(call: () => void): void {
     this.#changes += 1;
     callNative(call);
+  }
+
+  #explain(error: unknown, { labels, sampled }: NativeBatch): unknown {
+    const { config } = this.#native;
+    const rate = sampled === undefined ? 1 : Math.min(1, Math.max(1, sampled.length) / config.classes);
+    return fromNativeWithPlan(error, () => this.#device.native.plan(config, labels.length, rate));
   }
 
   #requireGradientMemory(): void {

@@ -32,6 +32,17 @@ export function fromNative(error: unknown): unknown {
   return new HyperArcError(code as HyperArcErrorCode, error.message, { cause: error });
 }
 
+/** {@link fromNative}; an E_MEMORY carries what `plan` answers, where it does. */
+export function fromNativeWithPlan(error: unknown, plan: () => NativePlan): unknown {
+  const known = fromNative(error);
+  if (!(known instanceof HyperArcError) || known.code !== 'E_MEMORY') return known;
+  try {
+    return new HyperArcError('E_MEMORY', known.message.replace(/^E_MEMORY: /, ''), { cause: error, plan: plan() });
+  } catch {
+    return known;
+  }
+}
+
 /** Calls the addon; its errors come out as {@link HyperArcError}. */
 export function callNative<T>(call: () => T): T {
   try {
