@@ -110,10 +110,11 @@ HYPERARC_DEVICE int64_t classAt(const ClassList& classes, int64_t position) {
 /// bf16 row.
 __global__ void __launch_bounds__(kThreads)
     packUnitRowsKernel(CentersView centers, ClassList classes, int64_t firstPosition, int64_t rows, float* out) {
-  const int64_t item = itemOfThread();
+  // A chunk has at most 16M numbers: its divisions are of 32 bits.
+  const uint32_t item = static_cast<uint32_t>(itemOfThread());
   if (item >= rows * centers.dim) return;
-  const int64_t n = item / centers.dim;
-  const int32_t d = static_cast<int32_t>(item % centers.dim);
+  const uint32_t n = item / static_cast<uint32_t>(centers.dim);
+  const uint32_t d = item % static_cast<uint32_t>(centers.dim);
   const int64_t localClass = classAt(classes, firstPosition + n / centers.subCenters);
   const int64_t row = localClass * centers.subCenters + n % centers.subCenters;
   const float w = centers.precision == Precision::kFp32 ? centers.weights[row * centers.dim + d]
