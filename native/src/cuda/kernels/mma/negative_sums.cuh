@@ -123,9 +123,9 @@ __global__ void __launch_bounds__(kThreads, 1) negativeSumsKernel(const __grid_c
   } while (tile < range.count);
 }
 
-/// U and l: the sum over the splits, in their order.
-HYPERARC_DEVICE void sumPartials(const NegativeSumsArgs& args, int dimPadded, int dim, float* sumExp,
-                                 float* weightedSum) {
+/// U and l: the sum over the splits, in their order. A block a sample.
+__global__ void __launch_bounds__(kThreads)
+    sumPartialsKernel(NegativeSumsArgs args, int dimPadded, int dim, float* sumExp, float* weightedSum) {
   const int64_t i = blockIdx.x;
   const int64_t stride = args.plan.partialRows;
   for (int d = threadIdx.x; d < dim; d += kThreads) {

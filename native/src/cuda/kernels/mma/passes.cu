@@ -14,11 +14,6 @@ namespace mma {
 
 namespace {
 
-__global__ void __launch_bounds__(kThreads)
-    sumPartialsKernel(NegativeSumsArgs args, int dimPadded, int dim, float* sumExp, float* weightedSum) {
-  sumPartials(args, dimPadded, dim, sumExp, weightedSum);
-}
-
 template <typename Shape>
 class MmaPasses final : public Passes {
  public:
