@@ -211,6 +211,12 @@ TEST_F(HopperTest, SplitsChangeOnlyRounding) {
   EXPECT_LT(relativeError(many.weightedSum, Doubles(one.weightedSum.begin(), one.weightedSum.end())), 1e-5);
 }
 
+// More than 64k classes for one cluster: its accumulators go to memory, and a second segment adds to them.
+TEST_F(HopperTest, LongRangesGoOnInASecondSegment) {
+  const PassOperands operands({.samples = 3, .classes = 64 * 1026 + 7, .dim = 100});
+  expectNegativeSums(operands, *makePasses(100, 2));
+}
+
 // A negative that is nearly all of its sums: bf16 alone would be off by up to 2⁻⁹.
 TEST_F(HopperTest, DominantTermsKeepTheirBits) {
   for (uint32_t seed = 1; seed < 4; ++seed) {
