@@ -27,9 +27,11 @@ void CudaClassCenters::enqueueTargets(CudaStep& step) {
   const cudaStream_t stream = core_->forwardStream.get();
   core_->forwardStream.waitFor(core_->updated);
   step.upload(0, at.uploadBytes);
-  auto* nonFinite = step.at<unsigned long long>(at.nonFinite);
-  check(cudaMemsetAsync(nonFinite, 0, sizeof *nonFinite, stream), "clearing device memory");
-  launchFindNonFinite(step.embeddings, step.samples * step.dim, nonFinite, stream);
+  // The small results too: the download takes the gaps between them along.
+  check(
+      cudaMemsetAsync(step.at<void>(at.nonFinite), 0, static_cast<size_t>(at.embeddingGradient - at.nonFinite), stream),
+      "clearing device memory");
+  launchFindNonFinite(step.embeddings, step.samples * step.dim, step.at<unsigned long long>(at.nonFinite), stream);
   TargetTermsArgs args = {};
   args.centers = view();
   args.samples = step.samples;
@@ -169,7 +171,7 @@ Status CudaClassCenters::finishForward(Step* given) {
     // The seams: what the shards have summed on the host.
     step.upload(step.layout.targetLogits, step.layout.loss);
     enqueueFinish(step);
-    step.download(step.layout.loss, step.layout.mirroredBytes);
+    step.download(step.layout.loss, step.layout.downloadEnd);
     core_->forwardStream.synchronize();
     step.stage = TrackedStep::Stage::kFinished;
     return Status::ok();
@@ -188,7 +190,7 @@ Status CudaClassCenters::forward(const Batch& batch, std::unique_ptr<Step>* out)
     if (step->mayLoseNegatives && ownsAllClasses()) raiseSmallSums(*step);
     enqueueFinish(*step);
     forwardEnd_.record(core_->forwardStream.get());
-    step->download(step->layout.nonFinite, step->layout.mirroredBytes);
+    step->download(step->layout.nonFinite, step->layout.downloadEnd);
     core_->forwardStream.synchronize();
     if (Status status = checkValues(*step); !status) return status;
     if (!ownsAllClasses()) {

@@ -45,6 +45,7 @@ StepLayout::StepLayout(int64_t samples, int32_t dim, bool isBf16, bool hasHostEm
   sumExp = carver.take<float>(samples);
   loss = carver.take<float>(samples);
   embeddingGradient = carver.take<float>(samples * dim);
+  downloadEnd = embeddingGradient + samples * dim * static_cast<int64_t>(sizeof(float));
   mirroredBytes = carver.used();
   inverseNormsX = carver.take<float>(samples);
   unit = carver.take<float>(samples * dim);

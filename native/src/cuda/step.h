@@ -23,6 +23,7 @@ struct StepLayout {
   int64_t uploadBytes;
   // Device → host, in the mirror behind the uploads at the same offsets too.
   int64_t nonFinite, targetCosine, targetLogits, sumExp, loss, embeddingGradient;
+  int64_t downloadEnd;  // without the padding behind the last array
   int64_t mirroredBytes;
   // Device alone.
   int64_t inverseNormsX, unit, unitBf16, scale, shift, slope, tangentX, tangentW, winner, weightedSum, targetError,
