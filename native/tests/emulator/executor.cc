@@ -147,6 +147,7 @@ void Executor::startBlock() {
 }
 
 void Executor::runBlock() {
+  drawTurns();
   currentNumber_ = threadCount_ - 1;  // so that the first pick in order is thread 0
   Fiber* first = pickNext(nullptr);
   main_->switchTo(*first);
@@ -233,7 +234,7 @@ Fiber* Executor::pickNext(Fiber* freeFiber) {
     if (landings_.empty()) reportDeadlock();
     landOne();
   }
-  // The lanes of a warp first: they are likely to wait for one another. A seed also changes warps at odd moments.
+  // The lanes of a warp first: they are likely to wait for one another.
   uint32_t warp = currentNumber_ / 32;
   uint32_t lane;
   if (schedule_ == 0) {
@@ -241,7 +242,10 @@ Fiber* Executor::pickNext(Fiber* freeFiber) {
     if (!stays) warp = nextBit(readyWarps_, warp);
     lane = stays ? nextBit(warps_[warp].ready, currentNumber_ % 32) : std::countr_zero(warps_[warp].ready);
   } else {
-    if (!(readyWarps_ >> warp & 1u) || random(8) == 0) warp = nthBit(readyWarps_, random(std::popcount(readyWarps_)));
+    uint32_t warps = readyWarps_;
+    if (turns_ == Turns::kStarve && (warps & ~(1u << starvedWarp_)) != 0) warps &= ~(1u << starvedWarp_);
+    const bool stays = (warps >> warp & 1u) && (turns_ == Turns::kStay || random(8) != 0);
+    if (!stays) warp = nthBit(warps, random(std::popcount(warps)));
     lane = nthBit(warps_[warp].ready, random(std::popcount(warps_[warp].ready)));
   }
   warps_[warp].ready &= ~(1u << lane);
@@ -284,6 +288,12 @@ void Executor::wake(uint64_t object) {
     warps_[number / 32].ready |= 1u << (number % 32);
     readyWarps_ |= 1u << (number / 32);
   }
+}
+
+void Executor::drawTurns() {
+  if (schedule_ == 0) return;
+  turns_ = static_cast<Turns>(random(3));
+  starvedWarp_ = random((threadCount_ + 31) / 32);
 }
 
 void Executor::maybeYield() {
@@ -330,6 +340,7 @@ int Executor::blockBarrier(BarrierKind kind, int predicate, Site site) {
   own.ready &= ~(1u << (currentNumber_ % 32));
   if (own.ready == 0) readyWarps_ &= ~(1u << (currentNumber_ / 32));
   const int result = barrierResult_;
+  drawTurns();
   maybeYield();
   return result;
 }

@@ -98,6 +98,7 @@ class Executor {
   Fiber* pickNext(Fiber* freeFiber);
   void makeCurrent(uint32_t number);
   void maybeYield();
+  void drawTurns();
   void landOne();
   uint32_t random(uint32_t limit);
   Fiber* takeFreeFiber();
@@ -124,6 +125,11 @@ class Executor {
 
   uint64_t schedule_ = 0;  // 0: in order
   uint64_t randomState_ = 1;
+  /// With a seed, how warps take turns until the next barrier: one as far as it goes, then another; changing at odd
+  /// moments; or one of them last.
+  enum class Turns : uint8_t { kStay, kMix, kStarve };
+  Turns turns_ = Turns::kMix;
+  uint32_t starvedWarp_ = 0;
   Fiber* main_ = nullptr;
   std::vector<std::unique_ptr<Fiber>> fibers_;
   std::vector<Fiber*> freeFibers_;

@@ -93,6 +93,27 @@ TEST(Blocks, AMissingBarrierGivesWrongAnswers) {
   }
 }
 
+/// Sums over four warps again and again, without the barrier before the partial sums are written anew.
+bool isEarlyOverwriteSeen(const std::string& schedule) {
+  const ScopedSetting setting("SCHEDULE", schedule);
+  bool isWrong = false;
+  runKernel(1, 128, 4 * 4, [&isWrong] {
+    auto* sums = static_cast<int*>(dynamicShared());
+    for (int round = 0; round < 8; ++round) {
+      int value = round;
+      for (int offset = 16; offset > 0; offset /= 2) value += __shfl_xor_sync(0xffffffffu, value, offset);
+      if (threadIdx.x % 32 == 0) sums[threadIdx.x / 32] = value;
+      __syncthreads();
+      isWrong |= sums[0] + sums[1] + sums[2] + sums[3] != 128 * round;
+    }
+  });
+  return isWrong;
+}
+
+TEST(Blocks, AWarpThatRunsAheadOverwritesWhatOthersStillRead) {
+  for (const std::string& schedule : schedules()) EXPECT_TRUE(isEarlyOverwriteSeen(schedule)) << schedule;
+}
+
 TEST(Blocks, SchedulesDifferAndRepeat) {
   const auto order = [](const std::string& schedule) {
     const ScopedSetting setting("SCHEDULE", schedule);
