@@ -308,7 +308,8 @@ TEST(CudaPlain, MatchesDoublePrecisionInEveryShape) {
   HYPERARC_NEEDS_DEVICE();
   for (int64_t dim : {1, 2, 3, 16, 17, 130, 513}) {
     for (int64_t subCenters : {1, 3}) {
-      for (const auto& [batch, classes] : {std::pair<int64_t, int64_t>{1, 2}, {5, 63}, {17, 64}, {129, 65}, {33, 130}}) {
+      for (const auto& [batch, classes] :
+           {std::pair<int64_t, int64_t>{1, 2}, {5, 63}, {17, 64}, {129, 65}, {33, 130}}) {
         SCOPED_TRACE(testing::Message() << "B " << batch << " C " << classes << " K " << subCenters << " D " << dim);
         Problem p = makeProblem(batch, classes, subCenters, dim, 11);
         expectStages(p, Precision::kFp32);
