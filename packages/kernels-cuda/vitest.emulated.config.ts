@@ -1,7 +1,7 @@
 /**
  * The CUDA engine's tests in the host harness: `npm run test:emulated -w packages/kernels-cuda`, after `node scripts/native.mjs emulated-addon`.
- * HYPERARC_ADDON names another build. For one with AddressSanitizer its runtime must come first in the process, and what Node
- * itself never frees is none of ours:
+ * HYPERARC_ADDON names another build. For one with AddressSanitizer (HYPERARC_SANITIZE=address; UBSan objects to node-addon-api itself) its
+ * runtime must come first in the process, and what Node itself never frees is none of ours:
  *   LD_PRELOAD=$(g++ -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 HYPERARC_ADDON=… npm run test:emulated -w packages/kernels-cuda
  */
 import { fileURLToPath } from 'node:url';
