@@ -25,8 +25,9 @@ struct Join {
   int arrived = 0;
 };
 
-std::map<std::pair<unsigned, uint32_t>, Barrier> barriers;  // by block in the cluster, and offset
-std::map<std::pair<unsigned, int>, Join> joins;
+// By block in the cluster, and offset or number. Never destroyed, as the executor.
+auto& barriers = *new std::map<std::pair<unsigned, uint32_t>, Barrier>;
+auto& joins = *new std::map<std::pair<unsigned, int>, Join>;
 
 Executor& executor() { return Executor::instance(); }
 

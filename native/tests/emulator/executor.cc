@@ -15,7 +15,8 @@ dim3 gridDim;
 namespace hyperarc::emulator {
 namespace {
 
-Executor executorInstance;
+// Never destroyed: a thread may still run a kernel while the process exits.
+Executor& executorInstance = *new Executor;
 
 #if defined(__SANITIZE_ADDRESS__)
 constexpr size_t kSharedGuardBytes = 0;  // the allocation's red zones guard it

@@ -25,8 +25,8 @@ constexpr size_t kGuardBytes = kAlignment;
 constexpr unsigned char kGuardByte = 0xa5;
 
 std::map<uintptr_t, Allocation>& allocations() {
-  static std::map<uintptr_t, Allocation> all;
-  return all;
+  static auto* all = new std::map<uintptr_t, Allocation>;  // outlives static destructors that free CUDA objects
+  return *all;
 }
 
 uintptr_t addressOf(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }

@@ -48,7 +48,7 @@ struct ThreadProducts {
   std::vector<HeldStore> held;
 };
 
-std::vector<ThreadProducts> threads;
+auto& threads = *new std::vector<ThreadProducts>;  // never destroyed, as the executor
 
 ThreadProducts& own() { return threads[Executor::instance().threadNumber()]; }
 
