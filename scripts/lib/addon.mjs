@@ -20,7 +20,7 @@ function runQuietly(command, args, cwd) {
 
 /** HYPERARC_CUDA: AUTO (with nvcc where there is one), ON, OFF. CMake remembers options, so that a build gives each anew. */
 export const CUDA_OPTIONS = {
-  HYPERARC_CUDA: process.env.HYPERARC_CUDA || 'OFF',
+  HYPERARC_CUDA: process.env.HYPERARC_CUDA || 'AUTO',
   HYPERARC_CUDA_ARCHITECTURES: process.env.HYPERARC_CUDA_ARCHITECTURES || 'default',
 };
 

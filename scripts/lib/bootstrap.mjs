@@ -108,11 +108,12 @@ step(
     outputs: ['native/build/Release/hyperarc.node'],
   },
   () => {
+    const isLeftOut = process.env.HYPERARC_CUDA === 'OFF';
     const nvcc = spawnSync('nvcc', ['--version'], { stdio: 'ignore' }).status === 0;
     log(
-      nvcc
-        ? 'building the native addon'
-        : 'building the native addon without CUDA (no nvcc on the PATH): the CPU engine only',
+      nvcc && !isLeftOut
+        ? 'building the native addon with its CUDA kernels: some minutes'
+        : `building the native addon without CUDA (${isLeftOut ? 'HYPERARC_CUDA is OFF' : 'no nvcc on the PATH'}): the CPU engine only`,
     );
     run(process.execPath, [join(root, 'scripts', 'native.mjs'), 'addon']);
   },
