@@ -46,7 +46,7 @@ struct DeviceInfo {
   std::string instructionSet;  // "avx512" | "avx2" | "portable", or "sm_90a"
   int64_t totalMemoryBytes = 0;
   int64_t freeMemoryBytes = 0;  // 0 for the CUDA devices of listDevices: asking would open a context on each
-  int32_t threads = 0;  // pool size (CPU)
+  int32_t threads = 0;          // pool size (CPU)
 };
 
 struct EngineConfig {
