@@ -46,6 +46,14 @@ inline void runWarp(const std::function<void(int)>& body, size_t sharedBytes = 0
   runKernel(1, 32, sharedBytes, [&body] { body(static_cast<int>(threadIdx.x)); });
 }
 
+inline constexpr size_t kClusterSharedBytes = 64 * 1024;
+
+/// Blocks in clusters, each with kClusterSharedBytes.
+inline void runClusters(unsigned blocks, unsigned threads, unsigned cluster, std::function<void()> body) {
+  ASSERT_EQ(launch("kernel", blocks, threads, kClusterSharedBytes, nullptr, std::move(body), cluster), cudaSuccess);
+  ASSERT_EQ(cudaDeviceSynchronize(), cudaSuccess);
+}
+
 /// Orders in which threads and streams take turns: the plain one and some seeds.
 inline const std::vector<std::string>& schedules() {
   static const std::vector<std::string> all = {"0", "1", "2", "3", "17"};
