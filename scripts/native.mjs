@@ -46,9 +46,10 @@ function emulated(folder, options, env = {}) {
   const build = join(native, folder);
   run('cmake', ['-S', native, '-B', build, '-DHYPERARC_BUILD_TESTS=ON', '-DHYPERARC_EMULATED=ON', ...options]);
   run('cmake', ['--build', build, '-j', jobs]);
-  runTests(build, env, ['-R', '^Emulator|[Cc]uda']);
-  // Threads and streams taking turns in another order.
-  runTests(build, { ...env, HYPERARC_EMULATED_SCHEDULE: '1' }, ['-R', '[Cc]uda', '-E', '^Emulator']);
+  const engine = '[Cc]uda|EngineShapes|Mma|Hopper(Passes|Tails|Test|Engine)|KernelTable';
+  runTests(build, env, ['-R', `^Emulator|${engine}`]);
+  // Threads, copies and streams taking turns in another order.
+  runTests(build, { ...env, HYPERARC_EMULATED_SCHEDULE: '1' }, ['-R', engine, '-E', '^Emulator|Layout|Plan|Table']);
 }
 
 function sources(folder) {
