@@ -58,7 +58,10 @@ void forgetOtherCenters(const CentersCore& centers, StepCore& step) {
 }  // namespace
 
 EngineCore::EngineCore(std::unique_ptr<Engine> engine, std::shared_ptr<DeviceThread> thread)
-    : engine(std::move(engine)), kind(this->engine->device().kind), thread(std::move(thread)) {}
+    : engine(std::move(engine)),
+      kind(this->engine->device().kind),
+      index(this->engine->device().index),
+      thread(std::move(thread)) {}
 
 EngineCore::~EngineCore() { thread->close(); }
 

@@ -19,7 +19,9 @@ struct EngineCore {
   ~EngineCore();
 
   std::unique_ptr<Engine> engine;
-  const DeviceKind kind;  // without asking the device for its free memory, which takes as long as a small step
+  // Without asking the device for its free memory, which takes as long as a small step.
+  const DeviceKind kind;
+  const int32_t index;
   std::shared_ptr<DeviceThread> thread;
   /// Held by whoever runs anything on this engine or its objects: the engine's thread contract is one at a time.
   std::mutex use;

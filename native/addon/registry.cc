@@ -101,8 +101,10 @@ Status forwardById(int64_t centersId, int64_t stepId, const Batch& given, const 
   Batch batch = given;
   std::vector<float> onHost;
   if (batch.embeddingsOnDevice) {
-    if (Status status = waitForDeviceOf(batch.embeddingsBD); !status) return status;
-    if (centers->engine->kind == DeviceKind::kCpu) {
+    int32_t owner = -1;
+    if (Status status = waitForDeviceOf(batch.embeddingsBD, &owner); !status) return status;
+    // For the CPU engine, and between GPUs, through the host.
+    if (centers->engine->kind == DeviceKind::kCpu || owner != centers->engine->index) {
       onHost.resize(batch.batch * centers->centers->config().dim);
       const auto bytes = static_cast<int64_t>(onHost.size() * sizeof(float));
       if (Status status = copyMemory(onHost.data(), batch.embeddingsBD, bytes); !status) return status;

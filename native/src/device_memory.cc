@@ -8,7 +8,10 @@ namespace hyperarc {
 
 bool readsDeviceMemory() { return false; }
 
-Status waitForDeviceOf(const void*) { return Status::ok(); }
+Status waitForDeviceOf(const void*, int32_t* device) {
+  *device = -1;
+  return Status::ok();
+}
 
 Status copyMemory(void* to, const void* from, int64_t bytes) {
   std::memcpy(to, from, static_cast<size_t>(bytes));

@@ -11,7 +11,11 @@ const built = fileURLToPath(new URL('../../native/build-emulated/Release/hyperar
 
 export default defineConfig({
   test: {
-    include: ['test/cuda/**/*.test.ts', 'test/binding/{bad-input,file,hostile,operations,states,workers}.test.ts'],
+    include: [
+      'test/cuda/**/*.test.ts',
+      'test/binding/{bad-input,file,hostile,operations,states,workers}.test.ts',
+      'test/ops/margin-softmax.test.ts',
+    ],
     pool: 'forks',
     maxWorkers: 2,
     env: {

@@ -23,8 +23,9 @@ Status describeCenters(int64_t centersId, CentersConfig* config);
 
 /// Runs ClassCenters::forward on the calling thread, holding the engine for that long, and leaves the step ready for
 /// update. Embeddings in device memory may be of any device, and of work that is still enqueued there: it is waited
-/// for, and a CPU engine gets a copy. `stepId` 0 keeps nothing. E_DISPOSED for an unknown id, E_BUSY while an
-/// asynchronous operation uses either object, E_DEVICE for a step of another engine, and whatever forward answers.
+/// for, and an engine of another device gets a copy. `stepId` 0 keeps nothing. E_DISPOSED for an unknown id, E_BUSY
+/// while an asynchronous operation uses either object, E_DEVICE for a step of another engine, and whatever forward
+/// answers.
 Status forwardById(int64_t centersId, int64_t stepId, const Batch& batch, const ForwardOutputs& out);
 
 }  // namespace hyperarc

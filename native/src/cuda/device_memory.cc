@@ -36,12 +36,14 @@ class DeviceScope {
 
 bool readsDeviceMemory() { return true; }
 
-Status waitForDeviceOf(const void* memory) {
+Status waitForDeviceOf(const void* memory, int32_t* device) {
+  *device = -1;
   cudaPointerAttributes attributes{};
   if (Status status = statusOf(cudaPointerGetAttributes(&attributes, memory), "embeddings: device memory"); !status) {
     return status;
   }
   if (attributes.type != cudaMemoryTypeDevice && attributes.type != cudaMemoryTypeManaged) return Status::ok();
+  *device = attributes.device;
   const DeviceScope scope(attributes.device);
   if (Status status = statusOf(scope.error(), "embeddings: choosing their device"); !status) return status;
   return statusOf(cudaDeviceSynchronize(), "embeddings: waiting for their device");

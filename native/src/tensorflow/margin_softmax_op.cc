@@ -12,14 +12,18 @@
 #include "hyperarc/registry.h"
 #include "hyperarc/status.h"
 
+#ifdef HYPERARC_EMULATED
+#include "emulator/on_device.h"
+#endif
+
 namespace hyperarc::tensorflow {
 namespace {
 
 constexpr const char* kOpName = "HyperArcMarginSoftmax";
 
 #ifdef HYPERARC_EMULATED
-// The host harness of tests/emulator: its device memory is host memory, so the GPU's way can be taken with a TensorFlow
-// that has no GPU.
+// The host harness of tests/emulator: TensorFlow's CPU tensors stand for a GPU's, copied to the harness's device memory
+// for the time of the op, so that the GPU's way can be taken with a TensorFlow that has no GPU.
 constexpr bool kCpuTensorsAreOnDevice = true;
 #else
 constexpr bool kCpuTensorsAreOnDevice = false;
@@ -147,6 +151,12 @@ Status compute(TF_OpKernelContext* context, bool onDevice) {
   out.embeddingGradientBD = outputs[kEmbeddingGradient].data<float>();
   out.targetCosineB = outputs[kTargetCosine].data<float>();
   out.embeddingGradientOnDevice = onDevice;
+#ifdef HYPERARC_EMULATED
+  const emulator::OnDevice<const float> embeddingsOnDevice(batch.embeddingsBD, batchSize * config.dim);
+  const emulator::OnDevice<float> gradientOnDevice(out.embeddingGradientBD, batchSize * config.dim);
+  batch.embeddingsBD = embeddingsOnDevice.get();
+  out.embeddingGradientBD = gradientOnDevice.get();
+#endif
   if (Status status = forwardById(handles[0], handles[1], batch, out); !status) return status;
 
   double sum = 0;

@@ -31,7 +31,7 @@ export const hasTensorFlow = loadTensorFlow();
 export const BACKENDS = ['cpu', 'wasm', ...(hasTensorFlow ? ['tensorflow'] : [])];
 
 /** The engine under test: the CPU's, or another one that the environment names (docs/testing-cuda.md). */
-const device = (process.env['HYPERARC_TEST_DEVICE'] ?? 'cpu') as DeviceSpec;
+const testDevice = (process.env['HYPERARC_TEST_DEVICE'] ?? 'cpu') as DeviceSpec;
 
 /** Deterministic values, roughly normal. */
 export function normal(count: number, seed: number): Float32Array {
@@ -53,7 +53,7 @@ export interface Problem {
 }
 
 /** Centres and a batch with a planted near match, a far match (θ + m > π) and a repeated label. */
-export function makeProblem(batch = 9, dim = 19, classes = 37): Problem {
+export function makeProblem(batch = 9, dim = 19, classes = 37, device = testDevice): Problem {
   const centers = openDevice(device).createCenters({ classes, dim });
   const weights = normal(classes * dim, 11);
   centers.writeRows(0, weights);
