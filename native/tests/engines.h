@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,8 @@ struct Variant {
 
   bool isCuda() const { return config.kind == DeviceKind::kCuda; }
 };
+/// How GoogleTest prints it.
+inline void PrintTo(const Variant& variant, std::ostream* out) { *out << variant.name; }
 
 /// Every instruction set of this processor; where there is a CUDA device (tests/emulator makes one), every precision
 /// with the kernels the table chooses, and bf16 on the plain kernels too.
