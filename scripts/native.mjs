@@ -41,15 +41,20 @@ const SANITIZED = {
   },
 };
 
-/** The CUDA engine in the host harness (docs/testing-cuda.md): the harness's tests, and every C++ test of the engine. */
-function emulated(folder, options, env = {}) {
+/**
+ * The CUDA engine in the host harness (docs/testing-cuda.md): the harness's tests, and every C++ test of the engine; these
+ * again for each seed, by which threads, copies and streams take turns in another order.
+ */
+function emulated(folder, options, seeds, env = {}) {
   const build = join(native, folder);
   run('cmake', ['-S', native, '-B', build, '-DHYPERARC_BUILD_TESTS=ON', '-DHYPERARC_EMULATED=ON', ...options]);
   run('cmake', ['--build', build, '-j', jobs]);
   const engine = '[Cc]uda|EngineShapes|Mma|Hopper(Passes|Tails|Test|Engine)|KernelTable';
   runTests(build, env, ['-R', `^Emulator|${engine}`]);
-  // Threads, copies and streams taking turns in another order.
-  runTests(build, { ...env, HYPERARC_EMULATED_SCHEDULE: '1' }, ['-R', engine, '-E', '^Emulator|Layout|Plan|Table']);
+  for (const seed of seeds) {
+    const filter = ['-R', engine, '-E', '^Emulator|Layout|Plan|Table'];
+    runTests(build, { ...env, HYPERARC_EMULATED_SCHEDULE: seed }, filter);
+  }
 }
 
 function sources(folder) {
@@ -82,10 +87,10 @@ switch (task) {
     });
     break;
   case 'emulated':
-    emulated('build-emulated-tests', ['-DCMAKE_BUILD_TYPE=Release']);
+    emulated('build-emulated-tests', ['-DCMAKE_BUILD_TYPE=Release'], ['1']);
     break;
   case 'emulated-asan':
-    emulated('build-emulated-tests-asan', SANITIZED.options, SANITIZED.env);
+    emulated('build-emulated-tests-asan', SANITIZED.options, [], SANITIZED.env);
     break;
   case 'emulated-addon':
     buildAddon(root, 'build-emulated', { HYPERARC_EMULATED: 'ON' });

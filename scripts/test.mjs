@@ -16,7 +16,15 @@ const CHECKS = {
   native: nxRun('-p', 'native', '-t', 'test'),
   'native-sanitizers': nxRun('-p', 'native', '-t', 'test-asan', 'test-tsan', '--parallel=1'),
   'cuda-compile': [node, join(root, 'scripts', 'native.mjs'), 'cuda-report'],
-  'cuda-emulated': nxRun('-p', 'native,@hyperarc/kernels-cuda', '-t', 'test-emulated', 'test:emulated', '--parallel=1'),
+  'cuda-emulated': nxRun(
+    '-p',
+    'native,@hyperarc/kernels-cuda,@hyperarc/trainer',
+    '-t',
+    'test-emulated',
+    'test:emulated',
+    '--parallel=1',
+  ),
+  'cuda-emulated-asan': nxRun('-p', 'native', '-t', 'test-emulated-asan'),
   packages: nxRun('-t', 'test', '--exclude=native,tests', '--parallel=1'),
   'consumer-and-examples': nxRun('-p', 'tests', '-t', 'test'),
 };
