@@ -13,13 +13,16 @@
 #include <string>
 #include <tuple>
 
-#include "cuda_pass_operands.h"
+#include "cuda_pass_checks.h"
 #include "device/sgd.h"
 #include "kernels/mma/plan.h"
 #include "runtime/error.h"
 
 namespace hyperarc::test {
 namespace {
+
+/// l is summed in fp32 from products that are exact: only exp and the sums round.
+constexpr double kSumTolerance = 2e-5;
 
 constexpr int64_t kA100Shared = 166912, kAdaShared = 101376;
 
@@ -51,41 +54,6 @@ class MmaTails : public MmaTest {};
 class MmaFlush : public MmaTest {};
 class MmaNumbers : public MmaTest {};
 
-void expectClose(std::span<const float> actual, const Doubles& expected, int64_t rowLength, const char* what) {
-  EXPECT_LT(relativeError(actual, expected), 2e-3) << what;
-  EXPECT_LT(worstRowError(actual, expected, rowLength), 1e-2) << what;
-}
-
-void expectNegativeSums(const PassOperands& operands, cuda::Passes& passes) {
-  const PassSums actual = runNegativeSums(operands, passes);
-  const ExactSums exact = exactNegativeSums(operands);
-  // l is summed in fp32 from products that are exact: only exp and the sums round.
-  EXPECT_LT(relativeError(actual.sumExp, exact.sumExp), 2e-5);
-  EXPECT_LT(worstRowError(actual.sumExp, exact.sumExp, 1), 5e-5);
-  // As dX weighs them: a row's share is U/l, and l spans many powers of ten.
-  std::vector<float> shares = actual.weightedSum;
-  Doubles exactShares = exact.weightedSum;
-  for (size_t at = 0; at < shares.size(); ++at) {
-    const double total = exact.sumExp[at / operands.shape.dim];
-    if (total == 0.0) {
-      EXPECT_EQ(shares[at], 0.0f);
-      continue;
-    }
-    shares[at] = static_cast<float>(shares[at] / total);
-    exactShares[at] /= total;
-  }
-  expectClose(shares, exactShares, operands.shape.dim, "U/l");
-}
-
-void expectGradients(const PassOperands& operands, cuda::Passes& passes) {
-  expectClose(runDenseGradients(operands, passes), exactDenseGradients(operands), operands.shape.dim, "dW");
-}
-
-template <typename T>
-bool sameBits(const std::vector<T>& a, const std::vector<T>& b) {
-  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
-}
-
 /// Every multiple of 5 and every neighbour of a tile's edge, up to 130.
 std::vector<int64_t> tailSizes() {
   std::set<int64_t> sizes;
@@ -115,7 +83,9 @@ class MmaPasses : public testing::TestWithParam<Case> {
   }
 };
 
-TEST_P(MmaPasses, SumsNegativesAsDoublesDo) { expectNegativeSums(PassOperands(shapeOf(70, 203)), *passes()); }
+TEST_P(MmaPasses, SumsNegativesAsDoublesDo) {
+  expectNegativeSums(PassOperands(shapeOf(70, 203)), *passes(), kSumTolerance);
+}
 
 TEST_P(MmaPasses, FormsCenterGradientsAsDoublesDo) { expectGradients(PassOperands(shapeOf(70, 203)), *passes()); }
 
@@ -226,7 +196,7 @@ TEST_F(MmaTails, OfSamples) {
   for (int64_t samples : tailSizes()) {
     SCOPED_TRACE(samples);
     const PassOperands operands({.samples = samples, .classes = 37, .dim = 20, .seed = static_cast<uint32_t>(samples)});
-    expectNegativeSums(operands, *passes);
+    expectNegativeSums(operands, *passes, kSumTolerance);
     expectGradients(operands, *passes);
   }
 }
@@ -236,7 +206,7 @@ TEST_F(MmaTails, OfClasses) {
   for (int64_t classes : tailSizes()) {
     SCOPED_TRACE(classes);
     const PassOperands operands({.samples = 21, .classes = classes, .dim = 20, .seed = static_cast<uint32_t>(classes)});
-    expectNegativeSums(operands, *passes);
+    expectNegativeSums(operands, *passes, kSumTolerance);
     expectGradients(operands, *passes);
   }
 }
@@ -246,7 +216,7 @@ TEST_F(MmaTails, OfTheSmallSharedShape) {
   for (int64_t count : {1, 15, 16, 17, 31, 32, 33, 65}) {
     SCOPED_TRACE(count);
     const PassOperands operands({.samples = count, .classes = 66 - count, .dim = 300});
-    expectNegativeSums(operands, *passes);
+    expectNegativeSums(operands, *passes, kSumTolerance);
     expectGradients(operands, *passes);
   }
 }
@@ -283,7 +253,7 @@ TEST_F(MmaFlush, LongRangesAddUp) {
   operands.targetPosition.assign(operands.targetPosition.size(), -1);
   operands.targetPosition[1] = static_cast<int32_t>(classes - 1);
   const auto passes = makePasses(8, 1);
-  expectNegativeSums(operands, *passes);
+  expectNegativeSums(operands, *passes, kSumTolerance);
 }
 
 // ---- Numbers.
@@ -360,7 +330,7 @@ TEST_F(MmaNumbers, ScaledCentersKeepTheirDirection) {
     }
     for (float& value : operands.inverseNorms) value /= factor;
     const auto passes = makePasses(64);
-    expectNegativeSums(operands, *passes);
+    expectNegativeSums(operands, *passes, kSumTolerance);
     expectGradients(operands, *passes);
   }
 }

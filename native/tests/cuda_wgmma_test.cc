@@ -11,12 +11,15 @@
 #include <string>
 #include <tuple>
 
-#include "cuda_pass_operands.h"
+#include "cuda_pass_checks.h"
 #include "device/sgd.h"
 #include "runtime/error.h"
 
 namespace hyperarc::test {
 namespace {
+
+/// A score is one fp32 sum over D, in the harness term by term.
+constexpr double kSumTolerance = 4e-5;
 
 class HopperTest : public testing::Test {
  protected:
@@ -44,41 +47,6 @@ std::unique_ptr<cuda::Passes> makePasses(int32_t dim, int multiprocessors = 4) {
   return cuda::makeWgmmaPasses(device, cuda::paddedDim(dim));
 }
 
-void expectClose(std::span<const float> actual, const Doubles& expected, int64_t rowLength, const char* what) {
-  EXPECT_LT(relativeError(actual, expected), 2e-3) << what;
-  EXPECT_LT(worstRowError(actual, expected, rowLength), 1e-2) << what;
-}
-
-void expectNegativeSums(const PassOperands& operands, cuda::Passes& passes) {
-  const PassSums actual = runNegativeSums(operands, passes);
-  const ExactSums exact = exactNegativeSums(operands);
-  // A score is one fp32 sum over D, in the harness term by term: its error is multiplied by s.
-  EXPECT_LT(relativeError(actual.sumExp, exact.sumExp), 1e-4);
-  EXPECT_LT(worstRowError(actual.sumExp, exact.sumExp, 1), 1e-4);
-  // As dX weighs them: a row's share is U/l, and l spans many powers of ten.
-  std::vector<float> shares = actual.weightedSum;
-  Doubles exactShares = exact.weightedSum;
-  for (size_t at = 0; at < shares.size(); ++at) {
-    const double total = exact.sumExp[at / operands.shape.dim];
-    if (total == 0.0) {
-      EXPECT_EQ(shares[at], 0.0f);
-      continue;
-    }
-    shares[at] = static_cast<float>(shares[at] / total);
-    exactShares[at] /= total;
-  }
-  expectClose(shares, exactShares, operands.shape.dim, "U/l");
-}
-
-void expectGradients(const PassOperands& operands, cuda::Passes& passes) {
-  expectClose(runDenseGradients(operands, passes), exactDenseGradients(operands), operands.shape.dim, "dW");
-}
-
-template <typename T>
-bool sameBits(const std::vector<T>& a, const std::vector<T>& b) {
-  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
-}
-
 using Case = std::tuple<int32_t, Precision, bool>;  // D, precision, list
 
 class HopperPasses : public HopperTest, public testing::WithParamInterface<Case> {
@@ -95,7 +63,9 @@ class HopperPasses : public HopperTest, public testing::WithParamInterface<Case>
   std::unique_ptr<cuda::Passes> passes() const { return makePasses(std::get<0>(GetParam())); }
 };
 
-TEST_P(HopperPasses, SumsNegativesAsDoublesDo) { expectNegativeSums(PassOperands(shapeOf(150, 1003)), *passes()); }
+TEST_P(HopperPasses, SumsNegativesAsDoublesDo) {
+  expectNegativeSums(PassOperands(shapeOf(150, 1003)), *passes(), kSumTolerance);
+}
 
 TEST_P(HopperPasses, FormsCenterGradientsAsDoublesDo) { expectGradients(PassOperands(shapeOf(150, 403)), *passes()); }
 
@@ -173,7 +143,7 @@ TEST_P(HopperTails, OfSamples) {
   for (int64_t samples : {1, 2, 63, 64, 65, 127, 128, 129, 257}) {
     SCOPED_TRACE(samples);
     const PassOperands operands({.samples = samples, .classes = 70, .dim = GetParam()});
-    expectNegativeSums(operands, *passes);
+    expectNegativeSums(operands, *passes, kSumTolerance);
     expectGradients(operands, *passes);
   }
 }
@@ -183,7 +153,7 @@ TEST_P(HopperTails, OfClasses) {
   for (int64_t classes : {1, 2, 63, 64, 65, 127, 128, 129, 193, 257, 321}) {
     SCOPED_TRACE(classes);
     const PassOperands operands({.samples = 21, .classes = classes, .dim = GetParam()});
-    expectNegativeSums(operands, *passes);
+    expectNegativeSums(operands, *passes, kSumTolerance);
     expectGradients(operands, *passes);
   }
 }
@@ -214,7 +184,7 @@ TEST_F(HopperTest, SplitsChangeOnlyRounding) {
 // More than 64k classes for one cluster: its accumulators go to memory, and a second segment adds to them.
 TEST_F(HopperTest, LongRangesGoOnInASecondSegment) {
   const PassOperands operands({.samples = 3, .classes = 64 * 1026 + 7, .dim = 100});
-  expectNegativeSums(operands, *makePasses(100, 2));
+  expectNegativeSums(operands, *makePasses(100, 2), kSumTolerance);
 }
 
 // A negative that is nearly all of its sums: bf16 alone would be off by up to 2⁻⁹.
