@@ -5,8 +5,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "cuda_pass_operands.h"
@@ -48,6 +50,28 @@ template <typename T>
 bool sameBits(const std::vector<T>& a, const std::vector<T>& b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
 }
+
+#ifdef HYPERARC_EMULATED
+/// The harness runs blocks, warps and lanes, and lands copies, in another order for each schedule: results have the
+/// same bits.
+inline void expectSameBitsInAnyOrder(const PassOperands& operands, cuda::Passes& passes) {
+  const cuda::SgdView sgd = {0.1f, 0.9f, 5e-4f, 3};
+  PassSums sums;
+  UpdatedCenters updated;
+  for (int schedule = 0; schedule < 4; ++schedule) {
+    ASSERT_EQ(setenv("HYPERARC_EMULATED_SCHEDULE", std::to_string(schedule).c_str(), 1), 0);
+    const PassSums otherSums = runNegativeSums(operands, passes);
+    const UpdatedCenters other = runUpdate(operands, passes, sgd);
+    unsetenv("HYPERARC_EMULATED_SCHEDULE");
+    if (schedule == 0) sums = otherSums, updated = other;
+    EXPECT_TRUE(sameBits(sums.sumExp, otherSums.sumExp));
+    EXPECT_TRUE(sameBits(sums.weightedSum, otherSums.weightedSum));
+    EXPECT_TRUE(sameBits(updated.weights, other.weights));
+    EXPECT_TRUE(sameBits(updated.weightsBf16, other.weightsBf16));
+    EXPECT_TRUE(sameBits(updated.inverseNorms, other.inverseNorms));
+  }
+}
+#endif
 
 }  // namespace hyperarc::test
 
