@@ -31,20 +31,27 @@ const HELP = `usage: scripts/bundle [--arch LIST] [--output FOLDER] [--addon FIL
   --addon FILE    take this hyperarc.node instead of building one
   --no-archive    the folder alone`;
 
-const { values: options } = parseArgs({
-  options: {
-    arch: { type: 'string', default: '90a-real' },
-    output: { type: 'string' },
-    addon: { type: 'string' },
-    'no-archive': { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
-});
-
 const fail = (line) => {
   console.error(`bundle: ${line}`);
   process.exit(1);
 };
+
+function readOptions() {
+  try {
+    return parseArgs({
+      options: {
+        arch: { type: 'string', default: '90a-real' },
+        output: { type: 'string' },
+        addon: { type: 'string' },
+        'no-archive': { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    }).values;
+  } catch (error) {
+    return fail(`${error.message}\n${HELP}`);
+  }
+}
+const options = readOptions();
 const run = (command, args) => execFileSync(command, args, { cwd: root, encoding: 'utf8', maxBuffer: 1 << 28 });
 
 /** The commit, with "-changed" where tracked files differ from it. */
