@@ -100,7 +100,7 @@ ReferenceStep referenceStep(const Problem& p) {
     add(across.data(), x, -cosine);
     const bool isZero = norm < 1e-12 || centerNorms[y] < 1e-12;
     const double sine = isZero ? 1.0 : std::sqrt(dot(across, across));
-    const auto target = margins::target(row, margins::angleOf(cosine, sine), p.rule.fallback, p.rule.gradient);
+    const auto target = margins::target(row, margins::angleOf(cosine, sine), p.rule);
     const bool moves = !isZero && sine >= 1e-6;
 
     std::vector<std::pair<int64_t, double>> negatives;  // winner row, logit

@@ -27,7 +27,10 @@ class Step {
   virtual uint64_t weightsVersion() const = 0;
   /// Seam 1, after targetTerms: target logit T_i [B] of labels this shard owns, 0 elsewhere.
   virtual std::span<float> targetLogitsB() = 0;
-  /// Seam 2, after negativeSums: l_i = Σ_{j≠y, owned} exp(s_i·c_ij − shift_i) [B].
+  /// Seam 1 too, with NegativeThreshold::kTarget only (else empty): each sample's threshold [B] where this shard owns
+  /// its label, 0 elsewhere.
+  virtual std::span<float> targetThresholdB() { return {}; }
+  /// Seam 2, after negativeSums: l_i = Σ_{j≠y, owned} exp(s_i·N(c_ij) − shift_i) [B].
   virtual std::span<float> sumExpB() = 0;
   /// Per-sample loss [B], after finishForward.
   virtual std::span<const float> lossB() const = 0;
@@ -35,6 +38,9 @@ class Step {
   virtual std::span<float> embeddingGradientBD() = 0;
   /// The same [B, D] in device memory, complete; null where the host span is the only copy.
   virtual const float* embeddingGradientOnDevice() const { return nullptr; }
+  /// Seam 3 too: this shard's share of the gradient of the mean loss with respect to each sample's (s, m1, m2, m3)
+  /// [B, 4]. With a negative rule the first column is NaN: the passes do not form Σ q·N(c).
+  virtual std::span<float> rowGradientB4() { return {}; }
   /// cos θ between each embedding and its target centre [B] (winner of K), 0 where not owned.
   virtual std::span<const float> targetCosineB() const = 0;
   virtual int64_t bytes() const = 0;
@@ -59,6 +65,9 @@ class ClassCenters {
   /// Rows are (class, sub-centre) pairs in order: row r = class·K + k, each of D floats.
   virtual Status writeRows(Buffer buffer, int64_t firstRow, int64_t rowCount, const float* valuesRD) = 0;
   virtual Status readRows(Buffer buffer, int64_t firstRow, int64_t rowCount, float* valuesRD) const = 0;
+  /// The rows listed in rows [count], each in [0, C·K); writing wants them distinct.
+  virtual Status readRowsAt(Buffer buffer, const int64_t* rows, int64_t count, float* valuesRD) const;
+  virtual Status writeRowsAt(Buffer buffer, const int64_t* rows, int64_t count, const float* valuesRD);
   /// Keeps the first min(old, new) classes; new ones are seeded as seedNormal would, with zero momentum.
   virtual Status resize(int64_t classes, uint64_t seed, float stddev) = 0;
 

@@ -12,21 +12,55 @@ enum class Fallback : int32_t {
   kHard = 0,  // cosθ − (π−θ0)·sinθ0, θ0 = (π−m2)/m1: for m1 = 1 the published cosθ − m·sin m
   kEasy = 1,  // cosθ wherever cosθ ≤ 0 (the published "easy margin"; the test is on cosθ, not on φ)
   kNone = 2,  // cos φ as it is
-  kClip = 3,  // cos(clamp(φ, ε, π−ε)), ε = 1e-4; derivative 0 where clamped
+  kClip = 3,  // cos(clamp(φ, ε, π−ε)), ε = MarginRule::clipRadians; derivative 0 where clamped
 };
 
-/// dT/dcosθ: the true derivative, or the plain scale s (what arcface_torch's no_grad computes).
+/// dT/dcosθ: the true derivative, or the plain scale s (what arcface_torch's no_grad computes; kCircle: s·(1 + m2 − c),
+/// its published detached weight).
 enum class GradientMode : int32_t { kExact = 0, kStraightThrough = 1 };
 
-/// The target logit is s·(A(θ) − m3), A(θ) = cos(m1·θ + m2) with its fallback. s in (0, 1024], m1 in [0.5, 4],
+/// A(θ), c = cosθ; formulas and sources in src/margins and docs/numerics.md, "Target logit".
+enum class MarginFamily : int32_t {
+  kCosine = 0,     // cos(m1·θ + m2) with its fallback: NormFace, CosFace, ArcFace, all three combined
+  kSphere = 1,     // (−1)^k·cos(m1·θ) − 2k, k = ⌊m1·θ/π⌋: SphereFace
+  kQuadratic = 2,  // −m1·(θ − m2)²: X2-Softmax
+  kCircle = 3,     // (1 + m2 − c)(c − 1 + m2): Circle loss with class centres
+};
+
+/// N(c) of a negative: value[0] + value[1]·c + value[2]·c²; dN/dc as it is back-propagated: slope[0] + slope[1]·c.
+struct NegativeBranch {
+  float value[3] = {0.0f, 1.0f, 0.0f};
+  float slope[2] = {1.0f, 0.0f};
+};
+
+enum class NegativeThreshold : int32_t {
+  kNone = 0,    // N(c) = c for every negative; the branches are not read
+  kFixed = 1,   // one cosine for all
+  kTarget = 2,  // each sample's own A(θ) − m3, without fallback and blend: what its target has become
+};
+
+/// What a negative's cosine becomes: its logit is s_i·N(c_ij), N the branch `above` where c > threshold, `below`
+/// elsewhere. Every number in [−16, 16].
+struct NegativeRule {
+  NegativeThreshold threshold = NegativeThreshold::kNone;
+  float fixed = 0.0f;
+  NegativeBranch above;
+  NegativeBranch below;
+};
+
+/// The target logit is s·(w·(A(θ) − m3) + (1 − w)·cosθ). s in (0, 1024], m1 in [0.5, 4] (kQuadratic: [0.01, 4]),
 /// m2 in [−π/2, π/2] radians, m3 in [−1, 1].
 struct MarginRule {
   float scale = 64.0f;
   float m1 = 1.0f;
   float m2 = 0.5f;
   float m3 = 0.0f;
-  Fallback fallback = Fallback::kHard;
+  Fallback fallback = Fallback::kHard;  // kCosine only; the other families take kNone
   GradientMode gradient = GradientMode::kExact;
+  MarginFamily family = MarginFamily::kCosine;
+  float blend = 1.0f;         // w in [0, 1]: 1/(1 + λ) of SphereFace's annealing
+  float clipRadians = 1e-4f;  // ε of Fallback::kClip, in (0, 0.1]
+  NegativeRule negatives;
 };
 
 enum class Precision : int32_t { kFp32 = 0, kBf16Compute = 1, kBf16Master = 2 };

@@ -64,8 +64,7 @@ void CpuClassCenters::computeTarget(const Batch& batch, const TargetEntry& entry
   // A zero vector is at a right angle to everything.
   const bool isZero = inverseX == 0.0 || inverseW == 0.0;
   const double sine = isZero ? 1.0 : std::sqrt(squares);
-  const auto target =
-      margins::target(marginRow(batch, i), margins::angleOf(cosine, sine), batch.rule.fallback, batch.rule.gradient);
+  const auto target = margins::target(marginRow(batch, i), margins::angleOf(cosine, sine), batch.rule);
   step.targetCosine[i] = static_cast<float>(cosine);
   step.targetLogits[i] = static_cast<float>(target.logit);
   if (isZero || sine < margins::kMinSine<double>) return;

@@ -38,8 +38,7 @@ void CudaClassCenters::enqueueTargets(CudaStep& step) {
   args.embeddings = step.embeddings;
   args.localClass = step.at<int32_t>(at.localClass);
   args.rowParameters = step.at<float>(at.rowParameters);
-  args.fallback = step.fallback;
-  args.gradient = step.gradient;
+  args.rule = step.rule;
   args.logGlobalClasses = std::log(static_cast<double>(config_.globalClasses));
   args.inverseNormsX = step.at<float>(at.inverseNormsX);
   args.unit = step.at<float>(at.unit);

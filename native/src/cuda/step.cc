@@ -80,8 +80,7 @@ CudaStep::CudaStep(std::shared_ptr<Core> core, uint64_t centersId, uint64_t weig
       layout(batch.batch, config.dim, config.precision != Precision::kFp32, !batch.embeddingsOnDevice,
              batch.sampledClasses == nullptr ? 0 : batch.sampledCount),
       localClass(localClassesOf(batch.labelsB, batch.batch, config)),
-      fallback(batch.rule.fallback),
-      gradient(batch.rule.gradient),
+      rule(batch.rule),
       core_(std::move(core)),
       memory_(core_->takeStep(layout.deviceBytes, layout.mirroredBytes)) {
   if (batch.sampledClasses != nullptr) {

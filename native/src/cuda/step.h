@@ -85,8 +85,7 @@ class CudaStep final : public TrackedStep {
   std::vector<int32_t> sampledClasses;  // when not all take part
   bool allClasses = true;
   int32_t targetCount = 0;
-  Fallback fallback;
-  GradientMode gradient;
+  MarginRule rule;
   /// Whether fp32 can lose every negative of a sample under its shift (docs/numerics.md, "Loss and gradients").
   bool mayLoseNegatives = false;
 

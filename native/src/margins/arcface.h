@@ -12,14 +12,18 @@ template <typename Real>
 HYPERARC_HD Target<Real> arcFace(const Row<Real>& row, const Angle<Real>& angle, Fallback fallback) {
   using std::cos;
   using std::sin;
-  const Target<Real> plain = {row.scale * angle.cosine, row.scale * angle.sine};
-  if (fallback == Fallback::kEasy && angle.cosine <= Real(0)) return plain;
+  const Real straight = row.scale * angle.sine;
+  if (fallback == Fallback::kEasy && angle.cosine <= Real(0)) {
+    return {row.scale * angle.cosine, straight, Real(0), Real(0)};
+  }
   // For m2 ≤ 0 the bound π − m2 lies at or beyond π: no angle falls back.
   if (fallback == Fallback::kHard && row.m2 > Real(0) && angle.theta + row.m2 > kPi<Real>) {
-    return {row.scale * (angle.cosine - row.m2 * sin(row.m2)), plain.h};
+    const Real byM2 = -row.scale * (sin(row.m2) + row.m2 * cos(row.m2));
+    return {row.scale * (angle.cosine - row.m2 * sin(row.m2)), straight, (kPi<Real> - row.m2) * byM2, byM2};
   }
   const Real phi = angle.theta + row.m2;
-  return {row.scale * cos(phi), row.scale * sin(phi)};
+  const Real slope = row.scale * sin(phi);
+  return {row.scale * cos(phi), slope, -slope * angle.theta, -slope};
 }
 
 }  // namespace hyperarc::margins

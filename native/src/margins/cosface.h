@@ -7,7 +7,8 @@ namespace hyperarc::margins {
 
 template <typename Real>
 HYPERARC_HD Target<Real> cosFace(const Row<Real>& row, const Angle<Real>& angle) {
-  return {row.scale * (angle.cosine - row.m3), row.scale * angle.sine};
+  const Real slope = row.scale * angle.sine;
+  return {row.scale * (angle.cosine - row.m3), slope, -slope * angle.theta, -slope};
 }
 
 }  // namespace hyperarc::margins

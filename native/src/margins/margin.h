@@ -1,14 +1,17 @@
-// Chooses the margin family of a row and applies the gradient mode. Host and device.
+// The target logit of a row: chooses the family, then applies gradient mode and blend. Host and device.
 #pragma once
 
 #include <cmath>
 
 #include "hyperarc/types.h"
 #include "margins/arcface.h"
+#include "margins/circle.h"
 #include "margins/combined.h"
 #include "margins/cosface.h"
 #include "margins/normalised_softmax.h"
+#include "margins/quadratic.h"
 #include "margins/row.h"
+#include "margins/sphereface.h"
 
 namespace hyperarc::margins {
 
@@ -23,22 +26,53 @@ HYPERARC_HD Angle<Real> angleOf(Real cosine, Real sine) {
   return {cosine, sine, atan2(sine, cosine)};
 }
 
-/// Target logit and h for one sample.
 template <typename Real>
-HYPERARC_HD Target<Real> target(const Row<Real>& row, const Angle<Real>& angle, Fallback fallback,
-                                GradientMode gradient) {
-  Target<Real> result;
+HYPERARC_HD Target<Real> cosineTarget(const Row<Real>& row, const Angle<Real>& angle, const MarginRule& rule) {
+  const Fallback fallback = rule.fallback;
   if (fallback == Fallback::kClip || row.m1 != Real(1) || (row.m2 != Real(0) && row.m3 != Real(0))) {
-    result = combined(row, angle, fallback);
-  } else if (row.m2 != Real(0)) {
-    result = arcFace(row, angle, fallback);
-  } else if (row.m3 != Real(0)) {
-    result = cosFace(row, angle);
-  } else {
-    result = normalisedSoftmax(row, angle);
+    return combined(row, angle, fallback, Real(rule.clipRadians));
   }
-  if (gradient == GradientMode::kStraightThrough) result.h = row.scale * angle.sine;
+  if (row.m2 != Real(0)) return arcFace(row, angle, fallback);
+  if (row.m3 != Real(0)) return cosFace(row, angle);
+  return normalisedSoftmax(row, angle);
+}
+
+/// Target logit, h and the derivatives by m1 and m2 for one sample. Of `rule` only what no row replaces is read.
+template <typename Real>
+HYPERARC_HD Target<Real> target(const Row<Real>& row, const Angle<Real>& angle, const MarginRule& rule) {
+  Target<Real> result;
+  switch (rule.family) {
+    case MarginFamily::kSphere:
+      result = sphereFace(row, angle);
+      break;
+    case MarginFamily::kQuadratic:
+      result = quadratic(row, angle);
+      break;
+    case MarginFamily::kCircle:
+      result = circle(row, angle, rule.gradient);
+      break;
+    default:
+      result = cosineTarget(row, angle, rule);
+  }
+  const Real straight = row.scale * angle.sine;
+  if (rule.gradient == GradientMode::kStraightThrough && rule.family != MarginFamily::kCircle) result.h = straight;
+  if (rule.blend != 1.0f) {
+    const Real w = Real(rule.blend);
+    result.logit = w * result.logit + (Real(1) - w) * row.scale * angle.cosine;
+    result.h = w * result.h + (Real(1) - w) * straight;
+    result.byM1 *= w;
+    result.byM2 *= w;
+  }
   return result;
+}
+
+/// What NegativeThreshold::kTarget compares with: A(θ) − m3 of the row, without fallback, blend and scale.
+template <typename Real>
+HYPERARC_HD Real targetThreshold(const Row<Real>& row, const Angle<Real>& angle, const MarginRule& rule) {
+  MarginRule plain = rule;
+  plain.fallback = Fallback::kNone;
+  plain.blend = 1.0f;
+  return target(Row<Real>{Real(1), row.m1, row.m2, row.m3}, angle, plain).logit;
 }
 
 }  // namespace hyperarc::margins

@@ -5,7 +5,7 @@
 
 namespace hyperarc::margins {
 
-/// One sample's margin parameters: T = scale·(A(θ) − m3), A(θ) from cos(m1·θ + m2). m2 in radians.
+/// One sample's margin parameters: T = scale·(A(θ) − m3), A(θ) of the family from m1 and m2 (radians).
 template <typename Real>
 struct Row {
   Real scale;
@@ -29,6 +29,8 @@ template <typename Real>
 struct Target {
   Real logit;
   Real h;
+  Real byM1;  // dT/dm1
+  Real byM2;  // dT/dm2
 };
 
 template <typename Real>

@@ -20,9 +20,8 @@ struct TargetTermsArgs {
   const float* embeddings;     // x [B, D]
   const int32_t* localClass;   // [B], −1 where another shard owns it
   const float* rowParameters;  // s, m1, m2, m3 [B, 4], always filled
-  Fallback fallback;
-  GradientMode gradient;
-  double logGlobalClasses;  // ln C_global
+  MarginRule rule;             // what no row replaces
+  double logGlobalClasses;     // ln C_global
   // Outputs; [Bp] arrays and unitBf16 are written with their padding (views.h).
   float* inverseNormsX;  // 1/‖x_i‖ [B]
   float* unit;           // x̂ [B, D]

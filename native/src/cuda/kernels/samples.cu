@@ -107,8 +107,7 @@ __global__ void __launch_bounds__(kThreads) targetTermsKernel(TargetTermsArgs ar
     // A zero vector is at a right angle to everything.
     const bool isZero = inverseX == 0.0 || winner.inverseNorm == 0.0;
     sine = isZero ? 1.0 : sqrt(squares);
-    const margins::Target<double> target =
-        margins::target(row, margins::angleOf(cosine, sine), args.fallback, args.gradient);
+    const margins::Target<double> target = margins::target(row, margins::angleOf(cosine, sine), args.rule);
     moves = !isZero && !(sine < margins::kMinSine<double>);
     logit = static_cast<float>(target.logit);
     targetCosine = static_cast<float>(cosine);
