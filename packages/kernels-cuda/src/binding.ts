@@ -24,6 +24,7 @@ export type InstructionSet = 'auto' | 'portable' | 'avx2' | 'avx512';
 export type Kernels = 'auto' | 'plain' | 'mma' | 'wgmma';
 export type Fallback = 'hard' | 'easy' | 'none' | 'clip';
 export type GradientMode = 'exact' | 'straight-through';
+export type MarginFamily = 'cosine' | 'sphere' | 'quadratic' | 'circle';
 export type Precision = 'fp32' | 'bf16' | 'bf16-master';
 export type Unsampled = 'frozen' | 'decayed';
 
