@@ -1,8 +1,8 @@
 import type { ReferenceStep } from './forward.js';
-import { negativeProbability } from './forward.js';
+import { negativeProbability } from './negatives.js';
 import { operandEmbeddings } from './operands.js';
 import type { ReferenceCenters } from './problem.js';
-import { ruleOf, unitCenters, unitEmbeddings } from './problem.js';
+import { unitCenters, unitEmbeddings } from './problem.js';
 import { addScaled, norm, row, tangentPart, ZERO_NORM } from './vectors.js';
 
 /**
@@ -23,7 +23,7 @@ export function centerGradient(
     const operandVectors = operandEmbeddings(centers, step.batch);
     unitEmbeddings(step.batch, dim).forEach((x, i) => {
       for (const negative of shard.negatives[i]) {
-        const factor = negativeProbability(step, i, negative) * ruleOf(step.batch, i).scale;
+        const factor = negativeProbability(step, i, negative) * negative.derivative;
         addScaled(toUnit[negative.localClass * subCenters + negative.winner], factor, operandVectors[i]);
       }
       const target = shard.targets[i];

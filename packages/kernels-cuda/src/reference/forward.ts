@@ -1,8 +1,9 @@
 import type { Negative } from './negatives.js';
-import { logSumExp, negatives } from './negatives.js';
+import { logSumExp, negativeProbability, negatives } from './negatives.js';
 import { operandCenters } from './operands.js';
 import type { Participants, ReferenceBatch, ReferenceCenters } from './problem.js';
-import { ruleOf, unitCenters, unitEmbeddings } from './problem.js';
+import { unitCenters, unitEmbeddings } from './problem.js';
+import { rowGradient } from './row-gradient.js';
 import type { TargetTerm } from './target.js';
 import { targetTerms } from './target.js';
 import { addScaled, norm, row, tangentPart, ZERO_NORM } from './vectors.js';
@@ -18,12 +19,14 @@ export interface ShardStep {
 export interface ReferenceStep {
   readonly batch: ReferenceBatch;
   readonly shards: readonly ShardStep[];
-  /** a_i = ln Σ_{negatives} e^(s·c_ij) [B], −∞ without negatives */
+  /** a_i = ln Σ_{negatives} e^(s·N(c_ij)) [B], −∞ without negatives */
   readonly negativeLogSum: Float64Array;
   /** T_i [B] */
   readonly targetLogits: Float64Array;
   /** c_iy [B] */
   readonly targetCosine: Float64Array;
+  /** τ_i [B], whatever the rule's threshold */
+  readonly targetThreshold: Float64Array;
   /** Per-sample loss [B] */
   readonly sampleLoss: Float64Array;
   /** Mean of `sampleLoss`. */
@@ -32,6 +35,8 @@ export interface ReferenceStep {
   readonly targetError: Float64Array;
   /** Gradient of `loss` with respect to the embeddings [B, D] */
   readonly embeddingGradient: Float64Array;
+  /** Gradient of `loss` with respect to each sample's (s, m1, m2, m3) [B, 4]; NaN for s with a negative rule */
+  readonly rowGradient: Float64Array;
 }
 
 function softplus(v: number): number {
@@ -42,19 +47,10 @@ function sigmoid(v: number): number {
   return v >= 0 ? 1 / (1 + Math.exp(-v)) : Math.exp(v) / (1 + Math.exp(v));
 }
 
-/** The softmax probability of a negative of sample i: e^(s·c − a)·(1 − p). */
-export function negativeProbability(
-  step: Pick<ReferenceStep, 'negativeLogSum' | 'targetError'>,
-  i: number,
-  negative: Negative,
-): number {
-  return Math.exp(negative.logit - step.negativeLogSum[i]) * step.targetError[i];
-}
-
 /**
- * Margin softmax: loss_i = −ln( e^T / (e^T + Σ_{j≠y} e^(s·c_ij)) ), its mean, and the gradient of the mean with respect to
- * the embeddings (docs/numerics.md, "Loss and gradients"). The centres may be split over several shards; the result is
- * that of all of them together.
+ * Margin softmax: loss_i = −ln( e^T / (e^T + Σ_{j≠y} e^(s·N(c_ij))) ), its mean, and the gradients of the mean with
+ * respect to the embeddings and to each sample's margin parameters (docs/numerics.md, "Loss and gradients"). The centres
+ * may be split over several shards; the result is that of all of them together.
  *
  * @param sampledByShard for each shard the local classes that take part (partial FC), holding every owned positive.
  */
@@ -65,13 +61,15 @@ export function forward(
 ): ReferenceStep {
   const { dim } = shards[0];
   const batchSize = batch.labels.length;
+  const ofEachSample = (value: (i: number) => number) => Float64Array.from({ length: batchSize }, (_, i) => value(i));
+  const targets = shards.map((centers) => targetTerms(centers, batch));
+  const targetOf = (i: number) => targets.map((terms) => terms[i]).find((term) => term !== null)!;
+  const targetThreshold = ofEachSample((i) => targetOf(i).threshold);
   const shardSteps = shards.map((centers, h): ShardStep => {
     const sampled = sampledByShard[h];
-    return { targets: targetTerms(centers, batch), negatives: negatives(centers, batch, sampled), sampled };
+    return { targets: targets[h], negatives: negatives(centers, batch, sampled, targetThreshold), sampled };
   });
 
-  const ofEachSample = (value: (i: number) => number) => Float64Array.from({ length: batchSize }, (_, i) => value(i));
-  const targetOf = (i: number) => shardSteps.map((shard) => shard.targets[i]).find((term) => term !== null)!;
   const negativeLogSum = ofEachSample((i) =>
     logSumExp(shardSteps.flatMap((shard) => shard.negatives[i].map((negative) => negative.logit))),
   );
@@ -83,17 +81,22 @@ export function forward(
     negativeLogSum,
     targetLogits,
     targetCosine: ofEachSample((i) => targetOf(i).cosine),
+    targetThreshold,
     sampleLoss,
     loss: sampleLoss.reduce((sum, value) => sum + value, 0) / batchSize,
     targetError: ofEachSample((i) => sigmoid(negativeLogSum[i] - targetLogits[i])),
   };
-  return { ...step, embeddingGradient: embeddingGradient(shards, step, dim) };
+  return {
+    ...step,
+    embeddingGradient: embeddingGradient(shards, step, dim),
+    rowGradient: rowGradient(shards, step),
+  };
 }
 
 /** dX [B, D]: the chain rule through the logits, the cosines c = x̂·ŵ, and x̂ = x/‖x‖. */
 function embeddingGradient(
   shards: readonly ReferenceCenters[],
-  step: Omit<ReferenceStep, 'embeddingGradient'>,
+  step: Omit<ReferenceStep, 'embeddingGradient' | 'rowGradient'>,
   dim: number,
 ): Float64Array {
   const centerVectors = shards.map(unitCenters);
@@ -107,7 +110,7 @@ function embeddingGradient(
     step.shards.forEach((shard, h) => {
       for (const negative of shard.negatives[i]) {
         const w = operandVectors[h][negative.localClass][negative.winner];
-        addScaled(toUnit, negativeProbability(step, i, negative) * ruleOf(step.batch, i).scale, w);
+        addScaled(toUnit, negativeProbability(step, i, negative) * negative.derivative, w);
       }
       const target = shard.targets[i];
       if (!target) return;

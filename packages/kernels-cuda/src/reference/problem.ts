@@ -1,15 +1,8 @@
-import type { Fallback, GradientMode } from '../binding.js';
+import type { MarginRule } from '../margin.js';
 import { row, unit } from './vectors.js';
 
-/** The margin of one sample: target logit s·(A(θ) − m3), A from φ = m1·θ + m2 (docs/numerics.md, "Target logit"). */
-export interface ReferenceRule {
-  readonly scale: number;
-  readonly m1: number;
-  readonly m2: number;
-  readonly m3: number;
-  readonly fallback: Fallback;
-  readonly gradient: GradientMode;
-}
+/** The margin of one sample (docs/numerics.md, "Target logit" and "Negatives"). The reference does not check its ranges. */
+export type ReferenceRule = MarginRule;
 
 /** A range of the class centres, W [C, K, D]; the range that owns everything has firstClass 0. */
 export interface ReferenceCenters {

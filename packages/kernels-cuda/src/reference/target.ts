@@ -1,5 +1,5 @@
 import { classCosine } from './cosine.js';
-import { targetLogit } from './margin.js';
+import { targetLogit, targetThreshold } from './margin.js';
 import type { ReferenceBatch, ReferenceCenters } from './problem.js';
 import { localLabel, ruleOf, unitCenters, unitEmbeddings } from './problem.js';
 import { addScaled, norm } from './vectors.js';
@@ -18,11 +18,17 @@ export interface TargetTerm {
   readonly logit: number;
   /** dT/dc */
   readonly derivative: number;
+  /** dT/dm1 */
+  readonly byM1: number;
+  /** dT/dm2 */
+  readonly byM2: number;
+  /** τ: what the cosines of negatives are compared with where the rule's threshold is 'target'. */
+  readonly threshold: number;
 }
 
 /**
  * Target terms of the samples whose class `centers` owns; null for the others.
- * A zero embedding or centre stands at θ = π/2 from everything, and its logit does not move.
+ * A zero embedding or centre stands at θ = π/2 from everything, and its logit does not move with either.
  */
 export function targetTerms(centers: ReferenceCenters, batch: ReferenceBatch): (TargetTerm | null)[] {
   const centerVectors = unitCenters(centers);
@@ -35,7 +41,18 @@ export function targetTerms(centers: ReferenceCenters, batch: ReferenceBatch): (
     const tangent = w.slice();
     addScaled(tangent, -cosine, x);
     const sine = isZero ? 1 : norm(tangent);
-    const { logit, slope } = targetLogit(cosine, sine, ruleOf(batch, i));
-    return { localClass, winner, cosine, logit, derivative: isZero || sine < NOISE_SINE ? 0 : slope / sine };
+    const rule = ruleOf(batch, i);
+    const { logit, slope, byM1, byM2 } = targetLogit(cosine, sine, rule);
+    const derivative = isZero || sine < NOISE_SINE ? 0 : slope / sine;
+    return {
+      localClass,
+      winner,
+      cosine,
+      logit,
+      derivative,
+      byM1,
+      byM2,
+      threshold: targetThreshold(cosine, sine, rule),
+    };
   });
 }
