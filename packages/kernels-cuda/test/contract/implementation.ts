@@ -38,6 +38,8 @@ export interface ForwardResult<Step> {
   readonly embeddingGradient: ArrayLike<number>;
   /** [B] */
   readonly targetCosine: ArrayLike<number>;
+  /** [B, 4], of the mean loss with respect to each sample's (s, m1, m2, m3) */
+  readonly rowGradient?: ArrayLike<number> | undefined;
 }
 
 /** Centres inside an implementation. */
@@ -64,6 +66,14 @@ export interface Implementation<Step = unknown> {
   /** Most products (B·C·K·D) that a case may take, where it is slow; any number by default. */
   readonly maxProducts?: number;
   readonly hasRowParameters: boolean;
+  /** Every margin family, blend and clipRadians; false by default. */
+  readonly hasFamilies?: boolean;
+  /** Negative rules; false by default. */
+  readonly hasNegativeRules?: boolean;
+  /** Whether forward gives `rowGradient`; false by default. */
+  readonly hasRowGradient?: boolean;
+  /** Whether the row gradient's first column is the true one under a negative rule, where the contract has NaN; false by default. */
+  readonly differentiatesScale?: boolean;
   readonly hasUpdate: boolean;
   readonly hasSampling: boolean;
   /** Whether one update takes steps that drew different classes; true by default. */
