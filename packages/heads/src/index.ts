@@ -5,9 +5,10 @@
 export { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 export type { MarginRule } from '@hyperarc/kernels-cuda/margin';
 export type { Labels } from './checks.js';
+export { classCosines, type Centers } from './class-cosines.js';
 export { MarginHead, type MarginHeadOptions } from './margin-head.js';
 export { marginLogits } from './margin-logits.js';
-export { classCosines, marginSoftmaxLoss, type Centers } from './margin-softmax.js';
+export { marginSoftmaxLoss } from './margin-softmax.js';
 export {
   arcFace,
   combinedMargin,

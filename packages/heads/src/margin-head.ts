@@ -5,7 +5,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Labels } from './checks.js';
 import { checkPositiveInteger, checkSeed } from './checks.js';
 import { marginLogits } from './margin-logits.js';
-import { classCosines, marginSoftmaxLoss, type Centers } from './margin-softmax.js';
+import { classCosines, type Centers } from './class-cosines.js';
+import { marginSoftmaxLoss } from './margin-softmax.js';
 import type { MarginSpec } from './specs.js';
 
 export interface MarginHeadOptions {
