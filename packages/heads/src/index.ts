@@ -9,13 +9,4 @@ export { classCosines, type Centers } from './class-cosines.js';
 export { MarginHead, type MarginHeadOptions } from './margin-head.js';
 export { marginLogits } from './margin-logits.js';
 export { marginSoftmaxLoss } from './margin-softmax.js';
-export {
-  arcFace,
-  combinedMargin,
-  cosFace,
-  normFace,
-  presets,
-  type CombinedMarginOptions,
-  type CommonMarginOptions,
-  type MarginSpec,
-} from './specs.js';
+export * from './specs/index.js';

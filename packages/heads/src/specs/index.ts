@@ -1,0 +1,21 @@
+/** Margins of classification heads: one family a file, plain data. */
+export { adaCos, type AdaCosOptions } from './adacos.js';
+export { adaFace, type AdaFaceOptions } from './adaface.js';
+export type * from './adaptation.js';
+export { arcFace, type ArcFaceOptions } from './arcface.js';
+export { checkMarginSpec } from './check-spec.js';
+export { circleSoftmax, type CircleSoftmaxOptions } from './circle-softmax.js';
+export { classVariant, type ClassVariantOptions } from './class-variant.js';
+export { combinedMargin, type CombinedMarginOptions } from './combined.js';
+export { cosFace, type CosFaceOptions } from './cosface.js';
+export { curricularFace, type CurricularFaceOptions } from './curricularface.js';
+export { elasticFace, type ElasticFaceOptions } from './elasticface.js';
+export { groupMargin, type GroupMarginOptions } from './group-margin.js';
+export { withInterClassFilter } from './inter-class-filter.js';
+export { feasibleRegularizer, magFace, type MagFaceOptions } from './magface.js';
+export { mvSoftmax, type MvSoftmaxOptions } from './mv-softmax.js';
+export { normFace } from './normface.js';
+export { presets } from './presets.js';
+export { sphereFace, type AnnealingOptions, type SphereFaceOptions } from './sphereface.js';
+export type { CommonMarginOptions, MarginSpec } from './spec.js';
+export { x2Softmax, type X2SoftmaxOptions } from './x2-softmax.js';
