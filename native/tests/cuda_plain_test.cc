@@ -67,11 +67,11 @@ struct PlainRun {
         coefficient(p.batch),
         sortedPosition(sortedTargets(true)),
         sortedSample(sortedTargets(false)) {
-    cuda::launchTargetTerms({centers.view, p.batch, embeddings.get(), localClass.get(), rowParameters.get(),
-                             p.rule.fallback, p.rule.gradient, std::log(double(p.classes)), inverseNormsX.get(),
-                             unit.get(), unitBf16.get(), scale.get(), shift.get(), targetLogits.get(),
-                             targetCosine.get(), slope.get(), tangentX.get(), tangentW.get(), winner.get()},
-                            nullptr);
+    cuda::launchTargetTerms(
+        {centers.view, p.batch, embeddings.get(), localClass.get(), rowParameters.get(), p.rule,
+         std::log(double(p.classes)), inverseNormsX.get(), unit.get(), unitBf16.get(), scale.get(), shift.get(),
+         targetLogits.get(), targetCosine.get(), slope.get(), tangentX.get(), tangentW.get(), winner.get()},
+        nullptr);
   }
 
   void sumNegatives() {
