@@ -9,16 +9,19 @@
 
 namespace hyperarc::margins {
 
+template <typename Real>
 struct Negative {
-  float value;  // N(c)
-  float slope;  // dN/dc
+  Real value;  // N(c)
+  Real slope;  // dN/dc
 };
 
 /// One negative of cosine c; `threshold` is the rule's fixed one or the sample's own. A NaN takes the lower branch and
 /// stays NaN where that branch depends on c.
-HYPERARC_HD Negative negative(const NegativeRule& rule, float threshold, float c) {
-  const NegativeBranch& branch = c > threshold ? rule.above : rule.below;
-  return {branch.value[0] + c * (branch.value[1] + c * branch.value[2]), branch.slope[0] + c * branch.slope[1]};
+template <typename Real>
+HYPERARC_HD Negative<Real> negative(const NegativeRule& rule, float threshold, Real c) {
+  const NegativeBranch& branch = c > Real(threshold) ? rule.above : rule.below;
+  return {Real(branch.value[0]) + c * (Real(branch.value[1]) + c * Real(branch.value[2])),
+          Real(branch.slope[0]) + c * Real(branch.slope[1])};
 }
 
 /// The largest N(c) of c in [−1, 1] on either branch: with it a fixed shift bounds every exponential.
