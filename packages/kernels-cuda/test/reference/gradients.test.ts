@@ -1,33 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { ReferenceRule } from '../../dist/reference/index.js';
-import { centerGradient, classCosine, forward, targetLogit, unit } from '../../dist/reference/index.js';
+import { centerGradient, forward, targetLogit } from '../../dist/reference/index.js';
 import type { Problem } from './support.js';
-import { ARCFACE, expectClose, finiteDifferences, problem } from './support.js';
-
-const TOLERANCE = 1e-7;
-
-/** Both gradients of the mean loss against central differences, element by element. */
-function expectTrueGradients({ centers, batch }: Problem, sampled?: number[]): void {
-  const step = forward([centers], batch, [sampled]);
-  const lossAtX = (embeddings: Float64Array) => forward([centers], { ...batch, embeddings }, [sampled]).loss;
-  const lossAtW = (weights: Float64Array) => forward([{ ...centers, weights }], batch, [sampled]).loss;
-  expectClose(step.embeddingGradient, finiteDifferences(lossAtX, batch.embeddings), TOLERANCE);
-  expectClose(centerGradient(centers, [step]), finiteDifferences(lossAtW, centers.weights), TOLERANCE);
-}
-
-/** Puts embedding i at angle θ from its centre. */
-function placeAtAngle({ centers, batch }: Problem, i: number, theta: number): void {
-  const { dim } = centers;
-  const label = batch.labels[i];
-  const w = unit(centers.weights.slice(label * dim, (label + 1) * dim));
-  const x = batch.embeddings.slice(i * dim, (i + 1) * dim);
-  const along = classCosine(x, [w]).cosine;
-  const aside = unit(x.map((value, d) => value - along * w[d]));
-  batch.embeddings.set(
-    w.map((value, d) => 2 * (Math.cos(theta) * value + Math.sin(theta) * aside[d])),
-    i * dim,
-  );
-}
+import { ARCFACE, expectClose, expectTrueGradients, placeAtAngle, problem } from './support.js';
 
 describe('gradients of the mean loss against central differences', () => {
   it('ArcFace', () => expectTrueGradients(problem(1, 5, 7, 4)));
