@@ -38,7 +38,8 @@ export function checkRowParameters(rowParameters: tf.Tensor2D, rule: MarginRule,
       checkMarginRule({ ...rule, scale, m1, m2, m3 });
     } catch (error) {
       if (!(error instanceof HyperArcError)) throw error;
-      throw new HyperArcError(error.code, `rowParameters[${i}]: ${error.message}`, { cause: error });
+      const reason = error.message.slice(`${error.code}: `.length);
+      throw new HyperArcError(error.code, `rowParameters[${i}]: ${reason}`, { cause: error });
     }
   }
 }
