@@ -18,11 +18,51 @@ constexpr std::pair<const char*, Fallback> kFallbacks[] = {
     {"hard", Fallback::kHard}, {"easy", Fallback::kEasy}, {"none", Fallback::kNone}, {"clip", Fallback::kClip}};
 constexpr std::pair<const char*, GradientMode> kGradientModes[] = {
     {"exact", GradientMode::kExact}, {"straight-through", GradientMode::kStraightThrough}};
+constexpr std::pair<const char*, MarginFamily> kFamilies[] = {{"cosine", MarginFamily::kCosine},
+                                                              {"sphere", MarginFamily::kSphere},
+                                                              {"quadratic", MarginFamily::kQuadratic},
+                                                              {"circle", MarginFamily::kCircle}};
 constexpr std::pair<const char*, Unsampled> kUnsampled[] = {{"frozen", Unsampled::kFrozen},
                                                             {"decayed", Unsampled::kDecayed}};
 constexpr std::pair<const char*, Buffer> kBuffers[] = {{"weights", Buffer::kWeights}, {"momentum", Buffer::kMomentum}};
 
 Napi::Number number(Napi::Env env, int64_t value) { return Napi::Number::New(env, static_cast<double>(value)); }
+
+bool given(const Napi::Value& value) { return !value.IsUndefined() && !value.IsNull(); }
+
+template <size_t N>
+void readFloats(Napi::Value value, const std::string& name, float (&out)[N]) {
+  const Napi::Array array = requireArray(value, name);
+  if (array.Length() != N) {
+    fail(StatusCode::kRange,
+         name + ": expected an array of length " + std::to_string(N) + ", received " + describe(value));
+  }
+  for (uint32_t i = 0; i < N; ++i) out[i] = requireFloat(array.Get(i), name + "[" + std::to_string(i) + "]");
+}
+
+NegativeBranch toNegativeBranch(Napi::Value value, const std::string& name) {
+  const Napi::Object object = requireObject(value, name);
+  NegativeBranch branch;
+  readFloats(object.Get("value"), name + ".value", branch.value);
+  readFloats(object.Get("slope"), name + ".slope", branch.slope);
+  return branch;
+}
+
+NegativeRule toNegativeRule(Napi::Value value) {
+  NegativeRule rule;
+  if (!given(value)) return rule;
+  const Napi::Object object = requireObject(value, "rule.negatives");
+  const Napi::Value threshold = object.Get("threshold");
+  if (threshold.IsString() && threshold.As<Napi::String>().Utf8Value() == "target") {
+    rule.threshold = NegativeThreshold::kTarget;
+  } else {
+    rule.threshold = NegativeThreshold::kFixed;
+    rule.fixed = requireFloat(threshold, "rule.negatives.threshold");
+  }
+  rule.above = toNegativeBranch(object.Get("above"), "rule.negatives.above");
+  rule.below = toNegativeBranch(object.Get("below"), "rule.negatives.below");
+  return rule;
+}
 
 MarginRule toMarginRule(Napi::Value value) {
   const Napi::Object object = requireObject(value, "rule");
@@ -33,10 +73,12 @@ MarginRule toMarginRule(Napi::Value value) {
   rule.m3 = requireFloat(object.Get("m3"), "rule.m3");
   rule.fallback = requireOneOf(object.Get("fallback"), "rule.fallback", kFallbacks);
   rule.gradient = requireOneOf(object.Get("gradient"), "rule.gradient", kGradientModes);
+  rule.family = requireOneOf(object.Get("family"), "rule.family", kFamilies);
+  rule.blend = requireFloat(object.Get("blend"), "rule.blend");
+  rule.clipRadians = requireFloat(object.Get("clipRadians"), "rule.clipRadians");
+  rule.negatives = toNegativeRule(object.Get("negatives"));
   return rule;
 }
-
-bool given(const Napi::Value& value) { return !value.IsUndefined() && !value.IsNull(); }
 
 }  // namespace
 

@@ -93,6 +93,32 @@ Status requireShape(const char* name, const Tensor& tensor, const std::vector<in
 enum Input { kEmbeddings, kLabels, kRule, kRowParameters, kSampled, kHandles, kInputCount };
 enum Output { kLoss, kLossPerSample, kEmbeddingGradient, kTargetCosine };
 
+constexpr int64_t kRuleSize = 17;
+enum Handle { kCentersId, kStepId, kUsesSampled, kFallback, kGradientMode, kFamily, kThreshold, kHandleCount };
+
+/// The enums may hold any number: the engine checks them with the rest of the rule.
+MarginRule ruleOf(const float* numbers, const int32_t* handles) {
+  MarginRule rule;
+  rule.scale = numbers[0];
+  rule.m1 = numbers[1];
+  rule.m2 = numbers[2];
+  rule.m3 = numbers[3];
+  rule.blend = numbers[4];
+  rule.clipRadians = numbers[5];
+  rule.fallback = static_cast<Fallback>(handles[kFallback]);
+  rule.gradient = static_cast<GradientMode>(handles[kGradientMode]);
+  rule.family = static_cast<MarginFamily>(handles[kFamily]);
+  rule.negatives.threshold = static_cast<NegativeThreshold>(handles[kThreshold]);
+  rule.negatives.fixed = numbers[6];
+  const float* coefficients = numbers + 7;
+  for (NegativeBranch* branch : {&rule.negatives.above, &rule.negatives.below}) {
+    std::copy_n(coefficients, 3, branch->value);
+    std::copy_n(coefficients + 3, 2, branch->slope);
+    coefficients += 5;
+  }
+  return rule;
+}
+
 /// `onDevice`: embeddings and embedding_gradient are device memory, everything else host memory.
 Status compute(TF_OpKernelContext* context, bool onDevice) {
   StatusHandle tfStatus;
@@ -102,13 +128,12 @@ Status compute(TF_OpKernelContext* context, bool onDevice) {
     if (!tfStatus.ok()) return {StatusCode::kInternal, tfStatus.message()};
   }
   const Tensor& embeddings = inputs[kEmbeddings];
-  if (Status status = requireShape("handles", inputs[kHandles], {5}); !status) return status;
-  if (Status status = requireShape("rule", inputs[kRule], {4}); !status) return status;
+  if (Status status = requireShape("handles", inputs[kHandles], {kHandleCount}); !status) return status;
+  if (Status status = requireShape("rule", inputs[kRule], {kRuleSize}); !status) return status;
   const auto* handles = inputs[kHandles].data<const int32_t>();
-  const auto* rule = inputs[kRule].data<const float>();
 
   CentersConfig config;
-  if (Status status = describeCenters(handles[0], &config); !status) return status;
+  if (Status status = describeCenters(handles[kCentersId], &config); !status) return status;
   if (Status status = requireShape("embeddings", embeddings, {kAny, config.dim}); !status) return status;
   const int64_t batchSize = embeddings.dim(0);
   if (batchSize < 1) return {StatusCode::kShape, "embeddings: expected at least one row, received none"};
@@ -124,10 +149,9 @@ Status compute(TF_OpKernelContext* context, bool onDevice) {
   batch.labelsB = inputs[kLabels].data<const int32_t>();
   batch.batch = batchSize;
   batch.embeddingsOnDevice = onDevice;
-  batch.rule = {
-      rule[0], rule[1], rule[2], rule[3], static_cast<Fallback>(handles[2]), static_cast<GradientMode>(handles[3])};
+  batch.rule = ruleOf(inputs[kRule].data<const float>(), handles);
   if (hasRowParameters) batch.rowParametersB4 = inputs[kRowParameters].data<const float>();
-  if (handles[4] != 0) {
+  if (handles[kUsesSampled] != 0) {
     // An empty list still means "these classes": the pointer says that there is a list.
     static constexpr int32_t kNone = 0;
     batch.sampledCount = inputs[kSampled].dim(0);
@@ -157,7 +181,7 @@ Status compute(TF_OpKernelContext* context, bool onDevice) {
   batch.embeddingsBD = embeddingsOnDevice.get();
   out.embeddingGradientBD = gradientOnDevice.get();
 #endif
-  if (Status status = forwardById(handles[0], handles[1], batch, out); !status) return status;
+  if (Status status = forwardById(handles[kCentersId], handles[kStepId], batch, out); !status) return status;
 
   double sum = 0;
   for (int64_t i = 0; i < batchSize; ++i) sum += out.lossB[i];

@@ -5,11 +5,12 @@
 // combination of attributes, and the step's id changes at every training step.
 //   embeddings      float32 [B, D]
 //   labels          int32   [B]     global class indices
-//   rule            float32 [4]     s, m1, m2, m3
+//   rule            float32 [17]    s, m1, m2, m3, blend, clipRadians, fixed threshold of the negatives, and of their
+//                                   branches above and below: value [3], slope [2]
 //   row_parameters  float32 [B, 4]  per-sample s, m1, m2, m3; an empty tensor for none
 //   sampled         int32   [n]     sorted local classes that take part
-//   handles         int32   [5]     centres' id, step's id (0: none), fallback, gradient mode, whether `sampled` is
-//   used
+//   handles         int32   [7]     centres' id, step's id (0: none), whether `sampled` is used, and of the rule:
+//                                   fallback, gradient mode, family, kind of the negatives' threshold
 // Outputs.
 //   loss                float32 []      mean of loss_per_sample, summed in double
 //   loss_per_sample     float32 [B]

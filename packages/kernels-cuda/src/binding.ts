@@ -61,6 +61,18 @@ export interface NativeCentersConfig {
   momentum: boolean;
 }
 
+/** N(c) = value[0] + value[1]·c + value[2]·c²; back-propagated with dN/dc = slope[0] + slope[1]·c. */
+export interface NativeNegativeBranch {
+  readonly value: readonly [number, number, number];
+  readonly slope: readonly [number, number];
+}
+
+export interface NativeNegativeRule {
+  readonly threshold: 'target' | number;
+  readonly above: NativeNegativeBranch;
+  readonly below: NativeNegativeBranch;
+}
+
 export interface NativeMarginRule {
   scale: number;
   m1: number;
@@ -68,6 +80,11 @@ export interface NativeMarginRule {
   m3: number;
   fallback: Fallback;
   gradient: GradientMode;
+  family: MarginFamily;
+  blend: number;
+  clipRadians: number;
+  /** undefined: N(c) = c. */
+  negatives: NativeNegativeRule | undefined;
 }
 
 export interface NativeBatch {
@@ -198,7 +215,7 @@ export interface NativeConvShape {
 }
 
 export interface NativeAddon {
-  readonly abi: 2;
+  readonly abi: 3;
   /** e.g. "cpu-only, g++ 12.2.0, Release" */
   readonly buildDescription: string;
   /** Empty when CUDA is built in and usable; else why not. */

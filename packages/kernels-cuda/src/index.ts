@@ -11,7 +11,7 @@ export {
   type PlanOptions,
 } from './device.js';
 export { HyperArcError, type HyperArcErrorOptions } from './errors.js';
-export { checkMarginRule, type MarginRule } from './margin.js';
+export { checkMarginRule, type MarginRule, type NegativeBranch, type NegativeRule } from './margin.js';
 export type { BatchOptions, ForwardResult, SampleOptions, UpdateOptions } from './pass-options.js';
 export type { CentersShape } from './shape.js';
 export { Step } from './step.js';
@@ -21,6 +21,7 @@ export type {
   HyperArcErrorCode,
   InstructionSet,
   Kernels,
+  MarginFamily,
   NativeAddon,
   Precision,
   Unsampled,

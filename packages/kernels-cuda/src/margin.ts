@@ -1,5 +1,5 @@
 import type { Fallback, GradientMode, MarginFamily, NativeMarginRule } from './binding.js';
-import { requireObject } from './checks.js';
+import { describeValue, requireObject, requireOneOf } from './checks.js';
 import { HyperArcError } from './errors.js';
 
 /** Half of what a negative's cosine c becomes. Every number in [−16, 16]. */
@@ -45,41 +45,83 @@ export interface MarginRule {
   readonly negatives?: NegativeRule | undefined;
 }
 
+type Range = readonly [low: number, high: number];
+
+const HALF_PI = Math.PI / 2;
+/** Where m1 and m2 may lie, by family. */
+const RANGES: Record<MarginFamily, { readonly m1: Range; readonly m2: Range }> = {
+  cosine: { m1: [0.5, 4], m2: [-HALF_PI, HALF_PI] },
+  // ψ starts at θ = 0 and is monotone from m1 = 1 on.
+  sphere: { m1: [1, 4], m2: [0, 0] },
+  quadratic: { m1: [0.01, 4], m2: [-HALF_PI, HALF_PI] },
+  circle: { m1: [0.5, 4], m2: [0, HALF_PI] },
+};
+const FAMILIES = Object.keys(RANGES) as readonly MarginFamily[];
 const FALLBACKS: readonly Fallback[] = ['hard', 'easy', 'none', 'clip'];
 const GRADIENT_MODES: readonly GradientMode[] = ['exact', 'straight-through'];
+/** Bound of a negative branch's numbers. */
+const LARGEST_COEFFICIENT = 16;
 
-function checkNumber(name: string, value: unknown, low: number, high: number, openLow: boolean): void {
-  const ok = typeof value === 'number' && (openLow ? value > low : value >= low) && value <= high;
-  if (!ok) {
-    const bracket = openLow ? '(' : '[';
-    throw new HyperArcError(
-      'E_RANGE',
-      `${name}: expected a number in ${bracket}${low}, ${high}], received ${String(value)}`,
-    );
+function failRange(name: string, expected: string, received: unknown): never {
+  throw new HyperArcError('E_RANGE', `${name}: expected ${expected}, received ${describeValue(received)}`);
+}
+
+/** `where` ends the sentence, e.g. " with family 'sphere'". */
+function checkNumber(name: string, value: unknown, [low, high]: Range, openLow = false, where = ''): number {
+  if (typeof value === 'number' && (openLow ? value > low : value >= low) && value <= high) return value;
+  const expected = low === high ? String(low) : `a number in ${openLow ? '(' : '['}${low}, ${high}]`;
+  return failRange(name, expected + where, value);
+}
+
+/** A copy of `values`, each checked: `count` numbers in [−16, 16]. */
+function checkCoefficients(name: string, values: unknown, count: number): number[] {
+  if (!Array.isArray(values) || values.length !== count) return failRange(name, `an array of ${count} numbers`, values);
+  const range: Range = [-LARGEST_COEFFICIENT, LARGEST_COEFFICIENT];
+  return Array.from(values, (value, i) => checkNumber(`${name}[${i}]`, value, range));
+}
+
+function checkBranch(name: string, branch: NegativeBranch): NegativeBranch {
+  const { value, slope } = requireObject(name, branch);
+  return {
+    value: checkCoefficients(`${name}.value`, value, 3) as [number, number, number],
+    slope: checkCoefficients(`${name}.slope`, slope, 2) as [number, number],
+  };
+}
+
+function checkNegatives(negatives: NegativeRule): NegativeRule {
+  const { threshold, above, below } = requireObject('margin.negatives', negatives);
+  if (threshold !== 'target' && !(typeof threshold === 'number' && threshold >= -1 && threshold <= 1)) {
+    failRange('margin.negatives.threshold', "'target' or a number in [-1, 1]", threshold);
   }
+  return {
+    threshold,
+    above: checkBranch('margin.negatives.above', above),
+    below: checkBranch('margin.negatives.below', below),
+  };
 }
 
 /**
- * Returns `rule` unchanged after checking every field.
+ * The complete rule, defaults filled in; `rule` is not changed. A complete rule comes out as it is.
  * @throws HyperArcError E_RANGE naming the field.
  */
 export function checkMarginRule(rule: MarginRule): NativeMarginRule {
   requireObject('margin', rule);
-  checkNumber('margin.scale', rule.scale, 0, 1024, true);
-  checkNumber('margin.m1', rule.m1, 0.5, 4, false);
-  checkNumber('margin.m2', rule.m2, -Math.PI / 2, Math.PI / 2, false);
-  checkNumber('margin.m3', rule.m3, -1, 1, false);
-  if (!FALLBACKS.includes(rule.fallback)) {
-    throw new HyperArcError(
-      'E_RANGE',
-      `margin.fallback: expected one of ${FALLBACKS.join(', ')}, received ${String(rule.fallback)}`,
-    );
-  }
-  if (!GRADIENT_MODES.includes(rule.gradient)) {
-    throw new HyperArcError(
-      'E_RANGE',
-      `margin.gradient: expected one of ${GRADIENT_MODES.join(', ')}, received ${String(rule.gradient)}`,
-    );
-  }
-  return rule;
+  const { family: given = 'cosine', blend = 1, clipRadians = 1e-4, negatives } = rule;
+  const family = requireOneOf('margin.family', given, FAMILIES);
+  const isCosine = family === 'cosine';
+  const where = isCosine ? '' : ` with family '${family}'`;
+  const fallback = requireOneOf('margin.fallback', rule.fallback, FALLBACKS);
+  if (!isCosine && fallback !== 'none') failRange('margin.fallback', `'none'${where}`, fallback);
+  return {
+    scale: checkNumber('margin.scale', rule.scale, [0, 1024], true),
+    m1: checkNumber('margin.m1', rule.m1, RANGES[family].m1, false, where),
+    m2: checkNumber('margin.m2', rule.m2, RANGES[family].m2, false, where),
+    m3: checkNumber('margin.m3', rule.m3, [-1, 1]),
+    fallback,
+    gradient: requireOneOf('margin.gradient', rule.gradient, GRADIENT_MODES),
+    family,
+    blend: checkNumber('margin.blend', blend, [0, 1]),
+    clipRadians: checkNumber('margin.clipRadians', clipRadians, [0, 0.1], true),
+    negatives: negatives === undefined ? undefined : checkNegatives(negatives),
+  };
 }

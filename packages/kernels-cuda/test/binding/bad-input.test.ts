@@ -102,11 +102,61 @@ describe('forward', () => {
     ['m3', '0'],
     ['fallback', 'soft'],
     ['gradient', undefined],
+    ['family', 'cubic'],
+    ['family', null],
+    ['blend', -0.1],
+    ['blend', 1.1],
+    ['clipRadians', 0],
+    ['clipRadians', 0.11],
+    ['clipRadians', '1e-4'],
+    ['negatives', null],
+    ['negatives', 'target'],
   ])('a margin with %s = %s', (name, value) =>
     expectForwardError(
       { margin: { ...margin, [name]: value } },
       'E_RANGE',
       new RegExp(`^E_RANGE: margin\\.${name}: expected .*received`),
+    ),
+  );
+
+  it.each([
+    ['sphere', { m1: 0.9, m2: 0 }, /m1: expected a number in \[1, 4\] with family 'sphere', received 0.9/],
+    ['sphere', { m1: 2 }, /m2: expected 0 with family 'sphere', received 0.5/],
+    ['sphere', { m1: 2, m2: 0, fallback: 'hard' }, /fallback: expected 'none' with family 'sphere', received 'hard'/],
+    ['quadratic', { m1: 0 }, /m1: expected a number in \[0.01, 4\] with family 'quadratic', received 0/],
+    ['quadratic', { fallback: 'clip' }, /fallback: expected 'none' with family 'quadratic', received 'clip'/],
+    ['circle', { m2: -0.1 }, /m2: expected a number in \[0, 1.57\d+\] with family 'circle', received -0.1/],
+  ])('a margin of the family %s with %o', (family, change, message) =>
+    expectForwardError(
+      { margin: { ...margin, fallback: 'none', family, ...change } },
+      'E_RANGE',
+      new RegExp(`^E_RANGE: margin\\.${message.source}`),
+    ),
+  );
+
+  const branch = { value: [0, 1, 0], slope: [1, 0] };
+  const negatives = { threshold: 0.4, above: branch, below: branch };
+  it.each([
+    [{ threshold: 1.1 }, /threshold: expected 'target' or a number in \[-1, 1\], received 1.1/],
+    [{ threshold: Number.NaN }, /threshold: .*NaN/],
+    [{ threshold: 'fixed' }, /threshold: .*'fixed'/],
+    [{ above: undefined }, /above: expected an object, received undefined/],
+    [{ below: { value: [0, 1, 0] } }, /below.slope: expected an array of 2 numbers, received undefined/],
+    [{ below: { ...branch, value: [0, 1] } }, /below.value: expected an array of 3 numbers, received .* length 2/],
+    [{ above: { ...branch, value: new Float32Array(3) } }, /above.value: expected .*Float32Array/],
+    [{ above: { ...branch, value: [0, '1', 0] } }, /above.value\[1\]: expected a number .*'1'/],
+    [
+      { above: { ...branch, value: [0, 16.1, 0] } },
+      /above.value\[1\]: expected a number in \[-16, 16\], received 16.1/,
+    ],
+    [{ above: { ...branch, slope: [0, Number.NaN] } }, /above.slope\[1\]: .*NaN/],
+    // eslint-disable-next-line no-sparse-arrays
+    [{ below: { ...branch, slope: [, 1] } }, /below.slope\[0\]: .*undefined/],
+  ])('negatives with %o', (change, message) =>
+    expectForwardError(
+      { margin: { ...margin, negatives: { ...negatives, ...change } } },
+      'E_RANGE',
+      new RegExp(`^E_RANGE: margin\\.negatives\\.${message.source}`),
     ),
   );
 

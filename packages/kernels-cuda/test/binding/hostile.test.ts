@@ -1,7 +1,7 @@
 /** Arguments that no honest caller passes. The addon answers with an Error, and the process goes on. */
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { loadAddon } from '../../dist/index.js';
+import { checkMarginRule, loadAddon } from '../../dist/index.js';
 import { makeBatch, margin, randomNumbers, testDevice } from './support.js';
 
 const addon = loadAddon();
@@ -21,6 +21,9 @@ const engineConfig = {
   threads: 1,
   kernels: 'auto' as const,
 };
+const rule = checkMarginRule(margin);
+const branch = { value: [0, 1, 0.5], slope: [1, 0.25] } as const;
+const negatives = { threshold: 'target', above: branch, below: branch } as const;
 let engine = addon.createEngine(engineConfig);
 afterEach(() => {
   engine.dispose();
@@ -35,7 +38,7 @@ const makeOutputs = () => ({
 
 function nativeBatch() {
   const { embeddings, labels } = makeBatch(shape);
-  return { embeddings, labels, rule: margin };
+  return { embeddings, labels, rule };
 }
 
 /** Moves the memory of an array away, as postMessage with a transfer list does. */
@@ -86,6 +89,20 @@ describe('an argument that changes the world while it is read', () => {
     expect(() => centers.forward(batch, engine.createStep(), out)).toThrow(/expected at least one label/);
   });
 
+  it('disposes the centres while the coefficients of a negative rule are read', () => {
+    const centers = engine.createCenters(config);
+    const value = [0, 1, 0.5] as [number, number, number];
+    Object.defineProperty(value, '2', {
+      get() {
+        centers.dispose();
+        return 0.5;
+      },
+    });
+    const changing = { ...rule, negatives: { ...negatives, below: { ...branch, value } } };
+    const batch = { ...nativeBatch(), rule: changing };
+    expect(() => centers.forward(batch, engine.createStep(), makeOutputs())).toThrow(/disposed/);
+  });
+
   it('throws', () => {
     const trap = new Proxy(
       {},
@@ -118,8 +135,8 @@ describe('buffers', () => {
     const shared = new Float32Array(new SharedArrayBuffer(embeddings.byteLength));
     shared.set(embeddings);
     const [expected, out] = [makeOutputs(), { ...makeOutputs(), embeddingGradient: shared }];
-    centers.forward({ embeddings, labels, rule: margin }, engine.createStep(), expected);
-    centers.forward({ embeddings: shared, labels, rule: margin }, engine.createStep(), out);
+    centers.forward({ embeddings, labels, rule }, engine.createStep(), expected);
+    centers.forward({ embeddings: shared, labels, rule }, engine.createStep(), out);
     expect(Array.from(shared)).toEqual(Array.from(expected.embeddingGradient));
   });
 });
@@ -158,9 +175,12 @@ describe('junk', () => {
       'auto',
       'fp32',
       'hard',
+      'target',
+      'sphere',
       'frozen',
       '',
     ];
+    const negativeFields = ['threshold', 'above', 'below'];
     const makers: (() => unknown)[] = [
       () => undefined,
       () => null,
@@ -186,6 +206,9 @@ describe('junk', () => {
       },
       () => ({ ...config, [Object.keys(config)[below(7)]!]: junk() }),
       () => ({ ...nativeBatch(), [['embeddings', 'labels', 'rule', 'sampled', 'rowParameters'][below(5)]!]: junk() }),
+      () => ({ ...nativeBatch(), rule: { ...rule, [Object.keys(rule)[below(10)]!]: junk() } }),
+      () => ({ ...nativeBatch(), rule: { ...rule, negatives: { ...negatives, [negativeFields[below(3)]!]: junk() } } }),
+      () => ({ ...nativeBatch(), rule: { ...rule, negatives: { ...negatives, above: { ...branch, value: junk() } } } }),
       () => ({ ...makeOutputs(), [Object.keys(makeOutputs())[below(3)]!]: junk() }),
       () => ({ learningRate: 0.1, momentum: 0.5, weightDecay: 0, unsampled: 'frozen' }),
       () => ({ ...convShape(), [Object.keys(convShape())[below(15)]!]: junk() }),
