@@ -31,12 +31,6 @@ std::string typeName(napi_typedarray_type type) {
   return index < std::size(kArrayTypeNames) ? kArrayTypeNames[index] : "typed array";
 }
 
-std::string formatNumber(double number) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.17g", number);
-  return text;
-}
-
 template <typename Element>
 std::span<Element> requireTyped(Napi::Value value, const std::string& name, napi_typedarray_type type) {
   if (!value.IsTypedArray()) {
@@ -56,6 +50,12 @@ void checkLength(size_t received, const std::string& name, int64_t length, const
 }
 
 }  // namespace
+
+std::string formatNumber(double number) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.17g", number);
+  return text;
+}
 
 std::string describe(Napi::Value value) {
   switch (value.Type()) {
@@ -141,6 +141,10 @@ std::span<float> requireFloat32(Napi::Value value, const std::string& name) {
   return requireTyped<float>(value, name, napi_float32_array);
 }
 
+std::span<double> requireFloat64(Napi::Value value, const std::string& name) {
+  return requireTyped<double>(value, name, napi_float64_array);
+}
+
 std::span<int32_t> requireInt32(Napi::Value value, const std::string& name) {
   return requireTyped<int32_t>(value, name, napi_int32_array);
 }
@@ -163,6 +167,12 @@ int64_t productOrMinusOne(int64_t a, int64_t b, int64_t c) {
   int64_t product = 0;
   if (__builtin_mul_overflow(a, b, &product) || __builtin_mul_overflow(product, c, &product)) return -1;
   return product <= (int64_t{1} << 53) ? product : -1;
+}
+
+int64_t resultLength(int64_t a, int64_t b, int64_t c, const char* name) {
+  const int64_t length = productOrMinusOne(a, b, c);
+  if (length < 0) fail(StatusCode::kMemory, std::string(name) + ": the result is larger than any memory");
+  return length;
 }
 
 }  // namespace hyperarc::addon

@@ -16,6 +16,7 @@ namespace hyperarc::addon {
 
 /// What a value is, for messages; runs no user code.
 std::string describe(Napi::Value value);
+std::string formatNumber(double number);
 
 Napi::Object requireObject(Napi::Value value, const std::string& name);
 Napi::Array requireArray(Napi::Value value, const std::string& name);
@@ -44,6 +45,7 @@ Enum requireOneOf(Napi::Value value, const std::string& name, const std::pair<co
 
 /// The elements of a Float32Array (E_DTYPE otherwise). Valid until JavaScript runs again.
 std::span<float> requireFloat32(Napi::Value value, const std::string& name);
+std::span<double> requireFloat64(Napi::Value value, const std::string& name);
 std::span<int32_t> requireInt32(Napi::Value value, const std::string& name);
 /// The same with its length checked (E_SHAPE); `meaning` explains the expected length, e.g. "batch · dim".
 std::span<float> requireFloat32(Napi::Value value, const std::string& name, int64_t length, const std::string& meaning);
@@ -51,5 +53,7 @@ std::span<int32_t> requireInt32(Napi::Value value, const std::string& name, int6
 
 /// a · b · c, each ≥ 0, or -1 where it does not fit in 2^53.
 int64_t productOrMinusOne(int64_t a, int64_t b, int64_t c = 1);
+/// Elements of the result `name` [a, b, c]; E_MEMORY where no array can have so many.
+int64_t resultLength(int64_t a, int64_t b, int64_t c, const char* name);
 
 }  // namespace hyperarc::addon

@@ -1,21 +1,9 @@
-// NativeClassCenters: life cycle, rows, sampling and cosines. The passes are in centers_passes.cc.
+// NativeClassCenters: life cycle and sampling. Rows, passes and cosines are in centers_*.cc.
 #include "objects.h"
 #include "promise_job.h"
 
 namespace hyperarc::addon {
 namespace {
-
-/// Row ranges are checked before memory for them is taken.
-int64_t checkRows(const CentersConfig& config, int64_t firstRow, int64_t rowCount) {
-  const int64_t rows = config.classes * config.subCenters;
-  if (firstRow + rowCount > rows) {
-    fail(StatusCode::kRange, "firstRow: expected rows within [0, " + std::to_string(rows) + "), received [" +
-                                 std::to_string(firstRow) + ", " + std::to_string(firstRow + rowCount) + ")");
-  }
-  return rowCount;
-}
-
-constexpr int64_t kMaxRows = int64_t{1} << 36;
 
 struct SampleArguments {
   Napi::Value labels;
@@ -53,6 +41,8 @@ Napi::Function CentersObject::define(Napi::Env env) {
                       InstanceMethod<&Self::guarded<&Self::seedNormal>>("seedNormal"),
                       InstanceMethod<&Self::guarded<&Self::writeRows>>("writeRows"),
                       InstanceMethod<&Self::guarded<&Self::readRows>>("readRows"),
+                      InstanceMethod<&Self::guarded<&Self::writeRowsAt>>("writeRowsAt"),
+                      InstanceMethod<&Self::guarded<&Self::readRowsAt>>("readRowsAt"),
                       InstanceMethod<&Self::guarded<&Self::resize>>("resize"),
                       InstanceMethod<&Self::guarded<&Self::forward>>("forward"),
                       InstanceMethod<&Self::guarded<&Self::forwardAsync>>("forwardAsync"),
@@ -67,6 +57,8 @@ Napi::Function CentersObject::define(Napi::Env env) {
                       InstanceMethod<&Self::guarded<&Self::gradientsAsync>>("gradientsAsync"),
                       InstanceMethod<&Self::guarded<&Self::cosines>>("cosines"),
                       InstanceMethod<&Self::guarded<&Self::cosinesAsync>>("cosinesAsync"),
+                      InstanceMethod<&Self::guarded<&Self::targetCosines>>("targetCosines"),
+                      InstanceMethod<&Self::guarded<&Self::targetCosinesAsync>>("targetCosinesAsync"),
                       InstanceMethod<&Self::guarded<&Self::sample>>("sample"),
                       InstanceMethod<&Self::guarded<&Self::sampleAsync>>("sampleAsync")});
 }
@@ -181,50 +173,6 @@ Napi::Value CentersObject::lastTimes(const Napi::CallbackInfo& info) {
   object.Set("forwardMs", Napi::Number::New(info.Env(), times.forwardMs));
   object.Set("updateMs", Napi::Number::New(info.Env(), times.updateMs));
   return object;
-}
-
-Napi::Value CentersObject::seedNormal(const Napi::CallbackInfo& info) {
-  live();
-  const uint64_t seed = requireUint64(info[0], "seed");
-  const float stddev = requireFloat(info[1], "stddev");
-  runNow({}, [&] { return core_->centers->seedNormal(seed, stddev); });
-  return info.Env().Undefined();
-}
-
-Napi::Value CentersObject::writeRows(const Napi::CallbackInfo& info) {
-  live();
-  const Buffer buffer = toBuffer(info[0], "buffer");
-  const int64_t firstRow = requireInteger(info[1], "firstRow", 0, kMaxRows);
-  const std::span<const float> values = requireFloat32(info[2], "values");
-  if (values.empty() || values.size() % static_cast<size_t>(config_.dim) != 0) {
-    fail(StatusCode::kShape, "values: expected a positive multiple of dim " + std::to_string(config_.dim) +
-                                 " elements, received " + std::to_string(values.size()));
-  }
-  const int64_t rowCount = checkRows(config_, firstRow, static_cast<int64_t>(values.size()) / config_.dim);
-  runNow({}, [&] { return core_->centers->writeRows(buffer, firstRow, rowCount, values.data()); });
-  return info.Env().Undefined();
-}
-
-Napi::Value CentersObject::readRows(const Napi::CallbackInfo& info) {
-  live();
-  const Buffer buffer = toBuffer(info[0], "buffer");
-  const int64_t firstRow = requireInteger(info[1], "firstRow", 0, kMaxRows);
-  const int64_t rowCount = checkRows(config_, firstRow, requireInteger(info[2], "rowCount", 1, kMaxRows));
-  Napi::Float32Array rows = environment_->newFloat32Array(rowCount * config_.dim, "readRows");
-  const std::span<float> values = requireFloat32(rows, "rows");
-  runNow({}, [&] { return core_->centers->readRows(buffer, firstRow, rowCount, values.data()); });
-  return rows;
-}
-
-Napi::Value CentersObject::resize(const Napi::CallbackInfo& info) {
-  live();
-  const int64_t classes = requireInteger(info[0], "classes", 1, kMaxClasses);
-  const uint64_t seed = requireUint64(info[1], "seed");
-  const float stddev = requireFloat(info[2], "stddev");
-  runNow({}, [&] { return core_->centers->resize(classes, seed, stddev); });
-  config_ = core_->centers->config();
-  reportMemory(core_->bytes);
-  return info.Env().Undefined();
 }
 
 Napi::Value CentersObject::sample(const Napi::CallbackInfo& info) {

@@ -1,4 +1,4 @@
-// NativeClassCenters: forward with its stages and seams, update, gradients, cosines.
+// NativeClassCenters: forward with its stages and seams, update, gradients.
 #include <algorithm>
 
 #include "objects.h"
@@ -66,21 +66,6 @@ std::span<float> seamOf(const CentersCore& centers, StepCore& core, Seam seam) {
       break;
   }
   return core.step->embeddingGradientBD();
-}
-
-int64_t countEmbeddings(std::span<const float> embeddings, int32_t dim) {
-  if (embeddings.empty() || embeddings.size() % static_cast<size_t>(dim) != 0) {
-    fail(StatusCode::kShape, "embeddings: expected a positive multiple of dim " + std::to_string(dim) +
-                                 " elements, received " + std::to_string(embeddings.size()));
-  }
-  return static_cast<int64_t>(embeddings.size()) / dim;
-}
-
-/// [B, C]; E_MEMORY where the count does not fit.
-int64_t resultLength(int64_t a, int64_t b, int64_t c, const char* name) {
-  const int64_t length = productOrMinusOne(a, b, c);
-  if (length < 0) fail(StatusCode::kMemory, std::string(name) + ": the result is larger than any memory");
-  return length;
 }
 
 }  // namespace
@@ -253,35 +238,6 @@ Napi::Value CentersObject::gradientsAsync(const Napi::CallbackInfo& info) {
   return PromiseJob::start(
       info.Env(), core, steps,
       [core = core.get(), steps, gradientCKD] { return runGradients(*core, steps, gradientCKD); },
-      [kept](Napi::Env) -> Napi::Value { return kept->Value(); });
-}
-
-Napi::Value CentersObject::cosines(const Napi::CallbackInfo& info) {
-  const auto core = live();
-  const std::span<const float> embeddings = requireFloat32(info[0], "embeddings");
-  const int64_t batch = countEmbeddings(embeddings, config_.dim);
-  const std::vector<float> embeddingsBD(embeddings.begin(), embeddings.end());
-  Napi::Float32Array result =
-      environment_->newFloat32Array(resultLength(batch, config_.classes, 1, "cosines"), "cosines");
-  float* cosinesBC = requireFloat32(result, "cosines").data();
-  runNow({}, [&] { return core->centers->cosines(embeddingsBD.data(), batch, cosinesBC); });
-  return result;
-}
-
-Napi::Value CentersObject::cosinesAsync(const Napi::CallbackInfo& info) {
-  const auto core = live();
-  const std::span<const float> embeddings = requireFloat32(info[0], "embeddings");
-  const int64_t batch = countEmbeddings(embeddings, config_.dim);
-  std::vector<float> embeddingsBD(embeddings.begin(), embeddings.end());
-  Napi::Float32Array result =
-      environment_->newFloat32Array(resultLength(batch, config_.classes, 1, "cosines"), "cosines");
-  float* cosinesBC = requireFloat32(result, "cosines").data();
-  const auto kept = std::make_shared<Napi::ObjectReference>(Napi::Persistent(result.As<Napi::Object>()));
-  return PromiseJob::start(
-      info.Env(), core, {},
-      [core = core.get(), embeddingsBD = std::move(embeddingsBD), batch, cosinesBC] {
-        return core->centers->cosines(embeddingsBD.data(), batch, cosinesBC);
-      },
       [kept](Napi::Env) -> Napi::Value { return kept->Value(); });
 }
 

@@ -1,5 +1,6 @@
 #include "cores.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -114,6 +115,13 @@ Status runFinishForward(CentersCore& centers, StepCore& step) {
   if (Status status = checkFilledBy(centers, step, Stage::kNegativeSums, "step", "negativeSums"); !status)
     return status;
   return advance(centers, step, centers.centers->finishForward(step.step.get()), Stage::kReady);
+}
+
+Status runTargetCosines(CentersCore& centers, const Batch& batch, float* cosinesB) {
+  std::unique_ptr<Step> step;
+  if (Status status = centers.centers->targetTerms(batch, &step); !status) return status;
+  std::ranges::copy(std::as_const(*step).targetCosineB(), cosinesB);
+  return Status::ok();
 }
 
 Status runUpdate(CentersCore& centers, std::span<const std::shared_ptr<StepCore>> steps, const SgdOptions& options) {

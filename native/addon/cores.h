@@ -73,6 +73,8 @@ Status runForward(CentersCore& centers, StepCore& step, const Batch& batch);
 Status runTargetTerms(CentersCore& centers, StepCore& step, const Batch& batch);
 Status runNegativeSums(CentersCore& centers, StepCore& step);
 Status runFinishForward(CentersCore& centers, StepCore& step);
+/// The first stage alone: cos θ to each sample's own centre [B]. No step remembers it.
+Status runTargetCosines(CentersCore& centers, const Batch& batch, float* cosinesB);
 Status runUpdate(CentersCore& centers, std::span<const std::shared_ptr<StepCore>> steps, const SgdOptions& options);
 Status runGradients(CentersCore& centers, std::span<const std::shared_ptr<StepCore>> steps, float* gradientCKD);
 

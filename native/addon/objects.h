@@ -143,6 +143,8 @@ class CentersObject : public Napi::ObjectWrap<CentersObject> {
   Napi::Value seedNormal(const Napi::CallbackInfo& info);
   Napi::Value writeRows(const Napi::CallbackInfo& info);
   Napi::Value readRows(const Napi::CallbackInfo& info);
+  Napi::Value writeRowsAt(const Napi::CallbackInfo& info);
+  Napi::Value readRowsAt(const Napi::CallbackInfo& info);
   Napi::Value resize(const Napi::CallbackInfo& info);
 
   Napi::Value forward(const Napi::CallbackInfo& info);
@@ -159,6 +161,8 @@ class CentersObject : public Napi::ObjectWrap<CentersObject> {
   Napi::Value gradientsAsync(const Napi::CallbackInfo& info);
   Napi::Value cosines(const Napi::CallbackInfo& info);
   Napi::Value cosinesAsync(const Napi::CallbackInfo& info);
+  Napi::Value targetCosines(const Napi::CallbackInfo& info);
+  Napi::Value targetCosinesAsync(const Napi::CallbackInfo& info);
   Napi::Value sample(const Napi::CallbackInfo& info);
   Napi::Value sampleAsync(const Napi::CallbackInfo& info);
 
