@@ -57,6 +57,12 @@ TEST_P(State, BadBatchesAreRefusedByName) {
   bad.rowParametersB4.assign(24, 1.0f);
   bad.rowParametersB4[4 * 2 + 2] = 9.0f;
   refuses(bad, StatusCode::kRange, "rowParametersB4[2].m2");
+  bad.rule = {.m2 = 0.0f, .fallback = Fallback::kNone, .family = MarginFamily::kSphere};
+  bad.rowParametersB4[4 * 2 + 2] = 0.5f;  // one the cosine would take
+  refuses(bad, StatusCode::kRange, "rowParametersB4[0].m2: expected 0 with the family 'sphere', received 1");
+  bad = p;
+  bad.rule.negatives = {.threshold = NegativeThreshold::kTarget, .above = {.value = {0, 0, 17}}};
+  refuses(bad, StatusCode::kRange, "rule.negatives.above.value[2]: expected a number in [-16, 16], received 17");
   bad = p;
   bad.isSampled = true;
   refuses(bad, StatusCode::kRange, "class of every sample");

@@ -44,12 +44,12 @@ enum class NegativeThreshold : int32_t {
 struct NegativeRule {
   NegativeThreshold threshold = NegativeThreshold::kNone;
   float fixed = 0.0f;
-  NegativeBranch above;
-  NegativeBranch below;
+  NegativeBranch above = {};
+  NegativeBranch below = {};
 };
 
-/// The target logit is s·(w·(A(θ) − m3) + (1 − w)·cosθ). s in (0, 1024], m1 in [0.5, 4] (kQuadratic: [0.01, 4]),
-/// m2 in [−π/2, π/2] radians, m3 in [−1, 1].
+/// The target logit is s·(w·(A(θ) − m3) + (1 − w)·cosθ). s in (0, 1024], m1 in [0.5, 4] (kQuadratic: [0.01, 4],
+/// kSphere: [1, 4]), m2 in [−π/2, π/2] radians (kCircle: [0, π/2], kSphere: 0), m3 in [−1, 1].
 struct MarginRule {
   float scale = 64.0f;
   float m1 = 1.0f;
@@ -60,7 +60,7 @@ struct MarginRule {
   MarginFamily family = MarginFamily::kCosine;
   float blend = 1.0f;         // w in [0, 1]: 1/(1 + λ) of SphereFace's annealing
   float clipRadians = 1e-4f;  // ε of Fallback::kClip, in (0, 0.1]
-  NegativeRule negatives;
+  NegativeRule negatives = {};
 };
 
 enum class Precision : int32_t { kFp32 = 0, kBf16Compute = 1, kBf16Master = 2 };

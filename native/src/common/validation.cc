@@ -4,40 +4,13 @@
 #include <bit>
 #include <cmath>
 #include <limits>
-#include <sstream>
-#include <string>
+
+#include "common/failure.h"
+#include "common/margin_checks.h"
 
 namespace hyperarc {
 
 namespace {
-
-template <typename... Parts>
-Status failure(StatusCode code, const Parts&... parts) {
-  std::ostringstream message;
-  (message << ... << parts);
-  return {code, message.str()};
-}
-
-template <typename... Parts>
-Status rangeError(const Parts&... parts) {
-  return failure(StatusCode::kRange, parts...);
-}
-
-constexpr float kHalfPi = 1.57079637f;
-
-/// One margin parameter set; `where` names the argument ("rule" or "rowParameters[7]").
-Status checkMargin(const std::string& where, float scale, float m1, float m2, float m3) {
-  if (!(scale > 0.0f && scale <= 1024.0f))
-    return rangeError(where, ".scale: expected a number in (0, 1024], received ", scale,
-                      "; the field's usual value is 64");
-  if (!(m1 >= 0.5f && m1 <= 4.0f))
-    return rangeError(where, ".m1: expected a number in [0.5, 4], received ", m1, "; ArcFace and CosFace use 1");
-  if (!(m2 >= -kHalfPi && m2 <= kHalfPi))
-    return rangeError(where, ".m2: expected radians in [-pi/2, pi/2], received ", m2, "; ArcFace uses 0.5");
-  if (!(m3 >= -1.0f && m3 <= 1.0f))
-    return rangeError(where, ".m3: expected a number in [-1, 1], received ", m3, "; CosFace uses 0.35");
-  return Status::ok();
-}
 
 Status checkSampled(const Batch& batch, const CentersConfig& config) {
   const int32_t* sampled = batch.sampledClasses;
@@ -157,18 +130,9 @@ Status checkLabels(const int32_t* labelsB, int64_t batch, int64_t globalClasses)
 Status checkBatch(const Batch& batch, const CentersConfig& config) {
   if (Status status = checkLabels(batch.labelsB, batch.batch, config.globalClasses); !status) return status;
   if (Status status = checkEmbeddingsShape(batch.embeddingsBD, batch.batch, config.dim); !status) return status;
-  const MarginRule& rule = batch.rule;
-  if (Status status = checkMargin("rule", rule.scale, rule.m1, rule.m2, rule.m3); !status) return status;
-  if (static_cast<int32_t>(rule.fallback) < 0 || rule.fallback > Fallback::kClip)
-    return rangeError("rule.fallback: expected 0 to 3, received ", static_cast<int32_t>(rule.fallback),
-                      "; see Fallback");
-  if (static_cast<int32_t>(rule.gradient) < 0 || rule.gradient > GradientMode::kStraightThrough)
-    return rangeError("rule.gradient: expected 0 or 1, received ", static_cast<int32_t>(rule.gradient),
-                      "; see GradientMode");
-  for (int64_t i = 0; batch.rowParametersB4 != nullptr && i < batch.batch; ++i) {
-    const float* row = batch.rowParametersB4 + 4 * i;
-    const std::string where = "rowParametersB4[" + std::to_string(i) + "]";
-    if (Status status = checkMargin(where, row[0], row[1], row[2], row[3]); !status) return status;
+  if (Status status = checkMarginRule(batch.rule); !status) return status;
+  if (batch.rowParametersB4 != nullptr) {
+    if (Status status = checkRowParameters(batch.rule, batch.rowParametersB4, batch.batch); !status) return status;
   }
   return checkSampled(batch, config);
 }

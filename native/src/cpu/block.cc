@@ -22,25 +22,47 @@ int64_t CpuClassCenters::loadBlock(const ClassSet& classes, int64_t first, int64
   return rows;
 }
 
-void CpuClassCenters::softmaxTerms(Panels scores, int64_t rows, int64_t samples, const float* scale, const float* shift,
-                                   const float* factor) const {
-  if (config_.subCenters == 1) {
-    core_->kernels.exponentiate(scores, rows, samples, scale, shift, factor);
-  } else {
-    core_->kernels.exponentiateMaximum(scores, rows, config_.subCenters, samples, scale, shift, factor);
+void CpuClassCenters::softmaxTerms(const ClassSet& classes, int64_t first, int64_t last,
+                                   const std::vector<TargetEntry>& targets, const SampleTerms& terms,
+                                   int64_t firstSample, int64_t samples, Panels scores, double* sums) const {
+  const KernelTable& kernels = core_->kernels;
+  const int64_t rows = (last - first) * config_.subCenters;
+  const auto setTargets = [&](float value) {
+    setTargetScores(classes, first, last, targets, firstSample, samples, scores, value);
+  };
+  if (terms.threshold != nullptr) {
+    // The targets go first: what the kernel leaves in place no longer says what it added to the sums.
+    setTargets(kAbsent);
+    const NegativeBranch &above = terms.rule->above, &below = terms.rule->below;
+    kernels.negativeTerms(scores, rows, config_.subCenters, samples,
+                          {terms.scale,
+                           terms.shift,
+                           terms.factor,
+                           terms.threshold,
+                           {above.value[0], above.value[1], above.value[2], above.slope[0], above.slope[1]},
+                           {below.value[0], below.value[1], below.value[2], below.slope[0], below.slope[1]}},
+                          sums);
+    return;
   }
+  if (config_.subCenters == 1) {
+    kernels.exponentiate(scores, rows, samples, terms.scale, terms.shift, terms.factor);
+  } else {
+    kernels.exponentiateMaximum(scores, rows, config_.subCenters, samples, terms.scale, terms.shift, terms.factor);
+  }
+  setTargets(0.0f);
+  if (sums != nullptr) kernels.sumRows(scores, rows, samples, sums);
 }
 
-void CpuClassCenters::clearTargets(const ClassSet& classes, int64_t first, int64_t last,
-                                   const std::vector<TargetEntry>& targets, int64_t firstSample, int64_t samples,
-                                   Panels scores) const {
+void CpuClassCenters::setTargetScores(const ClassSet& classes, int64_t first, int64_t last,
+                                      const std::vector<TargetEntry>& targets, int64_t firstSample, int64_t samples,
+                                      Panels scores, float value) const {
   for (const TargetEntry& entry : targetsOf(targets, classes.at(first), classes.at(last - 1))) {
     const int64_t sample = entry.sample - firstSample;
     if (sample < 0 || sample >= samples) continue;
     const int64_t row = (classes.lowerBound(entry.localClass) - first) * config_.subCenters;
     float* panel = scores.data + sample / blocking_.panel * scores.rowCapacity * blocking_.panel;
     for (int64_t k = 0; k < config_.subCenters; ++k)
-      panel[(row + k) * blocking_.panel + sample % blocking_.panel] = 0.0f;
+      panel[(row + k) * blocking_.panel + sample % blocking_.panel] = value;
   }
 }
 

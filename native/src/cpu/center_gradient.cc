@@ -45,8 +45,9 @@ void CpuClassCenters::addStepGradient(const CpuStep& step, const ClassSet& class
   for (int64_t i0 = 0; i0 < step.samples; i0 += blocking_.samplesPerBlock) {
     const int64_t samples = std::min(blocking_.samplesPerBlock, step.samples - i0);
     core_->kernels.multiply(unitW, step.unitTransposed(i0), scores, rows, config_.dim, samples, false);
-    softmaxTerms(scores, rows, samples, step.scale.data() + i0, step.gradientShift.data() + i0, factorB + i0);
-    clearTargets(classes, first, last, step.targets, i0, samples, scores);
+    const SampleTerms terms = {step.scale.data() + i0, step.gradientShift.data() + i0, factorB + i0,
+                               step.thresholdFrom(i0), &step.negatives};
+    softmaxTerms(classes, first, last, step.targets, terms, i0, samples, scores, nullptr);
     clearAbsent(step, classes, first, last, samples, scores);
     core_->kernels.multiply(scores, step.unitRows(i0), gradient, rows, samples, config_.dim, accumulate || i0 > 0);
   }

@@ -18,10 +18,21 @@ namespace hyperarc::cpu {
 /// One sweep of pass 1: the samples, by views of a CpuStep or of a part of one.
 struct NegativeInput {
   int64_t samples;
-  Panels unitTransposed;  // x̂ᵀ [D × B]
-  const float* scale;     // [B], padded to whole panels
-  const float* shift;     // [B], padded
+  Panels unitTransposed;   // x̂ᵀ [D × B]
+  const float* scale;      // [B], padded to whole panels
+  const float* shift;      // [B], padded
+  const float* threshold;  // [B], padded; null without a negative rule
+  const NegativeRule* rule;
   const std::vector<TargetEntry>* targets;
+};
+
+/// What makes softmax terms of the cosines of some samples: arrays from the first of them, padded to whole panels.
+struct SampleTerms {
+  const float* scale;
+  const float* shift;
+  const float* factor;
+  const float* threshold;  // null without a negative rule
+  const NegativeRule* rule;
 };
 
 class CpuClassCenters final : public ClassCenters {
@@ -75,10 +86,12 @@ class CpuClassCenters final : public ClassCenters {
 
   // block.cc: loads the classes at positions [first, last) of `classes`; returns its rows.
   int64_t loadBlock(const ClassSet& classes, int64_t first, int64_t last, BlockScratch& scratch) const;
-  void clearTargets(const ClassSet& classes, int64_t first, int64_t last, const std::vector<TargetEntry>& targets,
-                    int64_t firstSample, int64_t samples, Panels scores) const;
-  void softmaxTerms(Panels scores, int64_t rows, int64_t samples, const float* scale, const float* shift,
-                    const float* factor) const;
+  /// The cosines of the block and the `samples` from `firstSample` on become e^(s·N(c) − shift)·N'(c)·factor, 0 for a
+  /// sample's own class. sums [samples] += Σ e^(s·N(c) − shift)·factor over the block's negatives, unless it is null.
+  void softmaxTerms(const ClassSet& classes, int64_t first, int64_t last, const std::vector<TargetEntry>& targets,
+                    const SampleTerms& terms, int64_t firstSample, int64_t samples, Panels scores, double* sums) const;
+  void setTargetScores(const ClassSet& classes, int64_t first, int64_t last, const std::vector<TargetEntry>& targets,
+                       int64_t firstSample, int64_t samples, Panels scores, float value) const;
 
   // negatives.cc
   void sumNegatives(const NegativeInput& input, const ClassSet& classes, float* sumExpB, float* weightedSumBD);

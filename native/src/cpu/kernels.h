@@ -17,6 +17,21 @@ struct Panels {
   int64_t rowCapacity;
 };
 
+/// No cosine is below this. A score set to kAbsent stands for a class that is none of the sample's negatives.
+inline constexpr float kLowestCosine = -2.0f;
+inline constexpr float kAbsent = -4.0f;
+
+/// A negative rule as the inner loop reads it. Arrays [count], padded to whole panels.
+struct NegativeTerms {
+  const float* scale;
+  const float* shift;
+  const float* factor;
+  const float* threshold;
+  // NegativeBranch: value[3], slope[2].
+  float above[5];
+  float below[5];
+};
+
 struct KernelTable {
   const char* name;
   /// Columns of a panel; a multiple of the vector length.
@@ -41,6 +56,11 @@ struct KernelTable {
                               const float* shift, const float* factor);
   /// sums[i] += Σ_r s(r, i).
   void (*sumRows)(Panels s, int64_t rows, int64_t count, double* sums);
+
+  /// Under a rule, over groups of `group` rows: e = exp(scale[i]·N(c) − shift[i])·factor[i] of the group's largest
+  /// cosine c, which becomes e·N'(c) where it stands (ties to the first); the others become 0. kAbsent becomes 0 and
+  /// has no e. sums[i] += Σ e, unless it is null.
+  void (*negativeTerms)(Panels s, int64_t rows, int64_t group, int64_t count, const NegativeTerms& terms, double* sums);
 
   /// v(r, ·) ← inverseNorm·(v − (v·ŵ)ŵ) at row r of two panel matrices.
   void (*projectRow)(Panels v, Panels unit, int64_t row, int64_t dim, float inverseNorm);

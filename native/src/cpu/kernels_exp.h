@@ -55,25 +55,34 @@ void exponentiate(Panels s, int64_t rows, int64_t count, const float* scale, con
   }
 }
 
+/// The largest of `group` rows, lane by lane. A NaN wins, so that it is not lost with the sub-centre that holds it.
+HYPERARC_INLINE Vec largestOfGroup(const float* p, int64_t group) {
+  Vec best = load(p);
+  for (int64_t k = 1; k < group; ++k) {
+    const Vec candidate = load(p + k * kPanel);
+    best = (candidate > best) | (candidate != candidate) ? candidate : best;
+  }
+  return best;
+}
+
+/// `value` where a row of the group holds `best` first, 0 in the others.
+HYPERARC_INLINE void storeAtWinner(float* p, int64_t group, Vec best, Vec value) {
+  IntVec open = ~IntVec{};
+  for (int64_t k = 0; k < group; ++k) {
+    const IntVec wins = ((load(p + k * kPanel) == best) | (best != best)) & open;
+    open &= ~wins;
+    store(p + k * kPanel, wins ? value : Vec{});
+  }
+}
+
 void exponentiateMaximum(Panels s, int64_t rows, int64_t group, int64_t count, const float* scale, const float* shift,
                          const float* factor) {
   for (int64_t i = 0; i < count; i += kLanes) {
     const Vec scales = load(scale + i), shifts = load(shift + i), factors = load(factor + i);
     float* p = panelAt(s, i) + i % kPanel;
     for (int64_t r = 0; r < rows; r += group, p += group * kPanel) {
-      Vec best = load(p);
-      for (int64_t k = 1; k < group; ++k) {
-        const Vec candidate = load(p + k * kPanel);
-        // A NaN wins, so that it is not lost with the sub-centre that holds it.
-        best = (candidate > best) | (candidate != candidate) ? candidate : best;
-      }
-      const Vec value = exponential(scales * best - shifts) * factors;
-      IntVec open = ~IntVec{};
-      for (int64_t k = 0; k < group; ++k) {
-        const IntVec wins = ((load(p + k * kPanel) == best) | (best != best)) & open;
-        open &= ~wins;
-        store(p + k * kPanel, wins ? value : Vec{});
-      }
+      const Vec best = largestOfGroup(p, group);
+      storeAtWinner(p, group, best, exponential(scales * best - shifts) * factors);
     }
   }
 }

@@ -4,6 +4,7 @@
 // clang-format off
 #include "cpu/kernels_exp.h"
 #include "cpu/kernels_multiply.h"
+#include "cpu/kernels_negative.h"
 #include "cpu/kernels_rows.h"
 // clang-format on
 

@@ -128,8 +128,8 @@ float sumSquares(const float* x, int64_t dim) {
 constexpr KernelTable makeKernelTable(const char* name) {
   return {name,     kPanel,         multiply,     multiplyTransposed,
           packRows, packTransposed, exponentiate, exponentiateMaximum,
-          sumRows,  projectRow,     addRow,       readRow,
-          sgdRow,   sumSquares,     exponentialOf};
+          sumRows,  negativeTerms,  projectRow,   addRow,
+          readRow,  sgdRow,         sumSquares,   exponentialOf};
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // Stages 2 and 3 of forward. Pass 1 streams the class centres: l_i = Σ e_ij and U_i = Σ e_ij·ŵ_j over the negatives,
-// e_ij = exp(s_i·c_ij − shift_i); then loss and dX follow in O(B·D).
+// e_ij = exp(s_i·N(c_ij) − shift_i), each times N'(c_ij) in U; then loss and dX follow in O(B·D).
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -10,6 +10,19 @@
 #include "cpu/class_centers.h"
 
 namespace hyperarc::cpu {
+
+namespace {
+
+/// From dT_i/d(s, m1, m2, m3) to this shard's share of the gradient of the mean loss. `error`: (1 − p_i)/B; `byScale`:
+/// what the negatives add to the first column.
+void finishRowGradient(CpuStep& step, int64_t i, double error, double byScale) {
+  float* row = step.rowGradient.data() + 4 * i;
+  for (int n = 0; n < 4; ++n) row[n] = static_cast<float>((n == 0 ? byScale : 0.0) - error * row[n]);
+  // x̂_i·U_i is Σ e_ij·N'(c_ij)·c_ij, not the Σ e_ij·N(c_ij) that is needed.
+  if (step.negatives.threshold != NegativeThreshold::kNone) row[0] = std::numeric_limits<float>::quiet_NaN();
+}
+
+}  // namespace
 
 void CpuClassCenters::sumNegatives(const NegativeInput& input, const ClassSet& classes, float* sumExpB,
                                    float* weightedSumBD) {
@@ -30,6 +43,8 @@ void CpuClassCenters::sumNegatives(const NegativeInput& input, const ClassSet& c
   for (int64_t i0 = 0; i0 < input.samples; i0 += sweep) {
     const int64_t samples = std::min(sweep, input.samples - i0);
     const Panels unitX = {input.unitTransposed.data + i0 * dim, dim};
+    const SampleTerms terms = {input.scale + i0, input.shift + i0, ones_.data(),
+                               input.threshold == nullptr ? nullptr : input.threshold + i0, input.rule};
     std::fill(chunkSums.begin(), chunkSums.end(), 0.0);
     core_->pool.parallelFor(chunks, [&](int64_t chunk, int worker) {
       BlockScratch& own = scratch(worker);
@@ -42,9 +57,8 @@ void CpuClassCenters::sumNegatives(const NegativeInput& input, const ClassSet& c
         const int64_t last = std::min(first + blocking_.classesPerBlock, classes.size());
         const int64_t rows = loadBlock(classes, first, last, own);
         core_->kernels.multiply(unitW, unitX, scores, rows, dim, samples, false);
-        softmaxTerms(scores, rows, samples, input.scale + i0, input.shift + i0, ones_.data());
-        clearTargets(classes, first, last, *input.targets, i0, samples, scores);
-        core_->kernels.sumRows(scores, rows, samples, chunkSums.data() + chunk * sweep);
+        softmaxTerms(classes, first, last, *input.targets, terms, i0, samples, scores,
+                     chunkSums.data() + chunk * sweep);
         core_->kernels.multiplyTransposed(scores, unitW, partial, samples, rows, dim, block > firstBlock);
       }
     });
@@ -77,7 +91,8 @@ std::vector<uint8_t> CpuClassCenters::hasNegatives(const CpuStep& step) const {
 }
 
 void CpuClassCenters::raiseSmallSums(CpuStep& step) {
-  // Scales above 69 can leave every negative below fp32. Those rows are swept again with a smaller shift.
+  // Scales above 69, and rules that lower the negatives, can leave every one of them below fp32. Those rows are swept
+  // again with a smaller shift.
   const ClassSet classes = participants(step);
   const int64_t dim = config_.dim;
   const std::vector<uint8_t> expectsSum = hasNegatives(step);
@@ -89,7 +104,9 @@ void CpuClassCenters::raiseSmallSums(CpuStep& step) {
     if (low.empty()) return;
     const int64_t count = static_cast<int64_t>(low.size());
     const int64_t padded = blocking_.padded(count);
-    FloatArray unitX(padded * dim), scale(padded), shift(padded), sums(padded), weighted(count * dim);
+    const bool hasRule = step.thresholdFrom(0) != nullptr;
+    FloatArray unitX(padded * dim), scale(padded), shift(padded), threshold(hasRule ? padded : 0), sums(padded),
+        weighted(count * dim);
     std::vector<TargetEntry> targets;
     for (const TargetEntry& entry : step.targets) {
       const auto place = std::lower_bound(low.begin(), low.end(), entry.sample);
@@ -102,12 +119,15 @@ void CpuClassCenters::raiseSmallSums(CpuStep& step) {
       step.shift[i] -= kShiftLowering;
       scale[n] = step.scale[i];
       shift[n] = step.shift[i];
+      if (hasRule) threshold[n] = step.threshold[i];
       for (int64_t d = 0; d < dim; ++d) {
         unitX[(n / panel * dim + d) * panel + n % panel] = step.unitXT[(i / panel * dim + d) * panel + i % panel];
       }
     }
-    sumNegatives({count, {unitX.data(), dim}, scale.data(), shift.data(), &targets}, classes, sums.data(),
-                 weighted.data());
+    const NegativeInput input = {
+        count,   {unitX.data(), dim}, scale.data(), shift.data(), hasRule ? threshold.data() : nullptr, &step.negatives,
+        &targets};
+    sumNegatives(input, classes, sums.data(), weighted.data());
     for (int64_t n = 0; n < count; ++n) {
       step.sumExp[low[n]] = sums[n];
       std::copy_n(weighted.data() + n * dim, dim, step.weightedSum.data() + low[n] * dim);
@@ -119,8 +139,10 @@ Status CpuClassCenters::negativeSums(Step* given) {
   return guarded("forward", [&]() -> Status {
     CpuStep* step = nullptr;
     if (Status status = ownStep(given, CpuStep::Stage::kTargets, &step); !status) return status;
-    sumNegatives({step->samples, step->unitTransposed(0), step->scale.data(), step->shift.data(), &step->targets},
-                 participants(*step), step->sumExp.data(), step->weightedSum.data());
+    const NegativeInput input = {step->samples,      step->unitTransposed(0), step->scale.data(),
+                                 step->shift.data(), step->thresholdFrom(0),  &step->negatives,
+                                 &step->targets};
+    sumNegatives(input, participants(*step), step->sumExp.data(), step->weightedSum.data());
     // Shards must agree on the shift, so only an engine that sees every class may choose another.
     if (config_.classes == config_.globalClasses) raiseSmallSums(*step);
     step->stage = CpuStep::Stage::kSums;
@@ -151,7 +173,7 @@ Status CpuClassCenters::finishForward(Step* given) {
       const double error = hasNegatives ? 1.0 / (1.0 + std::exp(-gap)) : 0.0;
       step->loss[i] = static_cast<float>(softplus);
       step->targetError[i] = static_cast<float>(error);
-      // q_ij·s_i = exp(s_i·c_ij − A), A = ln(l_i + e^T) + … − ln s_i; what rounding A to fp32 loses goes into the
+      // q_ij·s_i = exp(s_i·N(c_ij) − A), A = ln(l_i + e^T) + … − ln s_i; what rounding A to fp32 loses goes into the
       // factor.
       const double offset = hasNegatives ? softplus + logit - std::log(static_cast<double>(step->scale[i])) : 0.0;
       step->gradientShift[i] = static_cast<float>(offset);
@@ -170,6 +192,7 @@ Status CpuClassCenters::finishForward(Step* given) {
         step->embeddingGradient[i * dim + d] =
             static_cast<float>(inverse * (negativeFactor * tangent + targetFactor * step->tangentX[i * dim + d]));
       }
+      finishRowGradient(*step, i, error / batch, hasNegatives ? error / sum / batch * along : 0.0);
     }
     step->stage = CpuStep::Stage::kFinished;
     return Status::ok();

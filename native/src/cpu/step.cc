@@ -16,11 +16,13 @@ CpuStep::CpuStep(uint64_t centersId, uint64_t weights, const Blocking& blocking,
       samples(input.batch),
       dim(blocking.dim),
       panel(blocking.panel),
+      negatives(input.rule.negatives),
       inverseNorms(blocking.padded(input.batch)),
       unitXT(blocking.padded(input.batch) * blocking.dim),
       unitX(input.batch * blocking.dimPadded),
       scale(blocking.padded(input.batch)),
       shift(blocking.padded(input.batch)),
+      threshold(input.rule.negatives.threshold == NegativeThreshold::kNone ? 0 : blocking.padded(input.batch)),
       targetLogits(blocking.padded(input.batch)),
       targetCosine(blocking.padded(input.batch)),
       slope(blocking.padded(input.batch)),
@@ -30,6 +32,7 @@ CpuStep::CpuStep(uint64_t centersId, uint64_t weights, const Blocking& blocking,
       weightedSum(input.batch * blocking.dim),
       loss(blocking.padded(input.batch)),
       embeddingGradient(input.batch * blocking.dim),
+      rowGradient(4 * input.batch),
       targetError(blocking.padded(input.batch)),
       gradientShift(blocking.padded(input.batch)),
       gradientFactor(blocking.padded(input.batch)) {
@@ -41,7 +44,8 @@ CpuStep::CpuStep(uint64_t centersId, uint64_t weights, const Blocking& blocking,
 }
 
 int64_t CpuStep::bytesFor(const Blocking& blocking, int64_t batch) {
-  const int64_t vectors = 11 * blocking.padded(batch);
+  // With a negative rule's thresholds: a plan knows no rule.
+  const int64_t vectors = 12 * blocking.padded(batch) + 4 * batch;
   const int64_t matrices =
       blocking.padded(batch) * blocking.dim + batch * blocking.dimPadded + 4 * batch * blocking.dim;
   return (vectors + matrices) * static_cast<int64_t>(sizeof(float)) + batch * static_cast<int64_t>(sizeof(TargetEntry));
@@ -50,9 +54,9 @@ int64_t CpuStep::bytesFor(const Blocking& blocking, int64_t batch) {
 int64_t CpuStep::bytes() const {
   int64_t total =
       static_cast<int64_t>(targets.capacity() * sizeof(TargetEntry) + sampledClasses.capacity() * sizeof(int32_t));
-  for (const FloatArray* array :
-       {&inverseNorms, &unitXT, &unitX, &scale, &shift, &targetLogits, &targetCosine, &slope, &tangentX, &tangentW,
-        &sumExp, &weightedSum, &loss, &embeddingGradient, &targetError, &gradientShift, &gradientFactor}) {
+  for (const FloatArray* array : {&inverseNorms, &unitXT, &unitX, &scale, &shift, &targetLogits, &targetCosine, &slope,
+                                  &tangentX, &tangentW, &sumExp, &weightedSum, &loss, &embeddingGradient, &targetError,
+                                  &gradientShift, &gradientFactor, &threshold, &rowGradient}) {
     total += array->bytes();
   }
   return total;

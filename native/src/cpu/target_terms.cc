@@ -7,6 +7,7 @@
 #include "common/validation.h"
 #include "cpu/class_centers.h"
 #include "margins/margin.h"
+#include "margins/negative.h"
 
 namespace hyperarc::cpu {
 
@@ -64,9 +65,16 @@ void CpuClassCenters::computeTarget(const Batch& batch, const TargetEntry& entry
   // A zero vector is at a right angle to everything.
   const bool isZero = inverseX == 0.0 || inverseW == 0.0;
   const double sine = isZero ? 1.0 : std::sqrt(squares);
-  const auto target = margins::target(marginRow(batch, i), margins::angleOf(cosine, sine), batch.rule);
+  const margins::Row<double> row = marginRow(batch, i);
+  const margins::Angle<double> angle = margins::angleOf(cosine, sine);
+  const auto target = margins::target(row, angle, batch.rule);
   step.targetCosine[i] = static_cast<float>(cosine);
   step.targetLogits[i] = static_cast<float>(target.logit);
+  if (batch.rule.negatives.threshold == NegativeThreshold::kTarget) {
+    step.threshold[i] = static_cast<float>(margins::targetThreshold(row, angle, batch.rule));
+  }
+  const double byRow[] = {target.logit / row.scale, target.byM1, target.byM2, -row.scale * batch.rule.blend};
+  std::copy_n(byRow, 4, step.rowGradient.data() + 4 * i);
   if (isZero || sine < margins::kMinSine<double>) return;
   step.slope[i] = static_cast<float>(target.h);
   for (int64_t d = 0; d < dim; ++d) {
@@ -86,14 +94,15 @@ Status CpuClassCenters::targetTerms(const Batch& batch, std::unique_ptr<Step>* o
     if (Status status = checkBatch(batch, config_); !status) return status;
     if (Status status = checkEmbeddings(batch.embeddingsBD, batch.batch, config_.dim); !status) return status;
     auto step = std::make_unique<CpuStep>(id_, version_, blocking_, batch);
+    const NegativeRule& negatives = batch.rule.negatives;
+    if (negatives.threshold == NegativeThreshold::kFixed) std::ranges::fill(step->threshold.span(), negatives.fixed);
+    const double largest = margins::largestNegative(negatives);
+    const double logTerms = std::log(static_cast<double>(config_.globalClasses) * margins::steepestNegative(negatives));
     for (int64_t i = 0; i < batch.batch; ++i) {
       step->inverseNorms[i] = static_cast<float>(exactInverseNorm(batch.embeddingsBD + i * config_.dim, config_.dim));
       const margins::Row<double> row = marginRow(batch, i);
-      // |c| ≤ 1 bounds every logit, so a fixed shift keeps the sum of C exponentials within fp32: no running maximum.
-      const double largest =
-          row.scale * (1.0 + std::max(0.0, -row.m3)) + std::log(static_cast<double>(config_.globalClasses));
       step->scale[i] = static_cast<float>(row.scale);
-      step->shift[i] = static_cast<float>(std::max(0.0, largest - 87.0));
+      step->shift[i] = static_cast<float>(margins::firstShift(row.scale, row.m3, largest, logTerms));
       const int64_t local = batch.labelsB[i] - config_.firstClass;
       if (local < 0 || local >= config_.classes) continue;
       const int32_t winner = winningSubCenter(batch.embeddingsBD + i * config_.dim, local);

@@ -33,8 +33,10 @@ HYPERARC_HD Target<Real> cosineTarget(const Row<Real>& row, const Angle<Real>& a
     return combined(row, angle, fallback, Real(rule.clipRadians));
   }
   if (row.m2 != Real(0)) return arcFace(row, angle, fallback);
-  if (row.m3 != Real(0)) return cosFace(row, angle);
-  return normalisedSoftmax(row, angle);
+  Target<Real> result = row.m3 != Real(0) ? cosFace(row, angle) : normalisedSoftmax(row, angle);
+  // The lower half of the easy margin is cosθ whatever m1 and m2.
+  if (fallback == Fallback::kEasy && angle.cosine <= Real(0)) result.byM1 = result.byM2 = Real(0);
+  return result;
 }
 
 /// Target logit, h and the derivatives by m1 and m2 for one sample. Of `rule` only what no row replaces is read.

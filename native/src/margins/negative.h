@@ -36,11 +36,46 @@ HYPERARC_HD float largestOf(const NegativeBranch& branch) {
   return largest;
 }
 
+/// The smallest one, likewise.
+HYPERARC_HD float smallestOf(const NegativeBranch& branch) {
+  return -largestOf({{-branch.value[0], -branch.value[1], -branch.value[2]}, {0.0f, 0.0f}});
+}
+
 /// The largest logit of any negative over the scale; 1 without a rule.
 HYPERARC_HD float largestNegative(const NegativeRule& rule) {
   if (rule.threshold == NegativeThreshold::kNone) return 1.0f;
   const float above = largestOf(rule.above), below = largestOf(rule.below);
   return above > below ? above : below;
+}
+
+/// The smallest logit of any negative over the scale; −1 without a rule.
+HYPERARC_HD float smallestNegative(const NegativeRule& rule) {
+  if (rule.threshold == NegativeThreshold::kNone) return -1.0f;
+  const float above = smallestOf(rule.above), below = smallestOf(rule.below);
+  return above < below ? above : below;
+}
+
+HYPERARC_HD float steepestOf(const NegativeBranch& branch) {
+  const float constant = branch.slope[0] < 0.0f ? -branch.slope[0] : branch.slope[0];
+  return constant + (branch.slope[1] < 0.0f ? -branch.slope[1] : branch.slope[1]);
+}
+
+/// The largest |dN/dc| on [−1, 1], and at least 1: by it a term of U_i may exceed one of l_i.
+HYPERARC_HD float steepestNegative(const NegativeRule& rule) {
+  if (rule.threshold == NegativeThreshold::kNone) return 1.0f;
+  const float above = steepestOf(rule.above), below = steepestOf(rule.below);
+  const float steeper = above > below ? above : below;
+  return steeper > 1.0f ? steeper : 1.0f;
+}
+
+/// The shift that pass 1 starts from (docs/numerics.md, "Loss and gradients"): logits are bounded, so a fixed shift
+/// keeps the sums of C exponentials within fp32, with no running maximum. `largest` is the rule's largestNegative,
+/// `logTerms` ln(C_global·steepestNegative).
+template <typename Real>
+HYPERARC_HD Real firstShift(Real scale, Real m3, Real largest, Real logTerms) {
+  const Real target = m3 < Real(0) ? Real(1) - m3 : Real(1);
+  const Real shift = scale * (largest > target ? largest : target) + logTerms - Real(87);
+  return shift > Real(0) ? shift : Real(0);
 }
 
 }  // namespace hyperarc::margins
