@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { checkFloat, checkShape } from './checks.js';
 import { indicators } from './indicators.js';
-import { unitRows } from './unit-rows.js';
+import { tangentPart, unitRows } from './unit-rows.js';
 
 /** Class centres [C, D], or [C, K, D] with sub-centres. */
 export type Centers = tf.Tensor2D | tf.Tensor3D;
@@ -59,14 +59,34 @@ export function toWinners(
 }
 
 /**
- * Plain cosines x̂·ŵ of embeddings [B, D] with each class, the maximum over sub-centres [B, C]. Not differentiable.
+ * Plain cosines x̂·ŵ of embeddings [B, D] with each class, the maximum over sub-centres [B, C]. Differentiable once with respect to
+ * both; the gradient of a zero row is 0.
  * @throws HyperArcError E_SHAPE, E_DTYPE.
  */
 export function classCosines(embeddings: tf.Tensor2D, centers: Centers): tf.Tensor2D {
   const shape = shapeOfCenters(centers);
   checkEmbeddings(embeddings, shape.dim);
-  return tf.tidy(() => {
-    const centerUnits = unitRows(tf.reshape(centers, [-1, shape.dim])).units;
-    return winningCosines(unitRows(embeddings).units, centerUnits, shape).cosinesBC;
+  const cosinesOf = tf.customGrad((embeddingsBD, centersCKD, save) => {
+    const { units: x, inverseLengths: xInverse } = unitRows(embeddingsBD as tf.Tensor2D);
+    const rows: tf.Tensor2D = tf.reshape(centersCKD as tf.Tensor, [-1, shape.dim]);
+    const { units: w, inverseLengths: wInverse } = unitRows(rows);
+    const { cosinesBC, winnersBR } = winningCosines(x, w, shape);
+    (save as tf.GradSaveFunc)(winnersBR ? [x, xInverse, w, wInverse, winnersBR] : [x, xInverse, w, wInverse]);
+    const centersShape = (centersCKD as tf.Tensor).shape;
+    return { value: cosinesBC, gradFunc: (dy, saved) => gradients(dy, saved as tf.Tensor2D[], shape, centersShape) };
   });
+  return cosinesOf(embeddings, centers) as tf.Tensor2D;
+}
+
+/** dX [B, D], and dW as the centres. */
+function gradients(
+  dy: tf.Tensor,
+  [x, xInverse, w, wInverse, winnersBR]: tf.Tensor2D[],
+  shape: CentersShape,
+  centersShape: number[],
+): tf.Tensor[] {
+  const dyBR = toWinners(dy as tf.Tensor2D, winnersBR ?? null, shape);
+  const dX = tf.mul(tangentPart(tf.matMul(dyBR, w!), x!), xInverse!);
+  const dW = tf.mul(tangentPart(tf.matMul(dyBR, x!, true), w!), wInverse!);
+  return [dX, tf.reshape(dW, centersShape)];
 }

@@ -32,3 +32,20 @@ export function unitRows(rawRows: tf.Tensor2D): UnitRows {
 export function tangentPart(vectors: tf.Tensor2D, units: tf.Tensor2D): tf.Tensor2D {
   return tf.sub(vectors, tf.mul(tf.sum(tf.mul(vectors, units), 1, true), units));
 }
+
+/**
+ * ‖x‖ of each row [N, 1], 0 for zero rows; differentiable once, with x̂ (0 for zero rows), also without the gradients of tfjs's own
+ * ops.
+ */
+export function rowNorms(rows: tf.Tensor2D): tf.Tensor2D {
+  const norms = tf.customGrad((input, save) => {
+    const { units, inverseLengths } = unitRows(input as tf.Tensor2D);
+    const isZero = tf.equal(inverseLengths, 0);
+    (save as tf.GradSaveFunc)([units]);
+    return {
+      value: tf.where(isZero, tf.zerosLike(inverseLengths), tf.div(1, inverseLengths)),
+      gradFunc: (dy: tf.Tensor, [directions]: tf.Tensor[]) => tf.mul(directions!, dy),
+    };
+  });
+  return norms(rows) as tf.Tensor2D;
+}
