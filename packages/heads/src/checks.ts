@@ -37,7 +37,12 @@ export function checkSeed(seed: unknown): void {
  * Labels as numbers, each checked to lie in [0, classes). A tensor is read back from its device, so on WebGPU, which cannot read
  * synchronously, labels have to come as numbers.
  */
-export function readLabels(labels: Labels, batch: number, classes: number): Int32Array {
+export function readLabels(
+  labels: Labels,
+  batch: number,
+  classes: number,
+  fix = "check the dataset's identity count against the head's",
+): Int32Array {
   if (labels instanceof tf.Tensor && labels.dtype !== 'int32') {
     throw new HyperArcError('E_DTYPE', `labels: expected int32, received ${labels.dtype}; cast them with tf.cast`);
   }
@@ -53,7 +58,6 @@ export function readLabels(labels: Labels, batch: number, classes: number): Int3
     const label = values[i];
     if (!Number.isInteger(label) || label < 0 || label >= classes) {
       const expected = `an integer in [0, ${classes})`;
-      const fix = "check the dataset's identity count against the head's";
       throw new HyperArcError('E_RANGE', `labels[${i}]: expected ${expected}, received ${label}; ${fix}`);
     }
   }
