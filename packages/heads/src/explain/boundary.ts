@@ -23,7 +23,7 @@ const BISECTIONS = 50;
 export function decisionBoundary(rule: MarginRule, ownAngles: Float64Array): Float64Array {
   return ownAngles.map((ownAngle) => {
     const target = targetAt(rule, ownAngle).logit;
-    const isOver = (angle: number) => negativeAt(rule, ownAngle, Math.cos(angle)) > target + 1e-12;
+    const isOver = (angle: number) => negativeAt(rule, ownAngle, Math.cos(angle)) > target + 1e-15;
     if (isOver(Math.PI)) return Number.NaN;
     // The last angle of a fine scan where the other class still wins, then the crossing behind it.
     let last = SCAN;

@@ -10,6 +10,7 @@ export { type TargetCurve } from './curves.js';
 
 /** What a margin does, in numbers: float64, unscaled. */
 export interface Explanation {
+  /** The margin's own, or the one asked for. */
   readonly name: string;
   /** Radians from 0 to π [points]. */
   readonly angles: Float64Array;
@@ -25,17 +26,21 @@ export interface Explanation {
 /**
  * Target logit and gradient of a margin against the angle θ between embedding and centre, and its decision boundary between two
  * classes: the curves of Deng et al., "ArcFace", CVPR 2019, figures 3 and 5. `plotHeads` of '@hyperarc/heads/plot' draws them.
- * @param options `points` ≥ 2, evenly from 0 to π; default 181, a point a degree.
+ * @param options `points` ≥ 2, evenly from 0 to π; default 181, a point a degree. `name` in place of the margin's own, to tell apart two of
+ * one family.
  * @throws HyperArcError E_RANGE.
  */
-export function explain(spec: MarginSpec, { points = 181 }: { readonly points?: number } = {}): Explanation {
+export function explain(
+  spec: MarginSpec,
+  { points = 181, name = spec.name }: { readonly points?: number; readonly name?: string } = {},
+): Explanation {
   checkMarginSpec(spec);
   checkPositiveInteger('points', points);
   if (points < 2) throw new HyperArcError('E_RANGE', `points: expected an integer ≥ 2, received ${points}`);
   const angles = Float64Array.from({ length: points }, (_, p) => (Math.PI * p) / (points - 1));
   const conditions = conditionsOf(spec);
   return {
-    name: spec.name,
+    name,
     angles,
     curves: conditions.map(({ condition, rule }) => targetCurve(condition, rule, angles)),
     boundaries: conditions.map(({ rule }) => decisionBoundary(rule, angles)),

@@ -3,6 +3,7 @@ export { adaCos, type AdaCosOptions } from './adacos.js';
 export { adaFace, type AdaFaceOptions } from './adaface.js';
 export type * from './adaptation.js';
 export { arcFace, type ArcFaceOptions } from './arcface.js';
+export { marginByName, marginFamilyNames, type MarginFamilyName } from './by-name.js';
 export { checkMarginSpec } from './check-spec.js';
 export { circleSoftmax, type CircleSoftmaxOptions } from './circle-softmax.js';
 export { classVariant, type ClassVariantOptions } from './class-variant.js';

@@ -6,6 +6,7 @@ import { Command, CommanderError } from 'commander';
 import { registerDataCommand } from './commands/data.js';
 import { registerDoctorCommand } from './commands/doctor.js';
 import { registerEvaluateCommand } from './commands/evaluate.js';
+import { registerHeadsCommand } from './commands/heads.js';
 import { registerReportCommand } from './commands/report.js';
 import { registerStartCommand } from './commands/start.js';
 import { registerSummaryCommand } from './commands/summary.js';
@@ -30,6 +31,7 @@ export function createProgram(): Command {
   registerEvaluateCommand(program);
   registerReportCommand(program);
   registerSummaryCommand(program);
+  registerHeadsCommand(program);
   registerSynthCommand(program);
   registerDataCommand(program);
   registerDoctorCommand(program);
