@@ -4,6 +4,14 @@
  */
 export { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 export type { MarginRule } from '@hyperarc/kernels-cuda/margin';
+export {
+  MarginAdapter,
+  needsNorms,
+  type AdaptedMargin,
+  type MarginState,
+  type PreparedMargin,
+} from './adaptive/index.js';
+export type { AdapterBatch, TrainingBatch } from './adaptive/index.js';
 export type { Labels } from './checks.js';
 export { classCosines, type Centers } from './class-cosines.js';
 export { MarginHead, type MarginHeadOptions } from './margin-head.js';

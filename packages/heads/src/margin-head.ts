@@ -1,13 +1,14 @@
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
-import { checkMarginRule } from '@hyperarc/kernels-cuda/margin';
 import { seedRows } from '@hyperarc/kernels-cuda/reference';
 import * as tf from '@tensorflow/tfjs-core';
+import { negativeLogSums, targetCosines } from './adaptive/class-center-cosines.js';
+import { MarginAdapter, sumOfLosses, type MarginState } from './adaptive/index.js';
 import type { Labels } from './checks.js';
-import { checkPositiveInteger, checkSeed } from './checks.js';
+import { checkPositiveInteger, checkSeed, readLabels } from './checks.js';
 import { marginLogits } from './margin-logits.js';
-import { classCosines, type Centers } from './class-cosines.js';
+import { checkEmbeddings, classCosines, type Centers } from './class-cosines.js';
 import { marginSoftmaxLoss } from './margin-softmax.js';
-import type { MarginSpec } from './specs.js';
+import type { MarginSpec } from './specs/index.js';
 
 export interface MarginHeadOptions {
   /** C ≥ 1 */
@@ -31,11 +32,14 @@ export class MarginHead {
   readonly margin: MarginSpec;
   /** Class centres [C, D], or [C, K, D] when K > 1. */
   readonly centers: tf.Variable<tf.Rank.R2> | tf.Variable<tf.Rank.R3>;
+  private readonly adapter: MarginAdapter;
   private isDisposed = false;
 
-  /** @throws HyperArcError E_RANGE naming the option; E_MEMORY for centres that no array can hold. */
+  /**
+   * @throws HyperArcError E_RANGE naming the option; E_SHAPE for class margins of another number of classes; E_MEMORY for centres
+   * that no array can hold.
+   */
   constructor({ classes, dim, margin, subCenters = 1, seed = 0, stddev = 0.01 }: MarginHeadOptions) {
-    checkMarginRule(margin);
     checkPositiveInteger('classes', classes);
     checkPositiveInteger('dim', dim);
     checkPositiveInteger('subCenters', subCenters);
@@ -43,6 +47,7 @@ export class MarginHead {
     if (!(stddev > 0 && Number.isFinite(stddev))) {
       throw new HyperArcError('E_RANGE', `stddev: expected a number > 0, received ${stddev}`);
     }
+    this.adapter = new MarginAdapter(margin, classes);
     const values = seedCenters([classes, subCenters, dim], BigInt(seed), stddev);
     this.margin = margin;
     this.centers = tf.tidy(() =>
@@ -53,28 +58,75 @@ export class MarginHead {
   }
 
   /**
-   * Mean loss, a scalar; differentiable with respect to the embeddings [B, D] and the centres. See {@link marginSoftmaxLoss}.
-   * @throws HyperArcError E_SHAPE, E_DTYPE, E_RANGE, E_DISPOSED.
+   * Mean loss of a training batch, a scalar; differentiable with respect to the embeddings [B, D] and the centres
+   * ({@link marginSoftmaxLoss}). A margin that adapts takes the batch in, and MagFace's penalty on ‖x‖ is part of the loss.
+   * @throws HyperArcError E_SHAPE, E_DTYPE, E_RANGE, E_DISPOSED; E_NONFINITE where a margin adapts to what is not finite. Then the
+   * margin's state is as it was.
    */
   loss(embeddings: tf.Tensor2D, labels: Labels): tf.Scalar {
-    return marginSoftmaxLoss(embeddings, this.liveCenters(), labels, this.margin);
+    const centers = this.liveCenters();
+    const labelsB = this.check(embeddings, labels);
+    return tf.tidy(() => {
+      const margin = this.adapter.prepare({
+        embeddings,
+        labels: labelsB,
+        targetCosines: () => targetCosines(embeddings, centers, labelsB),
+        negativeLogSums: (scale) => negativeLogSums(embeddings, centers, labelsB, scale),
+      });
+      const loss = marginSoftmaxLoss(embeddings, centers, labelsB, margin.rule, margin.rowParameters);
+      margin.commit();
+      return margin.penalty ? sumOfLosses(loss, margin.penalty) : loss;
+    });
   }
 
   /**
-   * Logits [B, C] for inspection: s·cosθ, and with `labels` the margin at each target. Not differentiable.
+   * Mean loss with the margin as it stands, without MagFace's penalty; nothing changes.
+   * @throws HyperArcError as {@link loss}.
+   */
+  evaluate(embeddings: tf.Tensor2D, labels: Labels): tf.Scalar {
+    const centers = this.liveCenters();
+    const labelsB = this.check(embeddings, labels);
+    return tf.tidy(() => {
+      const { rule, rowParameters } = this.adapter.evaluate({ embeddings, labels: labelsB });
+      return marginSoftmaxLoss(embeddings, centers, labelsB, rule, rowParameters);
+    });
+  }
+
+  /**
+   * Logits [B, C] for inspection: s·cosθ, and with `labels` the margin at each target as it stands. Not differentiable.
    * @throws HyperArcError E_SHAPE, E_DTYPE, E_RANGE, E_DISPOSED.
    */
   logits(embeddings: tf.Tensor2D, labels?: Labels): tf.Tensor2D {
+    const centers = this.liveCenters();
     return tf.tidy(() => {
-      const cosines = classCosines(embeddings, this.liveCenters());
-      return labels ? marginLogits(cosines, labels, this.margin) : tf.mul(cosines, this.margin.scale);
+      const cosines = classCosines(embeddings, centers);
+      if (!labels) return tf.mul(cosines, this.adapter.scaleOf(embeddings));
+      const labelsB = this.check(embeddings, labels);
+      const { rule, rowParameters } = this.adapter.evaluate({ embeddings, labels: labelsB });
+      return marginLogits(cosines, labelsB, rule, rowParameters);
     });
+  }
+
+  /** What a margin that adapts has learnt so far; plain JSON. The centres are not in it. */
+  state(): MarginState {
+    return this.adapter.state();
+  }
+
+  /** @throws HyperArcError E_FORMAT for anything but what {@link state} gave for the same margin; then nothing changes. */
+  loadState(state: MarginState): void {
+    this.adapter.loadState(state);
   }
 
   /** Frees the centres. Every later call but this one throws E_DISPOSED. */
   dispose(): void {
     if (!this.isDisposed) this.centers.dispose();
     this.isDisposed = true;
+  }
+
+  private check(embeddings: tf.Tensor2D, labels: Labels): Int32Array {
+    const [classes] = this.centers.shape;
+    checkEmbeddings(embeddings, this.centers.shape.at(-1)!);
+    return readLabels(labels, embeddings.shape[0], classes);
   }
 
   private liveCenters(): Centers {

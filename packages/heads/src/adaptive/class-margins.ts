@@ -1,0 +1,21 @@
+import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
+import type { ClassMarginsAdaptation } from '../specs/index.js';
+import { stateless, type AdaptationRuntime } from './runtime.js';
+
+/**
+ * Each sample has the margin of its class.
+ * @throws HyperArcError E_SHAPE unless there is one for each of the head's classes.
+ */
+export function classMargins(
+  name: string,
+  { parameter, margins }: ClassMarginsAdaptation,
+  classes: number,
+): AdaptationRuntime<null> {
+  if (margins.length !== classes) {
+    const expected = `one for each of the head's ${classes} classes`;
+    throw new HyperArcError('E_SHAPE', `${name}.margins: expected ${expected}, received ${margins.length}`);
+  }
+  return stateless(({ labels }) => ({
+    columns: { [parameter]: Float32Array.from(labels, (label) => margins[label]!) },
+  }));
+}
