@@ -9,48 +9,84 @@ namespace {
 
 /// The properties of a NativeForwardOutputs, read once.
 struct OutputValues {
-  Napi::Value loss, embeddingGradient, targetCosine;
+  Napi::Value loss, embeddingGradient, targetCosine, rowGradient;
 };
 
 /// Their elements, with lengths checked. Valid until JavaScript runs again.
 struct OutputSpans {
-  std::span<float> lossB, embeddingGradientBD, targetCosineB;
+  std::span<float> lossB, embeddingGradientBD, targetCosineB, rowGradientB4;
 };
 
 /// The same kept over an asynchronous call. Values wait here, and not in the arrays, because JavaScript may detach
 /// those.
 struct KeptOutputs {
-  Napi::ObjectReference loss, embeddingGradient, targetCosine;
-  std::vector<float> lossB, embeddingGradientBD, targetCosineB;
+  KeptOutputs(const OutputValues& values, int64_t batch, int32_t dim)
+      : loss(Napi::Persistent(values.loss.As<Napi::Object>())),
+        embeddingGradient(Napi::Persistent(values.embeddingGradient.As<Napi::Object>())),
+        targetCosine(Napi::Persistent(values.targetCosine.As<Napi::Object>())),
+        rowGradient(Napi::Persistent(values.rowGradient.As<Napi::Object>())),
+        lossB(batch),
+        embeddingGradientBD(batch * dim),
+        targetCosineB(batch),
+        rowGradientB4(4 * batch) {}
+  OutputSpans spans() { return {lossB, embeddingGradientBD, targetCosineB, rowGradientB4}; }
+  OutputValues values() const {
+    return {loss.Value(), embeddingGradient.Value(), targetCosine.Value(), rowGradient.Value()};
+  }
+
+  Napi::ObjectReference loss, embeddingGradient, targetCosine, rowGradient;
+  std::vector<float> lossB, embeddingGradientBD, targetCosineB, rowGradientB4;
 };
 
 OutputValues readOutputs(Napi::Value value) {
   const Napi::Object object = requireObject(value, "out");
-  return {object.Get("loss"), object.Get("embeddingGradient"), object.Get("targetCosine")};
+  return {object.Get("loss"), object.Get("embeddingGradient"), object.Get("targetCosine"), object.Get("rowGradient")};
 }
 
 OutputSpans checkOutputs(const OutputValues& values, int64_t batch, int32_t dim) {
   return {requireFloat32(values.loss, "out.loss", batch, "batch"),
           requireFloat32(values.embeddingGradient, "out.embeddingGradient", batch * dim, "batch × dim"),
-          requireFloat32(values.targetCosine, "out.targetCosine", batch, "batch")};
+          requireFloat32(values.targetCosine, "out.targetCosine", batch, "batch"),
+          requireFloat32(values.rowGradient, "out.rowGradient", 4 * batch, "batch × 4")};
 }
 
 void copyOutputs(Step& step, const OutputSpans& out) {
   std::ranges::copy(std::as_const(step).lossB(), out.lossB.begin());
   std::ranges::copy(step.embeddingGradientBD(), out.embeddingGradientBD.begin());
   std::ranges::copy(std::as_const(step).targetCosineB(), out.targetCosineB.begin());
+  std::ranges::copy(step.rowGradientB4(), out.rowGradientB4.begin());
 }
 
-enum class Seam { kTargetLogits, kSumExp, kEmbeddingGradient };
-constexpr std::pair<const char*, Seam> kSeams[] = {
-    {"targetLogits", Seam::kTargetLogits}, {"sumExp", Seam::kSumExp}, {"embeddingGradient", Seam::kEmbeddingGradient}};
+void copyOutputs(const OutputSpans& from, const OutputSpans& to) {
+  std::ranges::copy(from.lossB, to.lossB.begin());
+  std::ranges::copy(from.embeddingGradientBD, to.embeddingGradientBD.begin());
+  std::ranges::copy(from.targetCosineB, to.targetCosineB.begin());
+  std::ranges::copy(from.rowGradientB4, to.rowGradientB4.begin());
+}
+
+enum class Seam { kTargetLogits, kTargetThreshold, kSumExp, kEmbeddingGradient, kRowGradient };
+constexpr std::pair<const char*, Seam> kSeams[] = {{"targetLogits", Seam::kTargetLogits},
+                                                   {"targetThreshold", Seam::kTargetThreshold},
+                                                   {"sumExp", Seam::kSumExp},
+                                                   {"embeddingGradient", Seam::kEmbeddingGradient},
+                                                   {"rowGradient", Seam::kRowGradient}};
+
+/// The stage that fills the seam.
+Stage stageOf(Seam seam) {
+  switch (seam) {
+    case Seam::kTargetLogits:
+    case Seam::kTargetThreshold:
+      return Stage::kTargetTerms;
+    case Seam::kSumExp:
+      return Stage::kNegativeSums;
+    default:
+      return Stage::kReady;
+  }
+}
 
 /// The seam's memory; E_RANGE before the stage that fills it, and for a step of other centres.
 std::span<float> seamOf(const CentersCore& centers, StepCore& core, Seam seam) {
-  const Stage needed = seam == Seam::kTargetLogits ? Stage::kTargetTerms
-                       : seam == Seam::kSumExp     ? Stage::kNegativeSums
-                                                   : Stage::kReady;
-  if (core.stage.load() < needed) {
+  if (core.stage.load() < stageOf(seam)) {
     fail(StatusCode::kRange,
          "seam: expected a step whose forward pass has come to this seam, received one that has not");
   }
@@ -60,8 +96,12 @@ std::span<float> seamOf(const CentersCore& centers, StepCore& core, Seam seam) {
   switch (seam) {
     case Seam::kTargetLogits:
       return core.step->targetLogitsB();
+    case Seam::kTargetThreshold:
+      return core.step->targetThresholdB();
     case Seam::kSumExp:
       return core.step->sumExpB();
+    case Seam::kRowGradient:
+      return core.step->rowGradientB4();
     case Seam::kEmbeddingGradient:
       break;
   }
@@ -112,26 +152,16 @@ Napi::Value CentersObject::forwardAsync(const Napi::CallbackInfo& info) {
   const auto step = StepObject::require(info[1], "step", *core->engine);
   const auto batch = std::make_shared<const OwnedBatch>(values, config_.dim);
   checkOutputs(outputs, batch->size(), config_.dim);
-  const auto kept = std::make_shared<KeptOutputs>();
-  kept->loss = Napi::Persistent(outputs.loss.As<Napi::Object>());
-  kept->embeddingGradient = Napi::Persistent(outputs.embeddingGradient.As<Napi::Object>());
-  kept->targetCosine = Napi::Persistent(outputs.targetCosine.As<Napi::Object>());
-  kept->lossB.resize(batch->size());
-  kept->embeddingGradientBD.resize(batch->size() * config_.dim);
-  kept->targetCosineB.resize(batch->size());
+  const auto kept = std::make_shared<KeptOutputs>(outputs, batch->size(), config_.dim);
   return PromiseJob::start(
       info.Env(), core, {step},
       [core = core.get(), step = step.get(), batch, kept] {
         Status status = runForward(*core, *step, batch->view());
-        if (status) copyOutputs(*step->step, {kept->lossB, kept->embeddingGradientBD, kept->targetCosineB});
+        if (status) copyOutputs(*step->step, kept->spans());
         return status;
       },
       [kept, size = batch->size(), dim = config_.dim](Napi::Env env) -> Napi::Value {
-        const OutputSpans out =
-            checkOutputs({kept->loss.Value(), kept->embeddingGradient.Value(), kept->targetCosine.Value()}, size, dim);
-        std::ranges::copy(kept->lossB, out.lossB.begin());
-        std::ranges::copy(kept->embeddingGradientBD, out.embeddingGradientBD.begin());
-        std::ranges::copy(kept->targetCosineB, out.targetCosineB.begin());
+        copyOutputs(kept->spans(), checkOutputs(kept->values(), size, dim));
         return env.Undefined();
       });
 }

@@ -119,6 +119,7 @@ Status forwardById(int64_t centersId, int64_t stepId, const Batch& given, const 
     if (Status status = copyGradient(*step->step, centers->centers->config().dim, out); !status) return status;
   }
   if (out.targetCosineB) std::ranges::copy(filled.targetCosineB(), out.targetCosineB);
+  if (out.rowGradientB4) std::ranges::copy(step->step->rowGradientB4(), out.rowGradientB4);
   return Status::ok();
 }
 

@@ -15,6 +15,7 @@ struct ForwardOutputs {
   float* lossB = nullptr;                  // [B] per-sample loss
   float* embeddingGradientBD = nullptr;    // [B, D] gradient of the mean loss
   float* targetCosineB = nullptr;          // [B]
+  float* rowGradientB4 = nullptr;          // [B, 4] gradient of the mean loss by each sample's (s, m1, m2, m3)
   bool embeddingGradientOnDevice = false;  // embeddingGradientBD is device memory
 };
 

@@ -91,7 +91,7 @@ Status requireShape(const char* name, const Tensor& tensor, const std::vector<in
 }
 
 enum Input { kEmbeddings, kLabels, kRule, kRowParameters, kSampled, kHandles, kInputCount };
-enum Output { kLoss, kLossPerSample, kEmbeddingGradient, kTargetCosine };
+enum Output { kLoss, kLossPerSample, kEmbeddingGradient, kTargetCosine, kRowGradient, kOutputCount };
 
 constexpr int64_t kRuleSize = 17;
 enum Handle { kCentersId, kStepId, kUsesSampled, kFallback, kGradientMode, kFamily, kThreshold, kHandleCount };
@@ -158,7 +158,7 @@ Status compute(TF_OpKernelContext* context, bool onDevice) {
     batch.sampledClasses = batch.sampledCount ? inputs[kSampled].data<const int32_t>() : &kNone;
   }
 
-  std::array<Tensor, 4> outputs;
+  std::array<Tensor, kOutputCount> outputs;
   const auto allocate = [&](Output output, std::initializer_list<int64_t> dims) {
     int64_t count = 1;
     for (int64_t dim : dims) count *= dim;
@@ -167,13 +167,15 @@ Status compute(TF_OpKernelContext* context, bool onDevice) {
     return tfStatus.ok();
   };
   if (!allocate(kLoss, {}) || !allocate(kLossPerSample, {batchSize}) ||
-      !allocate(kEmbeddingGradient, {batchSize, config.dim}) || !allocate(kTargetCosine, {batchSize})) {
+      !allocate(kEmbeddingGradient, {batchSize, config.dim}) || !allocate(kTargetCosine, {batchSize}) ||
+      !allocate(kRowGradient, {batchSize, 4})) {
     return {StatusCode::kMemory, tfStatus.message()};
   }
   ForwardOutputs out;
   out.lossB = outputs[kLossPerSample].data<float>();
   out.embeddingGradientBD = outputs[kEmbeddingGradient].data<float>();
   out.targetCosineB = outputs[kTargetCosine].data<float>();
+  out.rowGradientB4 = outputs[kRowGradient].data<float>();
   out.embeddingGradientOnDevice = onDevice;
 #ifdef HYPERARC_EMULATED
   const emulator::OnDevice<const float> embeddingsOnDevice(batch.embeddingsBD, batchSize * config.dim);
@@ -215,7 +217,7 @@ void inferShape(TF_ShapeInferenceContext* context, TF_Status* status) { gApi->se
 constexpr std::array kInputSpecs{"embeddings: float",     "labels: int32",  "rule: float",
                                  "row_parameters: float", "sampled: int32", "handles: int32"};
 constexpr std::array kOutputSpecs{"loss: float", "loss_per_sample: float", "embedding_gradient: float",
-                                  "target_cosine: float"};
+                                  "target_cosine: float", "row_gradient: float"};
 
 /// `onDevice`: TensorFlow leaves embeddings and their gradient where they are and brings the small rest to the host.
 /// Otherwise it brings everything, which on "CPU" is no work.

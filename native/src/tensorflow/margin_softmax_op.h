@@ -16,6 +16,7 @@
 //   loss_per_sample     float32 [B]
 //   embedding_gradient  float32 [B, D]  gradient of `loss`
 //   target_cosine       float32 [B]
+//   row_gradient        float32 [B, 4]  gradient of `loss` by each sample's s, m1, m2, m3
 #pragma once
 
 #include <string>

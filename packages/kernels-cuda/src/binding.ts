@@ -130,7 +130,12 @@ export interface NativeForwardOutputs {
   embeddingGradient: Float32Array;
   /** [B] cos θ to the target centre */
   targetCosine: Float32Array;
+  /** [B, 4] gradient of the mean loss by each sample's s, m1, m2, m3 */
+  rowGradient: Float32Array;
 }
+
+/** What crosses shards. 'targetThreshold' is empty unless the rule's negatives have the threshold 'target'. */
+export type NativeSeam = 'targetLogits' | 'targetThreshold' | 'sumExp' | 'embeddingGradient' | 'rowGradient';
 
 /** A forward pass's memory for pass 2. Empty until a forward filled it. */
 export interface NativeStep {
@@ -158,16 +163,22 @@ export interface NativeClassCenters {
   seedNormal(seed: bigint, stddev: number): void;
   writeRows(buffer: 'weights' | 'momentum', firstRow: number, values: Float32Array): void;
   readRows(buffer: 'weights' | 'momentum', firstRow: number, rowCount: number): Float32Array;
+  /** Rows by number (class·K + k); writing wants each once. */
+  readRowsAt(buffer: 'weights' | 'momentum', rows: Float64Array): Float32Array;
+  writeRowsAt(buffer: 'weights' | 'momentum', rows: Float64Array, values: Float32Array): void;
   resize(classes: number, seed: bigint, stddev: number): void;
   forward(batch: NativeBatch, step: NativeStep, out: NativeForwardOutputs): void;
   forwardAsync(batch: NativeBatch, step: NativeStep, out: NativeForwardOutputs): Promise<void>;
-  /** Stages of forward for shards: targetTerms → sum targetLogits → negativeSums → sum sumExp → finishForward → sum the gradient. */
+  /**
+   * Stages of forward for shards: targetTerms → sum targetLogits and targetThreshold → negativeSums → sum sumExp → finishForward → sum
+   * embeddingGradient and rowGradient.
+   */
   targetTerms(batch: NativeBatch, step: NativeStep): void;
   negativeSums(step: NativeStep): void;
   finishForward(step: NativeStep, out: NativeForwardOutputs): void;
   /** Copies a seam out of (`get`) or into (`set`) a step. */
-  getSeam(step: NativeStep, seam: 'targetLogits' | 'sumExp' | 'embeddingGradient'): Float32Array;
-  setSeam(step: NativeStep, seam: 'targetLogits' | 'sumExp' | 'embeddingGradient', values: Float32Array): void;
+  getSeam(step: NativeStep, seam: NativeSeam): Float32Array;
+  setSeam(step: NativeStep, seam: NativeSeam, values: Float32Array): void;
   update(steps: NativeStep[], options: NativeSgdOptions): void;
   updateAsync(steps: NativeStep[], options: NativeSgdOptions): Promise<void>;
   /** Dense dW [C, K, D]. */
@@ -176,6 +187,9 @@ export interface NativeClassCenters {
   /** Cosines [B, C]. */
   cosines(embeddings: Float32Array): Float32Array;
   cosinesAsync(embeddings: Float32Array): Promise<Float32Array>;
+  /** cos θ to each sample's own centre [B], 0 where not owned. */
+  targetCosines(embeddings: Float32Array, labels: Int32Array): Float32Array;
+  targetCosinesAsync(embeddings: Float32Array, labels: Int32Array): Promise<Float32Array>;
   sample(labels: Int32Array, rate: number, seed: bigint, step: bigint, shard: number): Int32Array;
   sampleAsync(labels: Int32Array, rate: number, seed: bigint, step: bigint, shard: number): Promise<Int32Array>;
   /** Which kernels a step of this batch size runs, e.g. 'cpu-avx512' or 'mma-bf16-d512'. */

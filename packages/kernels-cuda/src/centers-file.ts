@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 
-import type { CentersBuffer, CentersOptions, ClassCenters, LoadOptions } from './centers.js';
+import type { CentersOptions, ClassCenters, LoadOptions } from './centers.js';
+import type { CentersBuffer } from './centers-rows.js';
 import { encodeHeader, MAX_HEADER_BYTES, parseHeader, PREFIX_BYTES, type CentersFileHeader } from './centers-header.js';
 import { HyperArcError } from './errors.js';
 

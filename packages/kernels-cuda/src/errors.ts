@@ -43,20 +43,24 @@ export function fromNativeWithPlan(error: unknown, plan: () => NativePlan): unkn
   }
 }
 
-/** Calls the addon; its errors come out as {@link HyperArcError}. */
-export function callNative<T>(call: () => T): T {
+function explain(error: unknown, plan: (() => NativePlan) | undefined): unknown {
+  return plan ? fromNativeWithPlan(error, plan) : fromNative(error);
+}
+
+/** Calls the addon; its errors come out as {@link HyperArcError}, E_MEMORY with `plan` if there is one. */
+export function callNative<T>(call: () => T, plan?: () => NativePlan): T {
   try {
     return call();
   } catch (error) {
-    throw fromNative(error);
+    throw explain(error, plan);
   }
 }
 
 /** The same for a call that answers with a promise. The call itself is made at once, so calls keep their order. */
-export async function callNativeAsync<T>(call: () => Promise<T>): Promise<T> {
+export async function callNativeAsync<T>(call: () => Promise<T>, plan?: () => NativePlan): Promise<T> {
   try {
     return await call();
   } catch (error) {
-    throw fromNative(error);
+    throw explain(error, plan);
   }
 }

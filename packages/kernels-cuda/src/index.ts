@@ -1,5 +1,7 @@
 export { addonStatus, loadAddon, type AddonAttempt, type AddonStatus } from './loader.js';
-export { ClassCenters, type CentersBuffer, type CentersOptions, type LoadOptions, type Seam } from './centers.js';
+export { ClassCenters, type CentersOptions, type LoadOptions } from './centers.js';
+export type { Seam } from './centers-passes.js';
+export type { CentersBuffer, RowNumbers } from './centers-rows.js';
 export {
   Device,
   listDevices,
@@ -12,7 +14,7 @@ export {
 } from './device.js';
 export { HyperArcError, type HyperArcErrorOptions } from './errors.js';
 export { checkMarginRule, type MarginRule, type NegativeBranch, type NegativeRule } from './margin.js';
-export type { BatchOptions, ForwardResult, SampleOptions, UpdateOptions } from './pass-options.js';
+export type { BatchOptions, ForwardResult, SampleOptions, TargetOptions, UpdateOptions } from './pass-options.js';
 export type { CentersShape } from './shape.js';
 export { Step } from './step.js';
 export type {

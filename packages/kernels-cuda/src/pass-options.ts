@@ -38,9 +38,17 @@ export interface ForwardResult {
   readonly embeddingGradient: Float32Array;
   /** [B] cosine of the angle to the target centre (the winner of K). */
   readonly targetCosine: Float32Array;
+  /**
+   * [B, 4] gradient of the mean loss with respect to each sample's (s, m1, m2, m3), whether they were given by `rowParameters` or by the
+   * rule. With `negatives` in the rule the first column is NaN: the passes do not form it.
+   */
+  readonly rowGradient: Float32Array;
   /** What `update` and `gradients` need. */
   readonly step: Step;
 }
+
+/** Samples with their own classes. */
+export type TargetOptions = Pick<BatchOptions, 'embeddings' | 'labels'>;
 
 export interface SampleOptions {
   /** [B] global class indices: the owned ones among them always take part. */
@@ -101,6 +109,15 @@ export function toNativeSgd(options: UpdateOptions, hasMomentum: boolean, update
     weightDecay: requireNumber('weightDecay', options.weightDecay ?? 5e-4, 0, 3e38),
     unsampled: requireOneOf('unsampled', options.unsampled ?? 'frozen', UNSAMPLED),
     roundingStep: requireUint64('roundingStep', options.roundingStep ?? updatesBefore),
+  };
+}
+
+/** @throws HyperArcError E_DTYPE or E_RANGE naming the field; lengths and values are the engine's to check. */
+export function checkTargets(options: TargetOptions): TargetOptions {
+  requireObject('options', options);
+  return {
+    embeddings: requireFloat32('embeddings', options.embeddings),
+    labels: requireInt32('labels', options.labels),
   };
 }
 

@@ -26,8 +26,11 @@ export interface MarginSoftmaxAttributes {
   rule: NativeMarginRule;
 }
 
-/** Outputs: loss [], loss per sample [B], gradient of the loss [B, D], target cosine [B]. */
+/**
+ * Outputs: loss [], loss per sample [B], gradient of the loss by the embeddings [B, D], target cosine [B], gradient of the loss by each
+ * sample's (s, m1, m2, m3) [B, 4].
+ */
 export type MarginSoftmaxKernel = (
   inputs: MarginSoftmaxInputs,
   attributes: MarginSoftmaxAttributes,
-) => [tf.TensorInfo, tf.TensorInfo, tf.TensorInfo, tf.TensorInfo];
+) => [tf.TensorInfo, tf.TensorInfo, tf.TensorInfo, tf.TensorInfo, tf.TensorInfo];

@@ -16,7 +16,10 @@ import { isTensorFlowBackend, registerTensorFlowOp, tensorFlowMarginSoftmax } fr
 
 export interface MarginSoftmaxOptions {
   readonly margin: MarginRule;
-  /** [B, 4] float32: per-sample (s, m1, m2, m3) instead of the rule's four numbers. */
+  /**
+   * [B, 4] float32: per-sample (s, m1, m2, m3) instead of the rule's four numbers. The loss is differentiable with respect to a tensor;
+   * with `negatives` in the rule the gradient of its first column is NaN: the passes do not form it.
+   */
   readonly rowParameters?: tf.Tensor2D | Float32Array | undefined;
   /** [n] int32: sorted unique local class indices that take part (partial FC); all by default. */
   readonly sampled?: tf.Tensor1D | Int32Array | undefined;
@@ -25,7 +28,7 @@ export interface MarginSoftmaxOptions {
 }
 
 export interface MarginSoftmaxResult {
-  /** Mean loss in nats, differentiable with respect to the embeddings. */
+  /** Mean loss in nats, differentiable with respect to the embeddings and the row parameters. */
   readonly loss: tf.Scalar;
   /** [B]; not differentiable. */
   readonly lossPerSample: tf.Tensor1D;
@@ -66,13 +69,14 @@ export function marginSoftmaxPath(): 'tensorflow-op' | 'staged' {
   return paths.get(backendName) ?? registerOn(backendName);
 }
 
-// The forward pass has computed the gradient of the mean loss: what comes back along the tape only scales it.
+// The forward pass has computed both gradients of the mean loss: what comes back along the tape only scales them.
 if (!tf.getGradient(MARGIN_SOFTMAX)) {
   tf.registerGradient({
     kernelName: MARGIN_SOFTMAX,
-    outputsToSave: [false, false, true, false],
+    outputsToSave: [false, false, true, false, true],
     gradFunc: (dy, saved) => ({
       embeddings: () => tf.mul((dy as tf.Tensor[])[0]!, saved[0]!),
+      rowParameters: () => tf.mul((dy as tf.Tensor[])[0]!, saved[1]!),
     }),
   });
 }
@@ -130,8 +134,8 @@ function toInputs(
 }
 
 /**
- * Margin softmax over class centres as a tfjs op: loss of a micro-batch, differentiable with respect to the embeddings
- * (docs/numerics.md, "Loss and gradients"). The weights of `centers` never move here; `centers.update(step, …)` moves them.
+ * Margin softmax over class centres as a tfjs op: loss of a micro-batch, differentiable with respect to the embeddings and
+ * to `rowParameters` (docs/numerics.md, "Loss and gradients"). The weights of `centers` never move here; `centers.update(step, …)` moves them.
  * On tfjs-node's backend it is a TensorFlow op on the tensors' own memory, elsewhere embeddings are copied to the engine.
  *
  * @param embeddings [B, D] float32, finite; need not have unit length.
@@ -152,11 +156,11 @@ export function marginSoftmax(
     const inputs = toInputs(centers, embeddings, labels, options, made);
     step = options.step ?? new Step(callNative(() => centers.device.native.createStep()));
     const attributes = { centers, step, rule } satisfies MarginSoftmaxAttributes;
-    const [loss, lossPerSample, gradient, targetCosine] = tf
+    const [loss, lossPerSample, gradient, targetCosine, rowGradient] = tf
       .engine()
       .runKernel(MARGIN_SOFTMAX, inputs, attributes as unknown as tf.NamedAttrMap) as tf.Tensor[];
-    // The tape keeps what it needs of the gradient.
-    gradient!.dispose();
+    // The tape keeps what it needs of the gradients.
+    tf.dispose([gradient!, rowGradient!]);
     return {
       loss: loss as tf.Scalar,
       lossPerSample: lossPerSample as tf.Tensor1D,

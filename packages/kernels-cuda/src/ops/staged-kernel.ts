@@ -20,5 +20,6 @@ export const stagedMarginSoftmax: MarginSoftmaxKernel = (inputs, { centers, step
     tf.tensor1d(result.lossPerSample),
     tf.tensor2d(result.embeddingGradient, [batch, dim]),
     tf.tensor1d(result.targetCosine),
+    tf.tensor2d(result.rowGradient, [batch, 4]),
   ];
 };

@@ -76,8 +76,8 @@ export const tensorFlowMarginSoftmax: MarginSoftmaxKernel = (inputs, { centers, 
         inputs.sampled ?? make(tf.zeros([0], 'int32')),
         make(tf.tensor1d(handles, 'int32')),
       ],
-      4,
-    ) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+      5,
+    ) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
   } catch (error) {
     throw fromTensorFlow(error);
   } finally {

@@ -274,6 +274,57 @@ describe('the rest', () => {
     await expectError(() => plain.readRows(0, 1, 'momentum'), 'E_RANGE', /momentum/);
   });
 
+  it('rows by number that are outside, no numbers, none, or of another length than their values', async () => {
+    const row = new Float32Array(4);
+    for (const [rows, message] of [
+      [[11], /^E_RANGE: rows\[0\]: expected a whole number in \[0, 11\), received 11/],
+      [[0, -1], /^E_RANGE: rows\[1\]: .*received -1/],
+      [[0.5], /^E_RANGE: rows\[0\]: .*received 0.5/],
+      [Float64Array.of(Number.NaN), /^E_RANGE: rows\[0\]: .*received (-)?nan/],
+      [[2 ** 53], /^E_RANGE: rows\[0\]/],
+    ] as const) {
+      await expectError(() => centers.readRowsAt('weights', rows), 'E_RANGE', message);
+      const values = new Float32Array(4 * rows.length);
+      await expectError(() => centers.writeRowsAt('weights', rows, values), 'E_RANGE', message);
+    }
+    for (const rows of [new Int32Array(1), ['0'], 0, undefined, [1n], new Float32Array(1)]) {
+      const message = /^E_DTYPE: rows: expected a Float64Array or an array of numbers, received /;
+      await expectError(() => centers.readRowsAt('weights', rows as never), 'E_DTYPE', message);
+      await expectError(() => centers.writeRowsAt('weights', rows as never, row), 'E_DTYPE', message);
+    }
+    await expectError(() => centers.readRowsAt('weights', []), 'E_SHAPE', /^E_SHAPE: rows: expected at least one row/);
+    await expectError(() => centers.writeRowsAt('weights', [], new Float32Array(0)), 'E_SHAPE', /rows/);
+    const length = /^E_SHAPE: values: expected length 8 \(rows.length 2 × dim 4\), received length 4/;
+    await expectError(() => centers.writeRowsAt('weights', [1, 2], row), 'E_SHAPE', length);
+    await expectError(() => centers.writeRowsAt('weights', [1], [1, 2, 3, 4] as never), 'E_DTYPE', /values/);
+    const twice = /^E_RANGE: rows: expected each row once, received 3 twice/;
+    await expectError(() => centers.writeRowsAt('weights', [3, 1, 3], new Float32Array(12)), 'E_RANGE', twice);
+    // The first row is fine and must not be written.
+    const damaged = Float32Array.of(1, 2, 3, 4, 5, 6, 7, Number.NaN);
+    await expectError(() => centers.writeRowsAt('weights', [0, 1], damaged), 'E_NONFINITE', /values/);
+    await expectError(() => centers.readRowsAt('velocity' as never, [0]), 'E_RANGE', /buffer/);
+    using plain = device.createCenters({ ...shape, momentum: false });
+    await expectError(() => plain.readRowsAt('momentum', [0]), 'E_RANGE', /momentum/);
+    await expectError(() => plain.writeRowsAt('momentum', [0], row), 'E_RANGE', /momentum/);
+  });
+
+  it('target cosines of labels outside [0, C), of a wrong length, type or value', async () => {
+    const { embeddings, labels } = makeBatch(shape);
+    for (const [change, code, message] of [
+      [{ labels: Int32Array.of(0, 11, 1) }, 'E_RANGE', /^E_RANGE: labels\[1\]: expected .*\[0, 11\)/],
+      [{ labels: new Int32Array(2) }, 'E_SHAPE', /^E_SHAPE: embeddings: expected length 8/],
+      [{ labels: new Int32Array(0) }, 'E_SHAPE', /^E_SHAPE: labels: expected at least one/],
+      [{ labels: [0, 1, 2] }, 'E_DTYPE', /^E_DTYPE: labels/],
+      [{ embeddings: undefined }, 'E_DTYPE', /^E_DTYPE: embeddings/],
+      [{ embeddings: withEmbedding(Number.NaN) }, 'E_NONFINITE', /^E_NONFINITE: embeddings/],
+    ] as const) {
+      const options = { embeddings, labels, ...(change as object) } as never;
+      await expectError(() => centers.targetCosines(options), code, message);
+      await expectError(() => centers.targetCosinesAsync(options), code, message);
+    }
+    await expectError(() => centers.targetCosines(undefined as never), 'E_RANGE', /options/);
+  });
+
   it('resize to nothing, or beyond any memory', async () => {
     await expectError(() => centers.resize(0), 'E_RANGE', /classes/);
     using wide = device.createCenters({ classes: 1, dim: 4096 });
@@ -324,10 +375,21 @@ describe('the rest', () => {
     await expectError(() => centers.update(step, sgd), 'E_RANGE', /forward/);
     await expectError(() => centers.getSeam(step, 'sumExp'), 'E_RANGE', /seam/);
     await expectError(() => centers.getSeam(step, 'loss' as never), 'E_RANGE', /seam/);
+    await expectError(() => centers.getSeam(step, 'rowGradient'), 'E_RANGE', /seam/);
     await expectError(() => centers.setSeam(step, 'targetLogits', new Float32Array(2)), 'E_SHAPE', /values/);
+    // There is no threshold without a rule that asks for the target's.
+    expect(centers.getSeam(step, 'targetThreshold')).toHaveLength(0);
+    await expectError(() => centers.setSeam(step, 'targetThreshold', new Float32Array(3)), 'E_SHAPE', /values/);
     centers.negativeSums(step);
     await expectError(() => centers.negativeSums(step), 'E_RANGE', /targetTerms/);
     centers.finishForward(step);
+    await expectError(() => centers.setSeam(step, 'rowGradient', new Float32Array(3)), 'E_SHAPE', /values: .* 12 /);
+  });
+
+  it('row parameters outside the ranges of their family', async () => {
+    const sphere = { ...margin, family: 'sphere', m1: 2, m2: 0, fallback: 'none' };
+    const rows = Float32Array.of(64, 2, 0, 0, 64, 0.9, 0, 0, 64, 2, 0, 0);
+    await expectForwardError({ margin: sphere, rowParameters: rows }, 'E_RANGE', /^E_RANGE: rowParameters\[1\].*m1/);
   });
 
   it('errors are Errors with a code and the native error as their cause', () => {

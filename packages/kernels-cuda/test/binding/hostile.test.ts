@@ -34,6 +34,7 @@ const makeOutputs = () => ({
   loss: new Float32Array(shape.batch),
   embeddingGradient: new Float32Array(shape.batch * shape.dim),
   targetCosine: new Float32Array(shape.batch),
+  rowGradient: new Float32Array(4 * shape.batch),
 });
 
 function nativeBatch() {
@@ -42,7 +43,7 @@ function nativeBatch() {
 }
 
 /** Moves the memory of an array away, as postMessage with a transfer list does. */
-function detach(array: Float32Array | Int32Array): void {
+function detach(array: Float32Array | Float64Array | Int32Array): void {
   structuredClone(array, { transfer: [array.buffer as ArrayBuffer] });
 }
 
@@ -129,6 +130,32 @@ describe('buffers', () => {
     expect([centers.state, step.state]).toEqual(['live', 'ready']);
   });
 
+  it('of rows by number that are detached have no row; of shared memory they work', () => {
+    const centers = engine.createCenters(config);
+    const gone = Float64Array.of(1, 2);
+    detach(gone);
+    expect(() => centers.readRowsAt('weights', gone)).toThrow(/rows: expected at least one row, received none/);
+    expect(() => centers.writeRowsAt('weights', gone, new Float32Array(8))).toThrow(/rows: expected at least one row/);
+    const values = new Float32Array(8);
+    detach(values);
+    expect(() => centers.writeRowsAt('weights', Float64Array.of(1, 2), values)).toThrow(/values: expected length 8/);
+    const rows = new Float64Array(new SharedArrayBuffer(16));
+    rows.set([6, 0]);
+    centers.writeRowsAt('weights', rows, Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8));
+    expect([...centers.readRowsAt('weights', Float64Array.of(0, 6, 0))]).toEqual([5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8]);
+  });
+
+  it('of target cosines may go as soon as the call is made', async () => {
+    const centers = engine.createCenters(config);
+    const { embeddings, labels } = nativeBatch();
+    const expected = centers.targetCosines(embeddings, labels);
+    const flight = centers.targetCosinesAsync(embeddings, labels);
+    detach(embeddings);
+    detach(labels);
+    expect(await flight).toEqual(expected);
+    expect(() => centers.targetCosines(embeddings, labels)).toThrow(/labels: expected at least one label/);
+  });
+
   it('of shared memory, and buffers that overlap, work', () => {
     const centers = engine.createCenters(config);
     const { embeddings, labels } = nativeBatch();
@@ -194,7 +221,7 @@ describe('junk', () => {
       () => Array.from({ length: below(4) }, () => (below(3) === 0 ? engine.createStep() : junk())),
       () => new Float32Array([0, 1, 3, 4, 12, 28][below(6)]!).fill(below(2) === 0 ? 1 : Number.NaN),
       () => new Int32Array(below(5)).fill(below(12) - 3),
-      () => new Float64Array(below(5)),
+      () => new Float64Array(below(5)).fill(below(9) - 1),
       () => new BigUint64Array(below(3)),
       () => new Uint8ClampedArray(below(5)),
       () => new DataView(new ArrayBuffer(8)),
@@ -209,7 +236,7 @@ describe('junk', () => {
       () => ({ ...nativeBatch(), rule: { ...rule, [Object.keys(rule)[below(10)]!]: junk() } }),
       () => ({ ...nativeBatch(), rule: { ...rule, negatives: { ...negatives, [negativeFields[below(3)]!]: junk() } } }),
       () => ({ ...nativeBatch(), rule: { ...rule, negatives: { ...negatives, above: { ...branch, value: junk() } } } }),
-      () => ({ ...makeOutputs(), [Object.keys(makeOutputs())[below(3)]!]: junk() }),
+      () => ({ ...makeOutputs(), [Object.keys(makeOutputs())[below(4)]!]: junk() }),
       () => ({ learningRate: 0.1, momentum: 0.5, weightDecay: 0, unsampled: 'frozen' }),
       () => ({ ...convShape(), [Object.keys(convShape())[below(15)]!]: junk() }),
       () => engine.createStep(),

@@ -1,6 +1,14 @@
 import { afterAll, describe, expect, it } from 'vitest';
 
-import { ClassCenters, addonStatus, listDevices, loadAddon, openDevice } from '../../dist/index.js';
+import {
+  ClassCenters,
+  addonStatus,
+  listDevices,
+  loadAddon,
+  openDevice,
+  type MarginRule,
+  type Seam,
+} from '../../dist/index.js';
 import { bits, expectError, isCpu, makeBatch, margin, sgd, testDevice } from './support.js';
 
 const shape = { classes: 37, dim: 20, batch: 6 };
@@ -118,6 +126,33 @@ describe('class centres', () => {
     expect(centers.readRows(0, 35, 'momentum').every((value) => value === 0)).toBe(true);
   });
 
+  it('read and write rows by number, in the order of the numbers, and no others', () => {
+    using centers = device.createCenters({ classes: 9, dim: 5, subCenters: 2, seed: 3 });
+    const before = centers.readRows(0, 18);
+    const values = Float32Array.from({ length: 15 }, (_, i) => i + 1);
+    const version = centers.weightsVersion;
+    centers.writeRowsAt('weights', [17, 0, 4], values);
+    expect(centers.weightsVersion).toBeGreaterThan(version);
+    const expected = before.slice();
+    expected.set(values.subarray(0, 5), 17 * 5);
+    expected.set(values.subarray(5, 10), 0);
+    expected.set(values.subarray(10), 4 * 5);
+    expect(centers.readRows(0, 18)).toEqual(expected);
+    expect(centers.readRowsAt('weights', Float64Array.of(4, 17, 4))).toEqual(
+      Float32Array.of(...values.subarray(10), ...values.subarray(0, 5), ...values.subarray(10)),
+    );
+    centers.writeRowsAt('momentum', [3], values.subarray(0, 5));
+    expect(centers.readRows(3, 1, 'momentum')).toEqual(values.slice(0, 5));
+    expect(centers.readRowsAt('momentum', [2])).toEqual(new Float32Array(5));
+  });
+
+  it('computed before a write of rows by number is stale', async () => {
+    using centers = makeCenters();
+    const { step } = centers.forward(makeBatch(shape));
+    centers.writeRowsAt('weights', [1], new Float32Array(shape.dim).fill(1));
+    await expectError(() => centers.update(step, sgd), 'E_STALE');
+  });
+
   it('keep old classes on resize and give new ones the values that creation would have given', () => {
     using small = device.createCenters({ classes: 4, dim: 7, seed: 5 });
     using large = device.createCenters({ classes: 9, dim: 7, seed: 5 });
@@ -166,6 +201,8 @@ describe('passes', () => {
       expect(later.loss).toBe(now.loss);
       expect(bits(later.embeddingGradient)).toEqual(bits(now.embeddingGradient));
       expect(bits(later.targetCosine)).toEqual(bits(now.targetCosine));
+      expect(bits(later.rowGradient)).toEqual(bits(now.rowGradient));
+      expect(bits(await b.targetCosinesAsync(batch))).toEqual(bits(now.targetCosine));
       expect(bits(await b.gradientsAsync(later.step))).toEqual(bits(a.gradients(now.step)));
       a.update(now.step, sgd);
       await b.updateAsync(later.step, sgd);
@@ -222,6 +259,61 @@ describe('passes', () => {
     b.update(step, sgd);
   });
 
+  it('target cosines are those of forward, whatever the margin, and leave weights and steps alone', () => {
+    using centers = device.createCenters({ ...shape, subCenters: 3, seed: 8 });
+    const batch = makeBatch(shape, 5);
+    const forward = centers.forward(batch);
+    const version = centers.weightsVersion;
+    const cosines = centers.targetCosines(batch);
+    expect(bits(cosines)).toEqual(bits(forward.targetCosine));
+    expect(centers.weightsVersion).toBe(version);
+    const all = centers.logits(batch.embeddings);
+    cosines.forEach((value, i) => expect(value).toBeCloseTo(all[i * shape.classes + batch.labels[i]!]!, 5));
+    centers.update(forward.step, sgd);
+    // A shard knows only its own.
+    using shard = device.createCenters({ ...shape, subCenters: 3, seed: 8, firstClass: 37, globalClasses: 74 });
+    expect(shard.targetCosines(batch)).toEqual(new Float32Array(shape.batch));
+  });
+
+  it('row gradient is what the loss does when a parameter of one sample moves', () => {
+    using centers = makeCenters();
+    const { embeddings, labels } = makeBatch(shape, 3);
+    const rule: MarginRule = { ...margin, scale: 8, m1: 1.2, m2: 0.3, m3: 0.1, fallback: 'none' };
+    const rows = Float32Array.from({ length: 4 * shape.batch }, (_, i) => [8, 1.2, 0.3, 0.1][i % 4]! + 0.01 * i);
+    const given = { embeddings, labels, margin: rule, rowParameters: rows };
+    const { rowGradient } = centers.forward(given);
+    for (let i = 0; i < rows.length; i += 1) {
+      const lossAt = (change: number) => {
+        const moved = rows.slice();
+        moved[i] = moved[i]! + change;
+        const { lossPerSample } = centers.forward({ ...given, rowParameters: moved });
+        const at = Math.floor(i / 4);
+        return { moved: moved[i]!, loss: lossPerSample[at]! / shape.batch };
+      };
+      const [up, down] = [lossAt(0.01), lossAt(-0.01)];
+      const numeric = (up.loss - down.loss) / (up.moved - down.moved);
+      expect(Math.abs(rowGradient[i]! - numeric), `parameter ${i}`).toBeLessThan(2e-3 * Math.abs(numeric) + 2e-5);
+      expect(Math.abs(numeric)).toBeGreaterThan(1e-4);
+    }
+    // Without row parameters it is the gradient at the rule's own numbers, whatever the mode of the target's gradient.
+    const common = Float32Array.from({ length: rows.length }, (_, i) => [8, 1.2, 0.3, 0.1][i % 4]!);
+    const byRule = centers.forward({ embeddings, labels, margin: rule }).rowGradient;
+    expect(bits(byRule)).toEqual(bits(centers.forward({ ...given, rowParameters: common }).rowGradient));
+  });
+
+  it('row gradient has no first column with a negative rule', () => {
+    using centers = makeCenters();
+    const branch = { value: [0, 1, 0], slope: [1, 0] } as const;
+    const rule: MarginRule = { ...margin, negatives: { threshold: 0.1, above: branch, below: branch } };
+    const plain = centers.forward(makeBatch(shape));
+    const { rowGradient, loss } = centers.forward({ ...makeBatch(shape), margin: rule });
+    expect(loss).toBeCloseTo(plain.loss, 4);
+    rowGradient.forEach((value, i) => {
+      if (i % 4 === 0) expect(value).toBeNaN();
+      else expect(value).toBeCloseTo(plain.rowGradient[i]!, 4);
+    });
+  });
+
   it('logits are cosines times the scale', () => {
     using centers = device.createCenters({ classes: 2, dim: 2 });
     centers.writeRows(0, Float32Array.of(3, 0, 0, 5));
@@ -229,27 +321,40 @@ describe('passes', () => {
     [Math.SQRT1_2 * 10, Math.SQRT1_2 * 10, -10, 0].forEach((value, i) => expect(logits[i]).toBeCloseTo(value, 4));
   });
 
-  it('the stages over two shards, their seams summed, are the forward of the whole', () => {
+  const branch = { value: [0, 0.4, 0.6], slope: [0.4, 1.2] } as const;
+  const hard = { value: [0.1, 0.9, 0.3], slope: [0.9, 0.6] } as const;
+  it.each([
+    ['ArcFace', margin],
+    [
+      'the target as threshold',
+      { ...margin, scale: 16, negatives: { threshold: 'target', above: hard, below: branch } },
+    ],
+  ] as const)('the stages over two shards, their seams summed, are the forward of the whole: %s', (_, rule) => {
     const classes = 10;
     using whole = device.createCenters({ classes, dim: 7, seed: 5 });
     using low = device.createCenters({ classes: 4, dim: 7, seed: 5, globalClasses: classes });
     using high = device.createCenters({ classes: 6, dim: 7, seed: 5, firstClass: 4, globalClasses: classes });
-    const batch = makeBatch({ batch: 5, dim: 7, classes });
+    const batch = { ...makeBatch({ batch: 5, dim: 7, classes }), margin: rule };
     const expected = whole.forward(batch);
     const shards = [low, high].map((centers) => ({ centers, step: centers.targetTerms(batch) }));
-    const sum = (seam: 'targetLogits' | 'sumExp' | 'embeddingGradient') => {
+    const sum = (seam: Seam) => {
       const [a, b] = shards.map(({ centers, step }) => centers.getSeam(step, seam));
       const total = a!.map((value, i) => value + b![i]!);
       for (const { centers, step } of shards) centers.setSeam(step, seam, total);
       return total;
     };
     sum('targetLogits');
+    expect(sum('targetThreshold')).toHaveLength('negatives' in rule ? 5 : 0);
     for (const { centers, step } of shards) centers.negativeSums(step);
     sum('sumExp');
     const results = shards.map(({ centers, step }) => centers.finishForward(step));
     const gradient = sum('embeddingGradient');
     for (const result of results) expect(result.loss).toBeCloseTo(expected.loss, 4);
     gradient.forEach((value, i) => expect(value).toBeCloseTo(expected.embeddingGradient[i]!, 4));
+    sum('rowGradient').forEach((value, i) => {
+      if ('negatives' in rule && i % 4 === 0) expect(value).toBeNaN();
+      else expect(value).toBeCloseTo(expected.rowGradient[i]!, 4);
+    });
     const gradients = [low.gradients(shards[0]!.step), high.gradients(shards[1]!.step)];
     const expectedGradients = whole.gradients(expected.step);
     Float32Array.of(...gradients[0]!, ...gradients[1]!).forEach((value, i) =>

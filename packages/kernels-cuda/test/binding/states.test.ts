@@ -20,6 +20,8 @@ const synchronous: Record<string, Operation> = {
   seed: (centers) => centers.seed(1),
   readRows: (centers) => centers.readRows(0, 1),
   writeRows: (centers) => centers.writeRows(0, new Float32Array(shape.dim)),
+  readRowsAt: (centers) => centers.readRowsAt('momentum', [12, 3]),
+  writeRowsAt: (centers) => centers.writeRowsAt('weights', [12], new Float32Array(shape.dim)),
   resize: (centers) => centers.resize(14),
   forward: (centers, step) => centers.forward({ ...batch, step }),
   'forward with a step of its own': (centers) => centers.forward(batch),
@@ -31,6 +33,7 @@ const synchronous: Record<string, Operation> = {
   update: (centers, step) => centers.update(step, sgd),
   gradients: (centers, step) => centers.gradients(step),
   logits: (centers) => centers.logits(batch.embeddings),
+  targetCosines: (centers) => centers.targetCosines(batch),
   sample: (centers) => centers.sample({ labels: batch.labels, rate: 0.5 }),
 };
 
@@ -39,6 +42,7 @@ const asynchronous: Record<string, Operation> = {
   updateAsync: (centers, step) => centers.updateAsync(step, sgd),
   gradientsAsync: (centers, step) => centers.gradientsAsync(step),
   logitsAsync: (centers) => centers.logitsAsync(batch.embeddings),
+  targetCosinesAsync: (centers) => centers.targetCosinesAsync(batch),
   sampleAsync: (centers) => centers.sampleAsync({ labels: batch.labels, rate: 0.5 }),
 };
 

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+import type { MarginRule } from '../../dist/index.js';
 import { marginSoftmax, marginSoftmaxPath } from '../../dist/ops/index.js';
 import {
   BACKENDS,
@@ -39,6 +40,31 @@ function outputs({ centers, labels }: Problem, x: tf.Tensor2D, options: object =
   };
   tf.dispose([value, grads, result.lossPerSample, result.targetCosine]);
   return arrays;
+}
+
+const branches = {
+  above: { value: [0.1, 0.9, 0.5], slope: [0.9, 1] },
+  below: { value: [0, 1, 0.2], slope: [1, 0.4] },
+} as const;
+
+/** Each sample's own (s, m1, m2, m3) [B, 4]. */
+function rowParametersOf({ batch }: Problem): tf.Tensor2D {
+  const values = Array.from({ length: batch }, (_, i) => [8 + i, 1 + 0.02 * i, 0.05 * i, 0.3 - 0.04 * i]);
+  return tf.tensor2d(values, [batch, 4]);
+}
+
+function tripleLoss({ centers, labels }: Problem, margin: MarginRule, x: tf.Tensor2D, rowParameters: tf.Tensor2D) {
+  const { loss, step } = marginSoftmax(centers, x, labels, { margin, rowParameters });
+  step.dispose();
+  return tf.mul(loss, 3) as tf.Scalar;
+}
+
+/** Gradients of 3·loss by embeddings [B, D] and row parameters [B, 4]. */
+function gradientsOf(of: Problem, margin: MarginRule, x: tf.Tensor2D, rowParameters: tf.Tensor2D) {
+  const gradients = tf.grads((e, r) => tripleLoss(of, margin, e as tf.Tensor2D, r as tf.Tensor2D))([x, rowParameters]);
+  const [embeddings, rows] = gradients.map((gradient) => gradient.dataSync<'float32'>().slice());
+  tf.dispose(gradients);
+  return { embeddings: embeddings!, rows: rows! };
 }
 
 describe.each(BACKENDS)('marginSoftmax on %s', (backend) => {
@@ -94,6 +120,75 @@ describe.each(BACKENDS)('marginSoftmax on %s', (backend) => {
       actual.step.dispose();
     }
     x.dispose();
+  });
+
+  it.each<[string, MarginRule]>([
+    ['sphere', { ...rule, family: 'sphere', m1: 3, m2: 0, fallback: 'none', blend: 0.6 }],
+    ['quadratic', { ...rule, family: 'quadratic', m1: 0.2, m2: 0.3, m3: -0.9, fallback: 'none' }],
+    ['circle', { ...rule, family: 'circle', m2: 0.25, fallback: 'none' }],
+    ['clip, an angle of its own', { ...rule, m1: 1.5, fallback: 'clip', clipRadians: 0.09 }],
+    ['negatives, a fixed threshold', { ...rule, scale: 12, negatives: { threshold: 0.05, ...branches } }],
+    ['negatives, the target as threshold', { ...rule, scale: 12, negatives: { threshold: 'target', ...branches } }],
+  ])('takes every field of the rule to the engine: %s', (_, margin) => {
+    const expected = referenceOf(problem, { rule: margin });
+    const x = embeddingsOf(problem);
+    const actual = outputs(problem, x, { margin });
+    expect(relativeError(actual.lossPerSample, expected.sampleLoss)).toBeLessThan(1e-5);
+    const tripled = expected.embeddingGradient.map((value) => 3 * value);
+    expect(relativeError(actual.tripleGradient, tripled)).toBeLessThan(1e-5);
+    // Else the case would show nothing.
+    expect(relativeError(actual.lossPerSample, referenceOf(problem).sampleLoss)).toBeGreaterThan(1e-2);
+    actual.step.dispose();
+    x.dispose();
+  });
+
+  it('is differentiable with respect to the row parameters, alone and with the embeddings', () => {
+    const x = embeddingsOf(problem);
+    const margin = { ...rule, fallback: 'none' } as const;
+    const rows = rowParametersOf(problem);
+    const expected = referenceOf(problem, { rule: margin, rowParameters: rows.dataSync<'float32'>() });
+    const both = gradientsOf(problem, margin, x, rows);
+    const tripled = (values: Float64Array) => values.map((value) => 3 * value);
+    expect(relativeError(both.rows, tripled(expected.rowGradient))).toBeLessThan(1e-5);
+    expect(relativeError(both.embeddings, tripled(expected.embeddingGradient))).toBeLessThan(1e-5);
+    const alone = tf.grad((r) => tripleLoss(problem, margin, x, r as tf.Tensor2D))(rows);
+    expect(alone.dataSync()).toEqual(both.rows);
+    tf.dispose([x, rows, alone]);
+  });
+
+  it('has a gradient that finite differences of the loss confirm, along what made the row parameters', () => {
+    const x = embeddingsOf(problem);
+    const { batch } = problem;
+    const margin = { ...rule, fallback: 'none' } as const;
+    // Each sample's own margins, from one number a sample, as a head that follows the embedding's norm makes them.
+    const quality = tf.tensor1d(normal(batch, 8));
+    const rowsOf = (q: tf.Tensor1D) =>
+      tf.stack([tf.fill([batch], 8), tf.add(1.1, tf.mul(q, 0.05)), tf.add(0.3, tf.mul(q, 0.1)), tf.mul(q, 0.02)], 1);
+    const lossOf = (q: tf.Tensor1D) => tripleLoss(problem, margin, x, rowsOf(q) as tf.Tensor2D);
+    const gradient = tf
+      .grad((q) => lossOf(q as tf.Tensor1D))(quality)
+      .dataSync<'float32'>();
+    for (let i = 0; i < batch; i += 1) {
+      const at = (change: number) =>
+        tf.tidy(() => lossOf(tf.add(quality, tf.mul(tf.oneHot(i, batch), change))).dataSync<'float32'>()[0]!);
+      const numeric = (at(0.05) - at(-0.05)) / 0.1;
+      expect(Math.abs(gradient[i]! - numeric), `sample ${i}`).toBeLessThan(5e-3 * Math.abs(numeric) + 1e-4);
+    }
+    expect(gradient.some((value) => Math.abs(value) > 0.01)).toBe(true);
+    tf.dispose([x, quality]);
+  });
+
+  it('has no gradient for the scale with a negative rule, and those of the margins all the same', () => {
+    const x = embeddingsOf(problem);
+    const rows = rowParametersOf(problem);
+    const margin = { ...rule, fallback: 'none', negatives: { threshold: 'target', ...branches } } as const;
+    const expected = referenceOf(problem, { rule: margin, rowParameters: rows.dataSync<'float32'>() }).rowGradient;
+    const actual = gradientsOf(problem, margin, x, rows).rows;
+    expect([...actual].every((value, i) => Number.isNaN(value) === (i % 4 === 0))).toBe(true);
+    const margins = (values: ArrayLike<number>) => Array.from(values).filter((_, i) => i % 4 !== 0);
+    const tripled = margins(expected).map((value) => 3 * value);
+    expect(relativeError(margins(actual), tripled)).toBeLessThan(1e-5);
+    tf.dispose([x, rows]);
   });
 
   it('back-propagates through what made the embeddings', () => {
@@ -187,18 +282,22 @@ describe.each(BACKENDS)('marginSoftmax on %s', (backend) => {
 });
 
 describe.runIf(hasTensorFlow)('the TensorFlow op', () => {
-  it('gives the same bits as the staged kernel', async () => {
-    await tf.setBackend('tensorflow');
-    const x = embeddingsOf(problem);
-    const onTensorFlow = outputs(problem, x);
-    x.dispose();
-    await tf.setBackend('cpu');
-    const onCpu = embeddingsOf(problem);
-    const staged = outputs(problem, onCpu);
-    expect(onTensorFlow.tripleGradient).toEqual(staged.tripleGradient);
-    expect(onTensorFlow.lossPerSample).toEqual(staged.lossPerSample);
-    expect(onTensorFlow.targetCosine).toEqual(staged.targetCosine);
-    expect(onTensorFlow.tripleLoss).toBe(staged.tripleLoss);
-    onCpu.dispose();
+  it.each<[string, MarginRule]>([
+    ['ArcFace', rule],
+    ['sphere with a blend', { ...rule, family: 'sphere', m1: 1.7, m2: 0, fallback: 'none', blend: 0.3 }],
+    ['negatives', { ...rule, fallback: 'none', negatives: { threshold: 'target', ...branches } }],
+  ])('gives the same bits as the staged kernel: %s', async (_, margin) => {
+    const onBackend = async (backend: string) => {
+      await tf.setBackend(backend);
+      const x = embeddingsOf(problem);
+      // The sphere has no m2.
+      const rows = tf.mul(rowParametersOf(problem), margin.family === 'sphere' ? [1, 1, 0, 1] : 1) as tf.Tensor2D;
+      const { step, ...arrays } = outputs(problem, x, { margin });
+      step.dispose();
+      const result = { ...arrays, ...gradientsOf(problem, margin, x, rows) };
+      tf.dispose([x, rows]);
+      return result;
+    };
+    expect(await onBackend('tensorflow')).toEqual(await onBackend('cpu'));
   });
 });

@@ -1,0 +1,87 @@
+import { CentersObject } from './centers-object.js';
+import {
+  describeValue,
+  requireFloat32,
+  requireInteger,
+  requireObject,
+  requireOneOf,
+  requireStddev,
+  requireUint64,
+} from './checks.js';
+import { callNative, HyperArcError } from './errors.js';
+import { MAX_CLASSES } from './shape.js';
+
+export type CentersBuffer = 'weights' | 'momentum';
+/** Rows by number: row r is sub-centre r mod K of class ⌊r/K⌋. */
+export type RowNumbers = Float64Array | readonly number[];
+
+const BUFFERS: readonly CentersBuffer[] = ['weights', 'momentum'];
+
+function toFloat64(rows: RowNumbers): Float64Array {
+  if (rows instanceof Float64Array) return rows;
+  if (Array.isArray(rows) && rows.every((row) => typeof row === 'number')) return Float64Array.from(rows);
+  const expected = 'a Float64Array or an array of numbers';
+  throw new HyperArcError('E_DTYPE', `rows: expected ${expected}, received ${describeValue(rows)}`);
+}
+
+/** Class centres as rows of two buffers that can be filled, read and written. */
+export abstract class CentersRows extends CentersObject {
+  /** Fills the weights with N(0, stddev²) anew and clears the momentum. @throws HyperArcError E_RANGE, E_BUSY, E_DISPOSED. */
+  seed(seed: number | bigint, stddev = 0.01): void {
+    const [seed64, deviation] = [requireUint64('seed', seed), requireStddev(stddev)];
+    this.change(() => this.native.seedNormal(seed64, deviation));
+  }
+
+  /**
+   * Rows [firstRow, firstRow + rowCount) as a new array [rowCount, D]. Row r is sub-centre r mod K of class ⌊r/K⌋.
+   * @throws HyperArcError E_RANGE, E_BUSY, E_DISPOSED.
+   */
+  readRows(firstRow: number, rowCount: number, buffer: CentersBuffer = 'weights'): Float32Array {
+    requireOneOf('buffer', buffer, BUFFERS);
+    return callNative(() => this.native.readRows(buffer, firstRow, rowCount));
+  }
+
+  /**
+   * Writes `values` [n, D], n ≥ 1, to the rows from `firstRow` on.
+   * @throws HyperArcError E_SHAPE, E_RANGE, E_NONFINITE, E_BUSY, E_DISPOSED.
+   */
+  writeRows(firstRow: number, values: Float32Array, buffer: CentersBuffer = 'weights'): void {
+    requireOneOf('buffer', buffer, BUFFERS);
+    requireFloat32('values', values);
+    this.change(() => this.native.writeRows(buffer, firstRow, values));
+  }
+
+  /**
+   * The rows numbered class·K + k in `rows`, n ≥ 1, in that order, as a new array [n, D]; a row may come twice.
+   * @throws HyperArcError E_SHAPE, E_DTYPE, E_RANGE, E_BUSY, E_DISPOSED.
+   */
+  readRowsAt(buffer: CentersBuffer, rows: RowNumbers): Float32Array {
+    requireOneOf('buffer', buffer, BUFFERS);
+    const numbers = toFloat64(rows);
+    return callNative(() => this.native.readRowsAt(buffer, numbers));
+  }
+
+  /**
+   * Writes `values` [n, D] to the rows numbered class·K + k in `rows`, n ≥ 1, each of them once. All or none are written.
+   * @throws HyperArcError E_SHAPE, E_DTYPE, E_RANGE, E_NONFINITE, E_BUSY, E_DISPOSED.
+   */
+  writeRowsAt(buffer: CentersBuffer, rows: RowNumbers, values: Float32Array): void {
+    requireOneOf('buffer', buffer, BUFFERS);
+    const numbers = toFloat64(rows);
+    requireFloat32('values', values);
+    this.change(() => this.native.writeRowsAt(buffer, numbers, values));
+  }
+
+  /**
+   * Keeps the first min(old, new) classes; new ones get the values that `create` with this seed would have given them, and no
+   * momentum. Seed and stddev are those of the creation by default.
+   * @throws HyperArcError E_RANGE, E_MEMORY, E_BUSY, E_DISPOSED.
+   */
+  resize(classes: number, options: { readonly seed?: number | bigint; readonly stddev?: number } = {}): void {
+    requireInteger('classes', classes, 1, MAX_CLASSES);
+    requireObject('options', options);
+    const seed = requireUint64('seed', options.seed ?? this.config.seed);
+    const stddev = requireStddev(options.stddev ?? this.config.stddev);
+    this.change(() => this.native.resize(classes, seed, stddev));
+  }
+}
