@@ -115,7 +115,8 @@ export function plotHeads(explanations: readonly Explanation[]): string {
       right: 20,
       top: PANEL.top + PANEL.height + 50,
       itemWidth: 34,
-      itemGap: 22,
+      itemHeight: 0,
+      itemGap: 30,
     },
     grid: PANELS.map((_, p) => ({ left: left(p), top: PANEL.top, width: PANEL.width, height: PANEL.height })),
     xAxis: PANELS.map(({ x, xMax }, p) => ({
@@ -156,7 +157,9 @@ export function plotHeads(explanations: readonly Explanation[]): string {
   const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width, height });
   try {
     chart.setOption(option);
-    return chart.renderToSVGString();
+    // echarts numbers its charts through the process's life, in every id. The same plot is the same text, and two plots can share a page.
+    const plot = lines.map(({ name }) => name.replace(/[^a-z0-9]+/gi, '-')).join('_');
+    return chart.renderToSVGString().replace(/\bzr\d+-/g, `${plot}-`);
   } finally {
     chart.dispose();
   }
