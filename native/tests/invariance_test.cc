@@ -104,21 +104,13 @@ TEST_P(Invariance, ShardsThatLoseTheirNegativesSaySo) {
   EXPECT_TRUE(shard->finishForward(step.get()));
 }
 
-Problem slice(const Problem& p, int64_t first, int64_t last) {
-  Problem part = p;
-  part.batch = last - first;
-  part.embeddingsBD.assign(p.embeddingsBD.begin() + first * p.dim, p.embeddingsBD.begin() + last * p.dim);
-  part.labelsB.assign(p.labelsB.begin() + first, p.labelsB.begin() + last);
-  return part;
-}
-
 TEST_P(Invariance, AccumulatedMicroBatchesEqualOneBatch) {
   const Problem p = problem(50, 90, 2, 33, 43);
   const ReferenceStep expected = referenceStep(p);
   auto centers = makeCenters(*engine, p);
-  auto first = forwardOf(*centers, slice(p, 0, 7).asBatch());
-  auto second = forwardOf(*centers, slice(p, 7, 40).asBatch());
-  auto third = forwardOf(*centers, slice(p, 40, 50).asBatch());
+  auto first = forwardOf(*centers, p.slice(0, 7).asBatch());
+  auto second = forwardOf(*centers, p.slice(7, 40).asBatch());
+  auto third = forwardOf(*centers, p.slice(40, 50).asBatch());
   EXPECT_LE(relativeError(gradientOf(*centers, {first.get(), second.get(), third.get()}), expected.centerGradientRD),
             tolerance());
 }
@@ -126,7 +118,7 @@ TEST_P(Invariance, AccumulatedMicroBatchesEqualOneBatch) {
 TEST_P(Invariance, AccumulationAcrossDifferentSamplesUsesEachStepsOwn) {
   const Problem p = problem(24, 600, 2, 33, 47);
   auto centers = makeCenters(*engine, p);
-  Problem parts[] = {slice(p, 0, 9), slice(p, 9, 24)};
+  Problem parts[] = {p.slice(0, 9), p.slice(9, 24)};
   std::vector<std::unique_ptr<Step>> steps;
   Doubles expected(p.rows() * p.dim, 0.0);
   std::vector<bool> isTaking(p.classes);

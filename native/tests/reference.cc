@@ -31,6 +31,13 @@ void add(double* out, const Doubles& x, double factor) {
   for (size_t d = 0; d < x.size(); ++d) out[d] += factor * x[d];
 }
 
+/// A class that is not the sample's own.
+struct ReferenceNegative {
+  int64_t row;  // the winner's
+  double logit;
+  double slope;  // dN/dc
+};
+
 /// v's part across the unit vector u.
 Doubles tangentPart(const Doubles& v, const Doubles& u) {
   const double along = dot(v, u);
@@ -54,7 +61,17 @@ Batch Problem::asBatch() const {
   return input;
 }
 
-ReferenceStep referenceStep(const Problem& p) {
+Problem Problem::slice(int64_t first, int64_t last) const {
+  Problem part = *this;
+  part.batch = last - first;
+  part.embeddingsBD.assign(embeddingsBD.begin() + first * dim, embeddingsBD.begin() + last * dim);
+  part.labelsB.assign(labelsB.begin() + first, labelsB.begin() + last);
+  if (!rowParametersB4.empty())
+    part.rowParametersB4.assign(rowParametersB4.begin() + 4 * first, rowParametersB4.begin() + 4 * last);
+  return part;
+}
+
+ReferenceStep referenceStep(const Problem& p, const Doubles* rowsB4) {
   const int64_t dim = p.dim;
   std::vector<Doubles> centers;
   Doubles centerNorms(p.rows());
@@ -79,9 +96,10 @@ ReferenceStep referenceStep(const Problem& p) {
     const Doubles x = unitVector(&p.embeddingsBD[i * dim], dim, &norm);
     Doubles operand = x;
     for (double& value : operand) value = isBf16 ? roundedToBf16(value) : value;
-    const float* own = p.rowParametersB4.empty() ? nullptr : &p.rowParametersB4[4 * i];
-    const margins::Row<double> row = own ? margins::Row<double>{own[0], own[1], own[2], own[3]}
-                                         : margins::Row<double>{p.rule.scale, p.rule.m1, p.rule.m2, p.rule.m3};
+    margins::Row<double> row = {p.rule.scale, p.rule.m1, p.rule.m2, p.rule.m3};
+    if (const float* own = p.rowParametersB4.empty() ? nullptr : &p.rowParametersB4[4 * i])
+      row = {own[0], own[1], own[2], own[3]};
+    if (const double* own = rowsB4 == nullptr ? nullptr : &(*rowsB4)[4 * i]) row = {own[0], own[1], own[2], own[3]};
     const auto winnerOf = [&](const Doubles& vector, const std::vector<Doubles>& rows, int64_t j, double* cosine) {
       int64_t winner = j * p.subCenters;
       *cosine = dot(vector, rows[winner]);
@@ -100,20 +118,34 @@ ReferenceStep referenceStep(const Problem& p) {
     add(across.data(), x, -cosine);
     const bool isZero = norm < 1e-12 || centerNorms[y] < 1e-12;
     const double sine = isZero ? 1.0 : std::sqrt(dot(across, across));
-    const auto target = margins::target(row, margins::angleOf(cosine, sine), p.rule);
+    const margins::Angle<double> angle = margins::angleOf(cosine, sine);
+    const auto target = margins::target(row, angle, p.rule);
     const bool moves = !isZero && sine >= 1e-6;
 
-    std::vector<std::pair<int64_t, double>> negatives;  // winner row, logit
+    const NegativeRule& rule = p.rule.negatives;
+    const bool hasRule = rule.threshold != NegativeThreshold::kNone;
+    const double threshold = rule.threshold == NegativeThreshold::kTarget ? margins::targetThreshold(row, angle, p.rule)
+                                                                          : double(rule.fixed);
+    if (hasRule) step.thresholdB.push_back(threshold);
+    std::vector<ReferenceNegative> negatives;
     double largest = -std::numeric_limits<double>::infinity();
     for (int32_t j : taking) {
       if (j == p.labelsB[i]) continue;
       double c = 0.0;
       const int64_t r = winnerOf(operand, operands, j, &c);
-      negatives.emplace_back(r, row.scale * c);
-      largest = std::max(largest, row.scale * c);
+      ReferenceNegative negative = {r, row.scale * c, 1.0};
+      if (hasRule) {
+        const NegativeBranch& branch = c > threshold ? rule.above : rule.below;
+        negative.logit = row.scale * (branch.value[0] + branch.value[1] * c + branch.value[2] * c * c);
+        negative.slope = branch.slope[0] + branch.slope[1] * c;
+        ++(c > threshold ? step.above : step.below);
+        step.nearest = std::min(step.nearest, std::abs(c - threshold));
+      }
+      negatives.push_back(negative);
+      largest = std::max(largest, negative.logit);
     }
     double sum = 0.0;
-    for (const auto& [r, logit] : negatives) sum += std::exp(logit - largest);
+    for (const ReferenceNegative& negative : negatives) sum += std::exp(negative.logit - largest);
     const double logSum = negatives.empty() ? largest : largest + std::log(sum);
     const double total = std::max(logSum, target.logit) + std::log1p(std::exp(-std::abs(logSum - target.logit)));
     const double gap = logSum - target.logit;
@@ -124,11 +156,15 @@ ReferenceStep referenceStep(const Problem& p) {
     step.sumExpLogB.push_back(logSum);
 
     Doubles toX(dim, 0.0);
-    for (const auto& [r, logit] : negatives) {
-      const double weight = std::exp(logit - total) * row.scale;
+    for (const auto& [r, logit, slope] : negatives) {
+      const double weight = std::exp(logit - total) * row.scale * slope;
       add(toX.data(), operands[r], weight);
       add(&step.centerGradientRD[r * dim], tangentPart(operand, centers[r]), weight / p.batch);
     }
+    const double byScale =
+        hasRule ? std::numeric_limits<double>::quiet_NaN() : dot(toX, x) / row.scale - error * target.logit / row.scale;
+    for (double value : {byScale, -error * target.byM1, -error * target.byM2, error * row.scale * p.rule.blend})
+      step.rowGradientB4.push_back(value / p.batch);
     if (moves) {
       add(toX.data(), centers[y], -error * target.h / sine);
       Doubles toW = x;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -32,6 +33,8 @@ struct Problem {
 
   Batch asBatch() const;
   int64_t rows() const { return classes * subCenters; }
+  /// The samples [first, last) with their row parameters.
+  Problem slice(int64_t first, int64_t last) const;
 };
 
 struct ReferenceStep {
@@ -40,9 +43,16 @@ struct ReferenceStep {
   Doubles targetCosineB;
   Doubles sumExpLogB;        // a_i
   Doubles centerGradientRD;  // dW of the mean loss over this step alone
+  Doubles rowGradientB4;     // NaN in the first column under a negative rule
+  // Under a negative rule: τ_i, how many negatives took which branch, and how near the nearest of them is to its τ.
+  Doubles thresholdB;
+  int64_t above = 0;
+  int64_t below = 0;
+  double nearest = std::numeric_limits<double>::infinity();
 };
 
-ReferenceStep referenceStep(const Problem& problem);
+/// `rowsB4`, if given, replaces the problem's row parameters: doubles, for finite differences.
+ReferenceStep referenceStep(const Problem& problem, const Doubles* rowsB4 = nullptr);
 
 /// Random operands: N(0, 1) embeddings, N(0, 0.05²) centres, planted near matches (a quarter of the samples lie close
 /// to their class or to a wrong one), one zero embedding and one zero centre when there is room.
