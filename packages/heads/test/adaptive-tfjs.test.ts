@@ -1,7 +1,7 @@
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, it } from 'vitest';
-import { MarginHead, type MarginSpec, type MarginState } from '../dist/index.js';
+import { MarginHead, type MarginSpec } from '../dist/index.js';
 import { checkAgainstPublished, headCases, SHAPE, type TrainedHead } from './adaptive-cases.js';
 
 beforeAll(() => tf.setBackend('cpu'));
@@ -18,7 +18,6 @@ function tfjsHead(margin: MarginSpec, subCenters: number): TrainedHead {
       tf.dispose([value, grads, x, moved]);
       return result;
     },
-    evaluate: (embeddings, labels) => tf.tidy(() => head.evaluate(embeddings, labels).dataSync()[0]),
     centers: () => tf.tidy(() => tf.reshape(head.centers, [-1, SHAPE.dim]).arraySync() as number[][]),
     state: () => head.state(),
     dispose: () => head.dispose(),
@@ -26,9 +25,9 @@ function tfjsHead(margin: MarginSpec, subCenters: number): TrainedHead {
 }
 
 describe.each(Object.entries(headCases))('MarginHead, %s', (_, headCase) => {
-  it.each([1, 2])('is the published head step by step, state included, K = %i', async (subCenters) => {
+  it.each([1, 2])('is the published head step by step, state included, K = %i', (subCenters) => {
     const trained = tfjsHead(headCase.spec, subCenters);
-    await checkAgainstPublished(headCase, trained, subCenters, (state) => (state as MarginState).adaptations.at(-1));
+    checkAgainstPublished(headCase, trained, subCenters);
     trained.dispose();
   });
 });

@@ -8,7 +8,16 @@ import { centerGradient, drawnRows, forward, sampleClasses, sgdUpdate } from '@h
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDevice, PartialFC, type PartialFCOptions } from '../dist/engine/index.js';
-import { arcFace, MarginHead } from '../dist/index.js';
+import {
+  adaFace,
+  arcFace,
+  classVariant,
+  curricularFace,
+  elasticFace,
+  MarginHead,
+  type MarginSpec,
+} from '../dist/index.js';
+import { headCases, SHAPE } from './adaptive-cases.js';
 import { clusters, expectCode, maxDifference } from './support.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'hyperarc-heads-'));
@@ -140,25 +149,31 @@ describe('PartialFC', () => {
     points.dispose();
   });
 
-  it('goes on from a file bit for bit', async () => {
-    const [points, labels] = clusters(26, 10, 5, 6);
-    const train = (head: PartialFC, steps: number) => {
-      for (let t = 0; t < steps; t++) {
+  it.each([
+    ['arcFace', margin] as const,
+    ...Object.entries(headCases).map(([name, { spec }]) => [name, spec] as const),
+  ])('goes on from a file bit for bit: %s', async (_, spec) => {
+    const { classes } = SHAPE;
+    const options = { margin: spec, rate: 0.5, device: 'cpu' } as const;
+    const batches = [0, 1, 2, 3, 4].map((t) => clusters(26 + t, 10, 3, 6));
+    const train = (head: PartialFC, from: number, to: number) => {
+      for (const [points, labels] of batches.slice(from, to)) {
         head.loss(points, labels).dispose();
-        head.update(SGD);
+        head.update({ ...SGD, learningRate: 0.01 });
       }
     };
-    const [straight, stopped] = [makeHead({ rate: 0.5 }), makeHead({ rate: 0.5 })];
-    train(straight, 5);
-    train(stopped, 2);
+    const [straight, stopped] = [0, 1].map(() => makeHead({ ...options, classes, subCenters: 2, stddev: 1 }));
+    train(straight, 0, 5);
+    train(stopped, 0, 2);
     const path = join(folder, 'head.safetensors');
     await stopped.save(path);
     const state = JSON.parse(JSON.stringify(stopped.state())) as ReturnType<PartialFC['state']>;
-    const resumed = await PartialFC.load(path, { margin, rate: 0.5, device: 'cpu' }, state);
-    train(resumed, 3);
+    const resumed = await PartialFC.load(path, options, state);
+    train(resumed, 2, 5);
     expect(weightsOf(resumed)).toEqual(weightsOf(straight));
+    expect(resumed.state()).toEqual(straight.state());
     for (const head of [straight, stopped, resumed]) head.dispose();
-    points.dispose();
+    tf.dispose(batches.map(([points]) => points));
   });
 
   it('refuses files and states that are not its own', async () => {
@@ -168,10 +183,83 @@ describe('PartialFC', () => {
     expect(readdirSync(folder).filter((name) => name.includes('tmp'))).toEqual([]);
     truncateSync(path, 200);
     await expect(PartialFC.load(path, { margin, device: 'cpu' })).rejects.toMatchObject({ code: 'E_FORMAT' });
-    expectCode(() => head.loadState({ samplerStep: -1, updateStep: 0 }), 'E_FORMAT', 'state.samplerStep');
+    expectCode(() => head.loadState({ ...head.state(), samplerStep: -1 }), 'E_FORMAT', 'state.samplerStep');
     expectCode(() => head.loadState(null as never), 'E_FORMAT', 'state.samplerStep');
-    expectCode(() => head.loadState({ samplerStep: 1, updateStep: 0.5 }), 'E_FORMAT', 'state.updateStep');
+    expectCode(() => head.loadState({ ...head.state(), updateStep: 0.5 }), 'E_FORMAT', 'state.updateStep');
     head.dispose();
+  });
+
+  it('refuses the state of another head, and knows states from before margins could adapt', () => {
+    const heads = [arcFace(), adaFace(), curricularFace()].map((spec) => makeHead({ margin: spec }));
+    const [arc, ada, curricular] = heads;
+    const before = ada.state();
+    expectCode(
+      () => ada.loadState(curricular.state()),
+      'E_FORMAT',
+      "state.margin.head: expected that of this head, 'adaface'",
+    );
+    expectCode(() => arc.loadState(ada.state()), 'E_FORMAT', "'arcface', received 'adaface'");
+    const old = { samplerStep: 7, updateStep: 5 } as never;
+    expectCode(() => ada.loadState(old), 'E_FORMAT', 'state.margin: expected an object, received undefined');
+    expect(ada.state()).toEqual(before);
+    arc.loadState(old);
+    expect(arc.state()).toMatchObject({ samplerStep: 7, updateStep: 5 });
+    for (const head of heads) head.dispose();
+  });
+
+  it('evaluates with the margin as it stands, and changes nothing of it', async () => {
+    const [points, labels] = clusters(28, 10, 5, 6);
+    for (const spec of [
+      adaFace(),
+      curricularFace(),
+      elasticFace(),
+      ...['magFace', 'sphereFace', 'adaCos'].map((name) => headCases[name].spec),
+    ]) {
+      const engine = makeHead({ margin: spec, stddev: 1 });
+      const tfjs = new MarginHead({ classes: 12, dim: 6, margin: spec, seed: 3, stddev: 1 });
+      for (const head of [engine, tfjs]) head.loss(points, labels).dispose();
+      const state = engine.state();
+      const { loss } = await engine.evaluate(points, labels);
+      const value = tf.tidy(() => tfjs.evaluate(points, labels).dataSync()[0]);
+      expect(Math.abs(loss - value) / value, spec.name).toBeLessThan(1e-5);
+      const [logits, others] = [await engine.logits(points), tfjs.logits(points)];
+      expect(maxDifference(logits.dataSync(), others.dataSync())).toBeLessThan(1e-3);
+      expect(engine.state()).toEqual(state);
+      const before = tfjs.state();
+      expect(before.head).toBe(spec.name);
+      expect(JSON.stringify(tfjs.state())).toBe(JSON.stringify(before));
+      tf.dispose([logits, others]);
+      engine.dispose();
+      tfjs.dispose();
+    }
+    points.dispose();
+  });
+
+  it('leaves no tensors behind, whatever the margin', () => {
+    const [points, labels] = clusters(29, 10, 5, 6);
+    const specs: MarginSpec[] = Object.values(headCases).map(({ spec }) => spec);
+    for (const spec of specs) {
+      const head = makeHead({ margin: spec, classes: SHAPE.classes });
+      head.loss(points, labels).dispose();
+      const before = tf.memory().numTensors;
+      const { value, grad } = tf.valueAndGrad((x: tf.Tensor) => head.loss(x as tf.Tensor2D, labels))(points);
+      tf.dispose([value, grad]);
+      head.loss(points, labels).dispose();
+      expect(tf.memory().numTensors, spec.name).toBe(before);
+      head.dispose();
+    }
+    points.dispose();
+  });
+
+  it('takes nothing of a batch that fails into the margin', () => {
+    for (const spec of [adaFace(), curricularFace(), elasticFace()]) {
+      const head = makeHead({ margin: spec });
+      const before = head.state();
+      expectCode(() => head.loss(tf.fill([2, 6], NaN) as tf.Tensor2D, [0, 1]), 'E_NONFINITE', 'embeddings');
+      expect(head.state()).toEqual(before);
+      expect(head.pending).toBe(0);
+      head.dispose();
+    }
   });
 
   it('passes per-sample parameters on', () => {
@@ -182,7 +270,12 @@ describe('PartialFC', () => {
     const batch = { embeddings: points.dataSync(), labels, rule: margin, rowParameters: values };
     const actual = tf.tidy(() => head.loss(points, labels, tf.tensor2d(values, [4, 4])).dataSync()[0]);
     expect(actual).toBeCloseTo(forward([centers], batch).loss, 4);
-    points.dispose();
+    const adaptive = makeHead({ margin: adaFace() });
+    const rows = tf.tensor2d(values, [4, 4]);
+    const expected = "rowParameters: expected none: the margin 'adaface' makes its own";
+    expectCode(() => adaptive.loss(points, labels, rows), 'E_RANGE', expected);
+    tf.dispose([points, rows]);
+    adaptive.dispose();
     head.dispose();
   });
 
@@ -215,7 +308,8 @@ describe('PartialFC', () => {
     expectCode(() => head.loss(tf.fill([2, 6], NaN) as tf.Tensor2D, [0, 1]), 'E_NONFINITE', 'embeddings');
     expectCode(() => head.loss(tf.ones([2, 6], 'int32') as tf.Tensor2D, [0, 1]), 'E_DTYPE', 'embeddings');
     expect(head.pending).toBe(0);
-    expect(head.state()).toEqual({ samplerStep: 0, updateStep: 0 });
+    const fresh = { samplerStep: 0, updateStep: 0, margin: { head: 'arcface', adaptations: [] } };
+    expect(head.state()).toEqual(fresh);
     head.loss(x, [0, 1]).dispose();
     const before = weightsOf(head);
     expectCode(() => head.update({ learningRate: -1 }), 'E_RANGE', 'learningRate');
@@ -231,6 +325,8 @@ describe('PartialFC', () => {
     expectCode(() => makeHead({ dim: 5000 }), 'E_RANGE', 'dim');
     expectCode(() => makeHead({ seed: -1 }), 'E_RANGE', 'seed');
     expectCode(() => makeHead({ margin: { ...margin, m2: 3 } }), 'E_RANGE', 'margin.m2');
+    const wrong = classVariant({ counts: [1, 2, 3] });
+    expectCode(() => makeHead({ margin: wrong }), 'E_SHAPE', "margins: expected one for each of the head's 12 classes");
     head.dispose();
     head.dispose();
     expectCode(() => head.loss(x, [0, 1]), 'E_DISPOSED', '');

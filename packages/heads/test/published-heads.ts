@@ -11,6 +11,8 @@ export interface Problem {
   /** [C][K][D] */
   readonly centers: number[][][];
   readonly labels: number[];
+  /** Partial FC: the classes that take part; all by default. */
+  readonly sampled?: readonly number[];
 }
 
 /** Everything of a step that has no gradient; the loss with it held still is what finite differences are taken of. */
@@ -37,6 +39,7 @@ export function cosinesOf({ embeddings, centers }: Problem): number[][] {
   );
 }
 
+const takesPart = ({ sampled }: Problem, j: number) => sampled?.includes(j) ?? true;
 const targetsOf = (problem: Problem) => cosinesOf(problem).map((row, i) => row[problem.labels[i]]);
 
 /** Mean cross-entropy of logits that `target` and `negative` make of each cosine; arguments: cosine, sample, target cosine. */
@@ -48,8 +51,9 @@ function crossEntropy(
   const losses = cosinesOf(problem).map((row, i) => {
     const y = problem.labels[i];
     const logits = row.map((c, j) => (j === y ? target(c, i) : negative(c, i, row[y], j)));
-    const largest = Math.max(...logits);
-    return largest + Math.log(logits.reduce((sum, v) => sum + Math.exp(v - largest), 0)) - logits[y];
+    const taking = logits.filter((_, j) => takesPart(problem, j));
+    const largest = Math.max(...taking);
+    return largest + Math.log(taking.reduce((sum, v) => sum + Math.exp(v - largest), 0)) - logits[y];
   });
   return mean(losses);
 }
@@ -165,7 +169,10 @@ export function adaCos(classes: number): PublishedHead {
     initial: { scale: Math.sqrt(2) * Math.log(classes - 1) },
     step(problem, { scale }: { scale: number }) {
       const sums = cosinesOf(problem).map((row, i) =>
-        row.reduce((sum, c, j) => (j === problem.labels[i] ? sum : sum + Math.exp(scale * c)), 0),
+        row.reduce((sum, c, j) => {
+          const isNegative = j !== problem.labels[i] && takesPart(problem, j);
+          return isNegative ? sum + Math.exp(scale * c) : sum;
+        }, 0),
       );
       const angles = targetsOf(problem)
         .map(Math.acos)

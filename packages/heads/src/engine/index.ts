@@ -15,3 +15,4 @@ export {
   type PartialFCOptions,
   type PartialFCState,
 } from './partial-fc.js';
+export { EngineCenterLoss, type EngineCenterLossOptions } from '../losses/engine-center-loss.js';

@@ -1,5 +1,4 @@
 import {
-  checkMarginRule,
   ClassCenters,
   HyperArcError,
   type Device,
@@ -13,8 +12,10 @@ import {
 } from '@hyperarc/kernels-cuda';
 import { marginSoftmax } from '@hyperarc/kernels-cuda/ops';
 import * as tf from '@tensorflow/tfjs-core';
+import { MarginAdapter, sumOfLosses, type MarginState } from '../adaptive/index.js';
 import { checkFloat, checkShape, readLabels, type Labels } from '../checks.js';
-import type { MarginSpec } from '../specs.js';
+import { checkMarginSpec, type MarginSpec } from '../specs/index.js';
+import { CenterCosines } from './center-cosines.js';
 
 /** How a head uses its centres; nothing of this is in a saved file. */
 export interface PartialFCBehaviour {
@@ -55,6 +56,8 @@ export interface PartialFCState {
   readonly samplerStep: number;
   /** Number of updates so far: the step number of stochastic rounding (precision 'bf16-master'). */
   readonly updateStep: number;
+  /** What the margin has learnt, under its name. */
+  readonly margin: MarginState;
 }
 
 export interface Evaluation {
@@ -80,6 +83,7 @@ export class PartialFC {
   readonly unsampled: Unsampled;
   /** The centres, to read, write, resize, or shard by hand. */
   readonly centers: ClassCenters;
+  private readonly adapter: MarginAdapter;
   private readonly remembered: Step[] = [];
   private readonly spare: Step[] = [];
   private samplerStep = 0;
@@ -88,11 +92,12 @@ export class PartialFC {
 
   /**
    * A head with new centres, or with `centers` that exist: the head disposes them with itself.
-   * @throws HyperArcError E_RANGE naming the option, E_MEMORY with the plan, E_DEVICE.
+   * @throws HyperArcError E_RANGE naming the option, E_SHAPE for class margins of another number of classes, E_MEMORY with the plan,
+   * E_DEVICE.
    */
   constructor(options: PartialFCOptions | (PartialFCBehaviour & { readonly centers: ClassCenters })) {
     const { margin, rate = 1, unsampled = 'frozen' } = options;
-    checkMarginRule(margin);
+    checkMarginSpec(margin);
     if (!(typeof rate === 'number' && rate > 0 && rate <= 1)) {
       throw new HyperArcError('E_RANGE', `rate: expected a number in (0, 1], received ${String(rate)}`);
     }
@@ -105,6 +110,9 @@ export class PartialFC {
     if ('centers' in options && !(options.centers instanceof ClassCenters)) {
       throw new HyperArcError('E_RANGE', `centers: expected ClassCenters, received ${typeof options.centers}`);
     }
+    // Before there are centres: class margins may be for another number of classes.
+    const classes = 'centers' in options ? options.centers.config.globalClasses : options.classes;
+    this.adapter = new MarginAdapter(margin, classes);
     this.centers = 'centers' in options ? options.centers : ClassCenters.create(options);
   }
 
@@ -139,34 +147,53 @@ export class PartialFC {
 
   /**
    * Mean margin-softmax loss over the classes drawn for this call, differentiable with respect to the embeddings. Never moves the
-   * centres; remembers the micro-batch for {@link update} ({@link evaluate} does not).
+   * centres; remembers the micro-batch for {@link update} ({@link evaluate} does not). A margin that adapts takes the batch in, its
+   * gradient flows through ‖x‖ where the paper's does, and MagFace's penalty on ‖x‖ is part of the loss. AdaCos's dynamic scale takes
+   * one pass over the centres more.
    *
    * @param embeddings float32 [B, D], finite; need not have unit length
    * @param labels [B], class indices in [0, C)
-   * @param rowParameters float32 [B, 4]: (s, m1, m2, m3) of each sample, for margins that adapt
-   * @throws HyperArcError E_SHAPE, E_DTYPE, E_RANGE, E_NONFINITE, E_BUSY, E_DISPOSED; then nothing is remembered.
+   * @param rowParameters float32 [B, 4]: (s, m1, m2, m3) of each sample, for margins that adapt by other means than their spec's
+   * @throws HyperArcError E_SHAPE, E_DTYPE, E_RANGE, E_NONFINITE, E_BUSY, E_DISPOSED; then nothing is remembered and the margin's state
+   * is as it was.
    */
   loss(embeddings: tf.Tensor2D, labels: Labels, rowParameters?: tf.Tensor2D): tf.Scalar {
     this.checkEmbeddings(embeddings);
     const labelsB = readLabels(labels, embeddings.shape[0], this.centers.config.globalClasses);
+    if (rowParameters && this.adapter.isAdaptive) {
+      const expected = `none: the margin '${this.margin.name}' makes its own`;
+      throw new HyperArcError('E_RANGE', `rowParameters: expected ${expected}, received some`);
+    }
     const step = this.spare.pop() ?? this.centers.createStep();
     try {
-      const sampled = this.sample(labelsB);
-      const result = marginSoftmax(this.centers, embeddings, labelsB, {
-        margin: this.margin,
-        rowParameters,
-        sampled,
-        step,
-      });
-      this.lastTargetCosine = result.targetCosine.dataSync<'float32'>().slice();
-      tf.dispose([result.lossPerSample, result.targetCosine]);
-      this.remembered.push(step);
-      this.samplerStep += 1;
-      return result.loss;
+      return tf.tidy(() => this.lossOf(embeddings, labelsB, step, rowParameters));
     } catch (error) {
       this.spare.push(step);
       throw error;
     }
+  }
+
+  private lossOf(embeddings: tf.Tensor2D, labels: Int32Array, step: Step, rowParameters?: tf.Tensor2D): tf.Scalar {
+    const sampled = this.sample(labels);
+    const cosines = new CenterCosines(this.centers, embeddings, labels, sampled);
+    const margin = this.adapter.prepare({
+      embeddings,
+      labels,
+      targetCosines: () => cosines.targets(),
+      negativeLogSums: (scale) => cosines.negativeLogSums(scale),
+    });
+    const result = marginSoftmax(this.centers, embeddings, labels, {
+      margin: margin.rule,
+      rowParameters: margin.rowParameters ?? rowParameters,
+      sampled,
+      step,
+    });
+    const loss = margin.penalty ? sumOfLosses(result.loss, margin.penalty) : result.loss;
+    this.lastTargetCosine = result.targetCosine.dataSync<'float32'>().slice();
+    margin.commit();
+    this.remembered.push(step);
+    this.samplerStep += 1;
+    return loss;
   }
 
   /** [B] cosine of each sample of the last {@link loss} to the centre of its class; empty before the first. */
@@ -214,28 +241,40 @@ export class PartialFC {
   }
 
   /**
-   * Loss over all classes, without sampling, remembering or moving anything.
+   * Loss over all classes with the margin as it stands, without MagFace's penalty: without sampling, remembering or moving anything.
    * @throws HyperArcError as {@link loss}.
    */
   async evaluate(embeddings: tf.Tensor2D, labels: Labels): Promise<Evaluation> {
     this.checkEmbeddings(embeddings);
     const labelsB = readLabels(labels, embeddings.shape[0], this.centers.config.globalClasses);
-    const values = await embeddings.data<'float32'>();
-    const result = await this.centers.forwardAsync({ embeddings: values, labels: labelsB, margin: this.margin });
+    const { rule, rowParameters } = this.adapter.evaluate({ embeddings, labels: labelsB });
+    const [values, rows] = await Promise.all([embeddings.data<'float32'>(), rowParameters?.data<'float32'>()]);
+    rowParameters?.dispose();
+    const batch = { embeddings: values, labels: labelsB, margin: rule, rowParameters: rows };
+    const result = await this.centers.forwardAsync(batch);
     result.step.dispose();
     const { loss, lossPerSample, targetCosine } = result;
     return { loss, lossPerSample, targetCosine };
   }
 
   /**
-   * s·cosθ to every class, without margin [B, C]: makes the whole matrix, so for inference and few classes.
+   * s·cosθ to every class, without margin [B, C]; s as it stands where it adapts. Makes the whole matrix, so for inference and few
+   * classes.
    * @throws HyperArcError E_SHAPE, E_DTYPE, E_NONFINITE, E_MEMORY, E_DISPOSED.
    */
   async logits(embeddings: tf.Tensor2D): Promise<tf.Tensor2D> {
     this.checkEmbeddings(embeddings);
+    const scale = this.adapter.scaleOf(embeddings);
     const values = await embeddings.data<'float32'>();
-    const logitsBC = await this.centers.logitsAsync(values, { scale: this.margin.scale });
-    return tf.tensor2d(logitsBC, [embeddings.shape[0], this.centers.shape[0]]);
+    const common = typeof scale === 'number' ? scale : 1;
+    const logitsBC = await this.centers.logitsAsync(values, { scale: common });
+    const logits = tf.tensor2d(logitsBC, [embeddings.shape[0], this.centers.shape[0]]);
+    if (typeof scale === 'number') return logits;
+    return tf.tidy(() => {
+      const scaled: tf.Tensor2D = tf.mul(logits, scale);
+      tf.dispose([logits, scale]);
+      return scaled;
+    });
   }
 
   /**
@@ -252,15 +291,21 @@ export class PartialFC {
   }
 
   state(): PartialFCState {
-    return { samplerStep: this.samplerStep, updateStep: this.updateStep };
+    return { samplerStep: this.samplerStep, updateStep: this.updateStep, margin: this.adapter.state() };
   }
 
-  /** @throws HyperArcError E_FORMAT for anything but what {@link state} gave. */
+  /**
+   * @throws HyperArcError E_FORMAT for anything but what {@link state} gave for a head of the same margin; then nothing changes.
+   */
   loadState(state: PartialFCState): void {
-    // States written before centres could be bf16 have no updateStep, and nothing that depends on it.
-    const { samplerStep, updateStep = 0 } = (state ?? {}) as Partial<PartialFCState>;
-    this.samplerStep = checkCount('samplerStep', samplerStep);
-    this.updateStep = checkCount('updateStep', updateStep);
+    // States written before centres could be bf16 have no updateStep, those before margins could adapt no margin, and nothing
+    // that depends on them.
+    const { samplerStep, updateStep = 0, margin } = (state ?? {}) as Partial<PartialFCState>;
+    const samplerSteps = checkCount('samplerStep', samplerStep);
+    const updateSteps = checkCount('updateStep', updateStep);
+    if (margin !== undefined || this.adapter.isAdaptive) this.adapter.loadState(margin as MarginState);
+    this.samplerStep = samplerSteps;
+    this.updateStep = updateSteps;
   }
 
   /** Frees centres and steps (and the device, if this head opened it). A second call does nothing. */
