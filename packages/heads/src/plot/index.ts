@@ -76,6 +76,19 @@ const PANELS: readonly Panel[] = [
 ];
 
 /**
+ * echarts numbers its ids through the process's life. Numbered by plot, the same plot is the same text, and two plots can share a page.
+ */
+function withStableIds(svg: string, lines: readonly Line[]): string {
+  const plot = lines.map(({ name }) => name.replace(/[^a-z0-9]+/gi, '-')).join('_');
+  const stable = new Map<string, string>();
+  return svg.replace(/\bzr\d+-[a-z]+-?\d+/g, (id) => {
+    const known = stable.get(id) ?? `${plot}-${stable.size}`;
+    stable.set(id, known);
+    return known;
+  });
+}
+
+/**
  * Target logit, gradient and decision boundary of several heads, overlaid: one SVG document. Above its boundary a sample counts as
  * class 1; the dotted diagonal is the boundary without a margin.
  * @throws HyperArcError E_RANGE for none.
@@ -157,9 +170,7 @@ export function plotHeads(explanations: readonly Explanation[]): string {
   const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width, height });
   try {
     chart.setOption(option);
-    // echarts numbers its charts through the process's life, in every id. The same plot is the same text, and two plots can share a page.
-    const plot = lines.map(({ name }) => name.replace(/[^a-z0-9]+/gi, '-')).join('_');
-    return chart.renderToSVGString().replace(/\bzr\d+-/g, `${plot}-`);
+    return withStableIds(chart.renderToSVGString(), lines);
   } finally {
     chart.dispose();
   }
