@@ -5,14 +5,22 @@ import { forward, targetLogit } from '@hyperarc/kernels-cuda/reference';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
+  adaCos,
+  adaFace,
   arcFace,
   classCosines,
   combinedMargin,
   cosFace,
+  curricularFace,
+  elasticFace,
+  magFace,
   MarginHead,
   marginLogits,
   marginSoftmaxLoss,
   normFace,
+  sphereFace,
+  type MarginSpec,
+  type MarginState,
 } from '../dist/index.js';
 import { clusters, expectCode, maxDifference } from './support.js';
 
@@ -149,6 +157,52 @@ describe('MarginHead', () => {
     expect(tf.tidy(() => a.loss(points, labels).dataSync()[0])).toBeCloseTo(expected.loss, 4);
     points.dispose();
     for (const head of [a, b, c]) head.dispose();
+  });
+
+  it('has the margin’s state for its own, to go on from', () => {
+    const [points, labels] = clusters(6, 9, 4, 5);
+    const make = (margin: MarginSpec) => new MarginHead({ classes: 4, dim: 5, margin, seed: 1, stddev: 1 });
+    for (const spec of [adaFace(), curricularFace(), elasticFace(), adaCos({ classes: 4 }), sphereFace()]) {
+      const [first, second] = [make(spec), make(spec)];
+      const lossOf = (head: MarginHead) => tf.tidy(() => head.loss(points, labels).dataSync()[0]);
+      const [before] = [lossOf(first), lossOf(first)];
+      second.loadState(JSON.parse(JSON.stringify(first.state())) as MarginState);
+      expect(lossOf(second)).toBe(lossOf(first));
+      expect(second.state()).toEqual(first.state());
+      expect(lossOf(make(spec))).toBe(before);
+    }
+    const message = "expected that of this head, 'adaface', received 'curricularface'";
+    expectCode(() => make(adaFace()).loadState(make(curricularFace()).state()), 'E_FORMAT', message);
+    points.dispose();
+  });
+
+  it('evaluates without learning, and shows logits with the margin as it stands', () => {
+    const [points, labels] = clusters(7, 9, 4, 5);
+    for (const spec of [magFace(), adaFace(), curricularFace(), sphereFace(), adaCos({ classes: 4 })]) {
+      const head = new MarginHead({ classes: 4, dim: 5, margin: spec, seed: 1, stddev: 1 });
+      const taped = head.loss(points, labels);
+      const state = head.state();
+      const value = tf.tidy(() => head.evaluate(points, labels).dataSync()[0]);
+      const composed = tf.tidy(() => {
+        const logProbabilities = tf.logSoftmax(head.logits(points, labels)).arraySync() as number[][];
+        return -logProbabilities.reduce((sum, row, i) => sum + row[labels[i]], 0) / labels.length;
+      });
+      expect(Math.abs(value - composed) / composed, spec.name).toBeLessThan(1e-4);
+      const [plain, withMargin] = tf.tidy(() => [
+        head.logits(points).arraySync(),
+        head.logits(points, labels).arraySync(),
+      ]);
+      // Without labels the scaled cosines: what the negatives have too, where no rule moves them.
+      if (!spec.negatives) {
+        plain.forEach((row, i) =>
+          row.forEach((logit, j) => j === labels[i] || expect(withMargin[i][j]).toBeCloseTo(logit, 3)),
+        );
+      }
+      expect(head.state()).toEqual(state);
+      taped.dispose();
+      head.dispose();
+    }
+    points.dispose();
   });
 
   it('answers bad input with an error that names it', () => {
