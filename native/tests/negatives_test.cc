@@ -8,6 +8,7 @@
 #include "engines.h"
 #include "matches.h"
 #include "negative_problems.h"
+#include "shards.h"
 
 namespace hyperarc::test {
 namespace {
@@ -99,6 +100,28 @@ TEST_P(Negatives, AccumulateUnderEachStepsOwnRule) {
       given.push_back(steps.back().get());
     }
     EXPECT_LE(relativeError(gradientOf(*centers, given), expected), tolerance());
+  }
+}
+
+TEST_P(Negatives, OfShardsTogetherEqualTheWhole) {
+  for (const NamedRule& head : headsWithNegatives()) {
+    for (int64_t subCenters : {1, 2}) {
+      SCOPED_TRACE(testing::Message() << head.name << ' ' << subCenters);
+      MarginRule rule = head.rule;
+      rule.scale = std::min(rule.scale, 64.0f);  // shards share the first shift: Circle's 256 would answer E_RANGE
+      const Problem p = crowded(37, 310, subCenters, 60, rule, 41);
+      const ReferenceStep expected = referenceStep(p);
+      Shards shards = forwardInShards(*engine, p, {0, 100, 101, 310});
+      // A shard that owns none of the labels has the thresholds of the others.
+      const bool isOwn = head.rule.negatives.threshold == NegativeThreshold::kTarget;
+      ASSERT_EQ(shards.steps[1]->targetThresholdB().size(), isOwn ? 37u : 0u);
+      for (int i = 0; isOwn && i < 37; ++i)
+        EXPECT_NEAR(shards.steps[1]->targetThresholdB()[i], expected.thresholdB[i], 1e-6);
+      EXPECT_LE(relativeError(shards.steps[1]->lossB(), expected.lossB), tolerance());
+      EXPECT_LE(relativeError(shards.steps[2]->embeddingGradientBD(), expected.embeddingGradientBD), tolerance());
+      expectRowGradient(*shards.steps[0], expected, tolerance());
+      EXPECT_LE(relativeError(gradientOf(shards), expected.centerGradientRD), tolerance());
+    }
   }
 }
 

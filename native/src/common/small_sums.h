@@ -1,4 +1,5 @@
-// Scales above 69 can leave every negative of a sample below fp32: docs/numerics.md, "Loss and gradients".
+// Scales above 69, and rules that lower the negatives, can leave every one of a sample below fp32: docs/numerics.md,
+// "Loss and gradients".
 #pragma once
 
 #include <cstdint>
