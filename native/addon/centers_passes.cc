@@ -1,6 +1,7 @@
 // NativeClassCenters: forward with its stages and seams, update, gradients.
 #include <algorithm>
 
+#include "device_memory.h"
 #include "objects.h"
 #include "promise_job.h"
 
@@ -108,6 +109,17 @@ std::span<float> seamOf(const CentersCore& centers, StepCore& core, Seam seam) {
   return core.step->embeddingGradientBD();
 }
 
+/// A copy of the seam. A gradient that has stayed on the device, as the TensorFlow op's embeddings did, comes from
+/// there.
+Status copySeam(const CentersCore& centers, StepCore& core, Seam seam, std::vector<float>* values) {
+  const std::span<const float> memory = seamOf(centers, core, seam);
+  values->assign(memory.begin(), memory.end());
+  const float* onDevice = core.step->embeddingGradientOnDevice();
+  if (seam != Seam::kEmbeddingGradient || !memory.empty() || onDevice == nullptr) return Status::ok();
+  values->resize(core.step->batch() * centers.centers->config().dim);
+  return copyMemory(values->data(), onDevice, static_cast<int64_t>(values->size() * sizeof(float)));
+}
+
 }  // namespace
 
 CentersObject::Steps CentersObject::readSteps(Napi::Value value) {
@@ -203,11 +215,7 @@ Napi::Value CentersObject::getSeam(const Napi::CallbackInfo& info) {
   const auto step = StepObject::require(info[0], "step", *core->engine);
   const Seam seam = requireOneOf(info[1], "seam", kSeams);
   std::vector<float> values;
-  runNow({step}, [&] {
-    const std::span<const float> memory = seamOf(*core, *step, seam);
-    values.assign(memory.begin(), memory.end());
-    return Status::ok();
-  });
+  runNow({step}, [&] { return copySeam(*core, *step, seam, &values); });
   Napi::Float32Array array = environment_->newFloat32Array(static_cast<int64_t>(values.size()), "seam");
   std::ranges::copy(values, requireFloat32(array, "seam").begin());
   return array;

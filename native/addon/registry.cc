@@ -1,6 +1,7 @@
 #include "hyperarc/registry.h"
 
 #include <algorithm>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -66,12 +67,13 @@ Status busy(const char* name) {
 
 /// The gradient of a step that forward has filled, to host or device memory.
 Status copyGradient(Step& step, int64_t dim, const ForwardOutputs& out) {
-  if (!out.embeddingGradientOnDevice) {
-    std::ranges::copy(step.embeddingGradientBD(), out.embeddingGradientBD);
+  const std::span<const float> onHost = step.embeddingGradientBD();
+  if (!out.embeddingGradientOnDevice && !onHost.empty()) {
+    std::ranges::copy(onHost, out.embeddingGradientBD);
     return Status::ok();
   }
   const float* gradient = step.embeddingGradientOnDevice();
-  if (!gradient) gradient = step.embeddingGradientBD().data();
+  if (!gradient) gradient = onHost.data();
   return copyMemory(out.embeddingGradientBD, gradient, step.batch() * dim * static_cast<int64_t>(sizeof(float)));
 }
 

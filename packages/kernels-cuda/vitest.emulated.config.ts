@@ -13,7 +13,7 @@ export default defineConfig({
   test: {
     include: [
       'test/cuda/**/*.test.ts',
-      'test/binding/{bad-input,file,hostile,operations,states,workers}.test.ts',
+      'test/binding/{bad-input,file,hostile,margin,memory,operations,states,workers}.test.ts',
       'test/ops/margin-softmax.test.ts',
     ],
     pool: 'forks',

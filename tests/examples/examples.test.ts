@@ -16,6 +16,7 @@ afterAll(() => rmSync(workingFolder, { recursive: true }));
 const EXPECTED: Record<string, RegExp> = {
   'engine.mjs': /^step 9: loss \d/m,
   'heads.mjs': /^mean cosine of embeddings with their own centres: 0\.[6-9]/m,
+  'margins.mjs': /^CurricularFace, step 9: loss \d/m,
   'train.mjs': /^40 steps; [^]*^trained: \d[\d.]*%\n[^]*^embeddings: \[ null, 32 \]/m,
 };
 

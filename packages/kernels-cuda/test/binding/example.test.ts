@@ -8,7 +8,8 @@ import { expect, it } from 'vitest';
 
 import { ClassCenters } from '../../dist/index.js';
 
-const example = fileURLToPath(new URL('../../../../examples/engine.mjs', import.meta.url));
+const exampleFile = (name: string) => fileURLToPath(new URL(`../../../../examples/${name}`, import.meta.url));
+const example = exampleFile('engine.mjs');
 const readme = fileURLToPath(new URL('../../README.md', import.meta.url));
 
 it('examples/engine.mjs runs, its loss falls, and what it saves can be loaded', async () => {
@@ -27,7 +28,17 @@ it('examples/engine.mjs runs, its loss falls, and what it saves can be loaded', 
   }
 });
 
-it('is the example of the README', () => {
-  const [, code] = /```js\n([\s\S]*?)```/.exec(readFileSync(readme, 'utf8')) ?? [];
-  expect(code).toBe(readFileSync(example, 'utf8'));
+it('examples/margins.mjs runs: another family another loss, and harder negatives are learnt', () => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [exampleFile('margins.mjs')], { encoding: 'utf8' });
+  expect(status, stderr).toBe(0);
+  const lossOf = (name: string) => Number(new RegExp(`^${name}: loss ([\\d.]+)`, 'm').exec(stdout)?.[1]);
+  expect(lossOf('sphereFace')).toBeLessThan(lossOf('arcFace'));
+  // A wider margin is a larger loss.
+  expect(Number(/first sample: (\S+)/.exec(stdout)?.[1])).toBeGreaterThan(0);
+  expect(lossOf('CurricularFace, step 9')).toBeLessThan(lossOf('CurricularFace, step 0') / 2);
+});
+
+it('are the examples of the README', () => {
+  const code = [...readFileSync(readme, 'utf8').matchAll(/```js\n([\s\S]*?)```/g)].map(([, body]) => body);
+  expect(code).toEqual(['engine.mjs', 'margins.mjs'].map((name) => readFileSync(exampleFile(name), 'utf8')));
 });

@@ -225,6 +225,17 @@ describe.each(BACKENDS)('marginSoftmax on %s', (backend) => {
     x.dispose();
   });
 
+  it('leaves a step whose seams can be read', () => {
+    const { centers } = problem;
+    const x = embeddingsOf(problem);
+    const { step, tripleGradient, lossPerSample } = outputs(problem, x);
+    const gradient = centers.getSeam(step, 'embeddingGradient');
+    expect(tripleGradient).toEqual(gradient.map((value) => Math.fround(3 * value)));
+    expect(centers.getSeam(step, 'rowGradient')).toHaveLength(4 * lossPerSample.length);
+    step.dispose();
+    x.dispose();
+  });
+
   it('uses a given step again, and leaks no tensor', () => {
     const x = embeddingsOf(problem);
     const { step } = outputs(problem, x);
