@@ -16,6 +16,7 @@ export type { Labels } from './checks.js';
 export { classCosines, type Centers } from './class-cosines.js';
 export { MarginHead, type MarginHeadOptions } from './margin-head.js';
 export { marginLogits } from './margin-logits.js';
+export * from './inference/index.js';
 export * from './losses/index.js';
 export { marginSoftmaxLoss } from './margin-softmax.js';
 export * from './specs/index.js';
