@@ -17,6 +17,8 @@ const EXPECTED: Record<string, RegExp> = {
   'engine.mjs': /^step 9: loss \d/m,
   'heads.mjs': /^mean cosine of embeddings with their own centres: 0\.[6-9]/m,
   'margins.mjs': /^CurricularFace, step 9: loss \d/m,
+  'layers.mjs':
+    /^loss \d.*accuracy held back (1\.0|0\.[89])[^]*model: (\d\S*), of the saved one: \2$[^]*^embeddings: \[ 40, 8 \]/m,
   'train.mjs': /^40 steps; [^]*^trained: \d[\d.]*%\n[^]*^embeddings: \[ null, 32 \]/m,
 };
 

@@ -22,8 +22,11 @@ async function run(program: string): Promise<string> {
 }
 
 it('the README’s programs run as printed', async () => {
-  expect(programs.length).toBe(2);
+  expect(programs.length).toBe(3);
   expect(await run(programs[0])).toContain('[0, 1, 2, 3');
-  expect(Number((await run(programs[1])).trim())).toBeGreaterThan(2 * 4 * 100_000 * 64);
+  const [accuracy, ...classes] = (await run(programs[1])).split('\n');
+  expect(Number(accuracy)).toBe(1);
+  expect(classes.join('')).toContain('[0, 1, 2, 3');
+  expect(Number((await run(programs[2])).trim())).toBeGreaterThan(2 * 4 * 100_000 * 64);
   expect(existsSync(join(outputFolder, 'centers.safetensors'))).toBe(true);
-});
+}, 180_000);
