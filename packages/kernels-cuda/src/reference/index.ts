@@ -7,7 +7,7 @@ export { centerGradient } from './center-gradient.js';
 export { classCosine, cosines, type ClassCosine } from './cosine.js';
 export { forward, type ReferenceStep, type ShardStep } from './forward.js';
 export { CLIP_RADIANS, targetLogit, targetThreshold, type TargetLogit } from './margin.js';
-export { logSumExp, type Negative, negativeValue, type NegativeValue } from './negatives.js';
+export { logSumExp, type Negative, negativeProbability, negativeValue, type NegativeValue } from './negatives.js';
 export { philox4x32, type Words2, type Words4 } from './philox.js';
 export type { Participants, ReferenceBatch, ReferenceCenters, ReferenceRule } from './problem.js';
 export { classKey, sampleClasses, type SampleRequest } from './sampler.js';

@@ -1,8 +1,15 @@
 import { expectRows, expectSame } from './compare.js';
 import type { Problem, Size } from './data.js';
-import { ARCFACE, partOf, problem, shardOf } from './data.js';
-import { expectCenterGradient, expectForward, expectProblem, referenceForward, withCenters } from './expectations.js';
-import { cosines, forward } from '../../dist/reference/index.js';
+import { ARCFACE, partOf, problem } from './data.js';
+import {
+  expectCenterGradient,
+  expectForward,
+  expectProblem,
+  expectShards,
+  referenceForward,
+  withCenters,
+} from './expectations.js';
+import { cosines } from '../../dist/reference/index.js';
 import type { ContractBatch, Implementation } from './implementation.js';
 import { storedCenters, toleranceOf } from './precision.js';
 import type { ContractCase } from './suite.js';
@@ -228,23 +235,7 @@ function shardCase(cuts: readonly number[], subCenters: number): ContractCase {
   return {
     group: 'shards',
     name: `cut at ${cuts.join(', ')}, K ${subCenters}: together as one`,
-    run: (implementation) => {
-      const { centers: given, batch } = problem(52, size);
-      const centers = storedCenters(implementation, given);
-      const ends = [...cuts, size.classes];
-      const shards = ends.map((end, h) => shardOf(centers, ends[h - 1] ?? 0, end));
-      const subjects = shards.map((shard) => implementation.create(shard));
-      try {
-        const result = implementation.forwardSharded!(subjects, batch);
-        expectForward(implementation, result, referenceForward(centers, batch), size.dim);
-        const expected = forward(shards, batch);
-        shards.forEach((shard, h) => {
-          expectCenterGradient(implementation, subjects[h].gradients([result.step[h]]), shard, [expected], h);
-        });
-      } finally {
-        for (const subject of subjects) subject.dispose();
-      }
-    },
+    run: (implementation) => expectShards(implementation, problem(52, size), cuts),
   };
 }
 

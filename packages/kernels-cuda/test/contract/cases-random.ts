@@ -8,10 +8,16 @@ const PROBLEMS = 40;
 const SCALES = [8, 32, 64];
 const FALLBACKS = ['hard', 'easy', 'none', 'clip'] as const;
 
-/** Draws of problem `index`, the same in every run: `below(n)` is an integer in [0, n). */
-function drawsOf(index: number): { below: (n: number) => number; among: <T>(choices: readonly T[]) => T } {
+export interface Draws {
+  /** An integer in [0, n). */
+  readonly below: (n: number) => number;
+  readonly among: <T>(choices: readonly T[]) => T;
+}
+
+/** Draws of problem `index` of a stream, the same in every run. */
+export function drawsOf(index: number, stream = 0): Draws {
   let counter = 0;
-  const below = (n: number) => philox4x32([counter++, index, 0, 0], [2048, 0])[0] % n;
+  const below = (n: number) => philox4x32([counter++, index, stream, 0], [2048, 0])[0] % n;
   return { below, among: (choices) => choices[below(choices.length)] };
 }
 

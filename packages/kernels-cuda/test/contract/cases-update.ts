@@ -8,7 +8,7 @@ import type { ContractBatch, ContractCenters, ContractSgd, Implementation } from
 import { storedCenters, times, updateToleranceOf } from './precision.js';
 import type { ContractCase } from './suite.js';
 
-const SGD: ContractSgd = {
+export const SGD: ContractSgd = {
   learningRate: Math.fround(0.1),
   momentum: Math.fround(0.9),
   weightDecay: Math.fround(5e-4),
@@ -27,7 +27,7 @@ function stored(
 }
 
 /** One update from several forward passes, on both sides; every row of weights and momentum compared. */
-function expectUpdate(
+export function expectUpdate(
   implementation: Implementation,
   given: ContractCenters,
   batches: readonly ContractBatch[],

@@ -1,11 +1,19 @@
 import type { ReferenceRule } from '../../dist/reference/index.js';
-import { seedRows } from '../../dist/reference/index.js';
+import { CLIP_RADIANS, seedRows } from '../../dist/reference/index.js';
 import type { ContractBatch, ContractCenters } from './implementation.js';
 
 /** A rule whose numbers are exact in fp32, so that every implementation works on the same operands. */
 export function fp32Rule(rule: ReferenceRule): ReferenceRule {
-  const { scale, m1, m2, m3 } = rule;
-  return { ...rule, scale: Math.fround(scale), m1: Math.fround(m1), m2: Math.fround(m2), m3: Math.fround(m3) };
+  const { scale, m1, m2, m3, blend = 1, clipRadians = CLIP_RADIANS } = rule;
+  return {
+    ...rule,
+    scale: Math.fround(scale),
+    m1: Math.fround(m1),
+    m2: Math.fround(m2),
+    m3: Math.fround(m3),
+    blend: Math.fround(blend),
+    clipRadians: Math.fround(clipRadians),
+  };
 }
 
 /** ArcFace as published: s = 64, m = 0.5. */

@@ -1,4 +1,13 @@
-import type { BatchOptions, Device, DeviceSpec, InstructionSet, Kernels, Precision, Step } from '../../dist/index.js';
+import type {
+  BatchOptions,
+  Device,
+  DeviceSpec,
+  InstructionSet,
+  Kernels,
+  Precision,
+  Seam,
+  Step,
+} from '../../dist/index.js';
 import { ClassCenters, openDevice } from '../../dist/index.js';
 import type { ContractBatch, ContractCenters, ForwardResult, Implementation, Subject } from './implementation.js';
 
@@ -22,9 +31,9 @@ class EngineSubject implements Subject<Step> {
 
   /** Keeps the step to dispose it with the centres. */
   result(result: ReturnType<ClassCenters['forward']>): ForwardResult<Step> {
-    const { step, lossPerSample: sampleLoss, embeddingGradient, targetCosine } = result;
+    const { step, lossPerSample: sampleLoss, embeddingGradient, targetCosine, rowGradient } = result;
     this.steps.push(step);
-    return { step, sampleLoss, embeddingGradient, targetCosine };
+    return { step, sampleLoss, embeddingGradient, targetCosine, rowGradient };
   }
 
   gradients: Subject<Step>['gradients'] = (steps) => this.centers.gradients(steps);
@@ -54,20 +63,23 @@ function sum(parts: readonly Float32Array[]): Float32Array {
 /** The three stages on every shard, with their seams summed in between, as a group of processes would. */
 function forwardSharded(shards: readonly EngineSubject[], batch: ContractBatch): ForwardResult<readonly Step[]> {
   const steps = shards.map(({ centers }) => centers.targetTerms(toOptions(batch)));
-  const addSeam = (seam: 'targetLogits' | 'sumExp') => {
+  const addSeam = (seam: Seam) => {
     const total = sum(shards.map(({ centers }, h) => centers.getSeam(steps[h], seam)));
     shards.forEach(({ centers }, h) => centers.setSeam(steps[h], seam, total));
   };
   addSeam('targetLogits');
+  if (batch.rule.negatives?.threshold === 'target') addSeam('targetThreshold');
   shards.forEach(({ centers }, h) => centers.negativeSums(steps[h]));
   addSeam('sumExp');
   const results = shards.map((shard, h) => shard.result(shard.centers.finishForward(steps[h])));
-  const gradients = results.map((result) => Float32Array.from(result.embeddingGradient));
+  const sumOf = (valuesOf: (result: ForwardResult<Step>) => ArrayLike<number>) =>
+    sum(results.map((result) => Float32Array.from(valuesOf(result))));
   return {
     step: steps,
     sampleLoss: results[0].sampleLoss,
-    embeddingGradient: sum(gradients),
-    targetCosine: sum(results.map((result) => Float32Array.from(result.targetCosine))),
+    embeddingGradient: sumOf((result) => result.embeddingGradient),
+    targetCosine: sumOf((result) => result.targetCosine),
+    rowGradient: sumOf((result) => result.rowGradient!),
   };
 }
 
@@ -83,6 +95,9 @@ function implementationOf(
     maxProducts,
     maxSubCenters: 16,
     hasRowParameters: true,
+    hasFamilies: true,
+    hasNegativeRules: true,
+    hasRowGradient: true,
     hasUpdate: true,
     hasSampling: true,
     hasShards: true,
@@ -111,5 +126,7 @@ export function cudaImplementation(
   const name = `CUDA engine, ${precision}, ${kernels} kernels`;
   const serves = ({ subCenters, dim }: ContractCenters) => kernels === 'plain' || (subCenters === 1 && dim <= 512);
   const open = (centers: ContractCenters) => openDevice(device, { kernels: serves(centers) ? kernels : 'auto' });
-  return { ...implementationOf(name, precision, open, maxProducts), mixesSamples: kernels === 'plain' };
+  const implementation = implementationOf(name, precision, open, maxProducts);
+  const heads = { hasFamilies: false, hasNegativeRules: false, hasRowGradient: false };
+  return { ...implementation, ...heads, mixesSamples: kernels === 'plain' };
 }

@@ -1,7 +1,8 @@
-import type { ReferenceStep } from '../../dist/reference/index.js';
-import { centerGradient, forward, norm, ZERO_NORM } from '../../dist/reference/index.js';
+import type { Negative, ReferenceBatch, ReferenceStep } from '../../dist/reference/index.js';
+import { centerGradient, forward, negativeProbability, norm, ZERO_NORM } from '../../dist/reference/index.js';
 import { expectRows, expectSame } from './compare.js';
 import type { Problem } from './data.js';
+import { shardOf } from './data.js';
 import type { ContractBatch, ContractCenters, ForwardResult, Implementation, Subject } from './implementation.js';
 import { storedCenters, toleranceOf } from './precision.js';
 
@@ -23,13 +24,25 @@ export function referenceForward(centers: ContractCenters, batch: ContractBatch)
   return forward([centers], batch, [batch.sampled]);
 }
 
-/** For each sample, what would be the length of dX if none of its parts cancelled: s·(1 − p)/(B·‖x‖). */
+const scaleOf = ({ rule, rowParameters }: ReferenceBatch, i: number) =>
+  rowParameters ? rowParameters[4 * i] : rule.scale;
+
+/** How long a negative's part of a gradient is, per unit of its probability. A rule may leave its logit without gradient. */
+const weightOf = ({ batch }: ReferenceStep, i: number, { derivative }: Negative) =>
+  Math.max(scaleOf(batch, i), Math.abs(derivative));
+
+/** For each sample, what would be the length of dX if none of its parts cancelled: s·(1 − p)/(B·‖x‖) without a negative rule. */
 function embeddingMagnitudes(step: ReferenceStep, dim: number): Float64Array {
-  const { embeddings, labels, rule, rowParameters } = step.batch;
+  const { embeddings, labels } = step.batch;
   return Float64Array.from(labels, (_, i) => {
-    const scale = rowParameters ? rowParameters[4 * i] : rule.scale;
     const length = norm(Array.from({ length: dim }, (_, d) => embeddings[i * dim + d]));
-    return length < ZERO_NORM ? 0 : (scale * step.targetError[i]) / (labels.length * length);
+    if (length < ZERO_NORM) return 0;
+    const ofSample = step.shards.flatMap(({ negatives }) => negatives[i]);
+    const magnitude = ofSample.reduce(
+      (sum, one) => sum + weightOf(step, i, one) * negativeProbability(step, i, one),
+      0,
+    );
+    return magnitude / (labels.length * length);
   });
 }
 
@@ -41,18 +54,45 @@ function centerMagnitudes(centers: ContractCenters, steps: readonly ReferenceSte
   for (const step of steps) {
     const { negatives, targets } = step.shards[shard];
     targets.forEach((target, i) => {
-      const scale = step.batch.rowParameters ? step.batch.rowParameters[4 * i] : step.batch.rule.scale;
-      const error = step.targetError[i];
-      if (target) magnitudes[target.localClass * subCenters + target.winner] += scale * error;
-      for (const { localClass, winner, logit } of negatives[i]) {
-        const probability = Math.exp(logit - step.negativeLogSum[i]) * error;
-        magnitudes[localClass * subCenters + winner] += scale * probability;
+      const targetRow = target && target.localClass * subCenters + target.winner;
+      if (targetRow !== null) magnitudes[targetRow] += scaleOf(step.batch, i) * step.targetError[i];
+      for (const one of negatives[i]) {
+        const probability = negativeProbability(step, i, one);
+        magnitudes[one.localClass * subCenters + one.winner] += weightOf(step, i, one) * probability;
       }
     });
   }
   return magnitudes.map((magnitude, r) => {
     const length = norm(weights.subarray(r * dim, (r + 1) * dim));
     return length < ZERO_NORM ? 0 : magnitude / (samples * length);
+  });
+}
+
+/** [B, 4], column by column: each has its own size. */
+function expectRowGradient(
+  implementation: Implementation,
+  actual: ArrayLike<number> | undefined,
+  step: ReferenceStep,
+): void {
+  const { batch, targetError, targetLogits } = step;
+  const samples = batch.labels.length;
+  if (actual?.length !== 4 * samples) {
+    throw new Error(`row gradient: expected ${4 * samples} numbers, received ${actual?.length}`);
+  }
+  ['s', 'm1', 'm2', 'm3'].forEach((name, n) => {
+    const column = (rows: ArrayLike<number>) => Float64Array.from({ length: samples }, (_, i) => rows[4 * i + n]);
+    if (name === 's' && batch.rule.negatives) {
+      if (implementation.differentiatesScale) return;
+      expectSame('row gradient by s with a negative rule', column(actual), new Float64Array(samples).fill(NaN));
+      return;
+    }
+    // Before anything cancels: (1 − p)·(1 + |T/s|)/B of s, and (1 − p)·s/B of a margin.
+    const rowMagnitudes = targetError.map((error, i) => {
+      const scale = scaleOf(batch, i);
+      return (error * (name === 's' ? 1 + Math.abs(targetLogits[i] / scale) : scale)) / samples;
+    });
+    const tolerance = { ...toleranceOf(implementation), rowMagnitudes };
+    expectRows(`row gradient by ${name}`, column(actual), column(step.rowGradient), 1, tolerance);
   });
 }
 
@@ -74,6 +114,7 @@ export function expectForward(
     ...tolerance,
     rowMagnitudes: embeddingMagnitudes(expected, dim),
   });
+  if (implementation.hasRowGradient) expectRowGradient(implementation, result.rowGradient, expected);
 }
 
 export function expectCenterGradient(
@@ -89,7 +130,7 @@ export function expectCenterGradient(
   });
 }
 
-/** Loss, target cosine, dX and dW of one problem against the reference; inputs and weights stay as they were. */
+/** Loss, target cosine, dX, dW and row gradient of one problem against the reference; inputs and weights stay as they were. */
 export function expectProblem(implementation: Implementation, { centers: given, batch }: Problem): void {
   const centers = storedCenters(implementation, given);
   const before = { embeddings: batch.embeddings.slice(), labels: batch.labels.slice() };
@@ -103,4 +144,26 @@ export function expectProblem(implementation: Implementation, { centers: given, 
   });
   expectSame('embeddings after forward', batch.embeddings, before.embeddings);
   expectSame('labels after forward', batch.labels, before.labels);
+}
+
+/** The same of shards that begin at class 0 and at each of `cuts`: together they give what one owner of every class gives. */
+export function expectShards(
+  implementation: Implementation,
+  { centers: given, batch }: Problem,
+  cuts: readonly number[],
+): void {
+  const centers = storedCenters(implementation, given);
+  const ends = [...cuts, centers.classes];
+  const shards = ends.map((end, h) => shardOf(centers, ends[h - 1] ?? 0, end));
+  const subjects = shards.map((shard) => implementation.create(shard));
+  try {
+    const result = implementation.forwardSharded!(subjects, batch);
+    expectForward(implementation, result, referenceForward(centers, batch), centers.dim);
+    const expected = forward(shards, batch);
+    shards.forEach((shard, h) => {
+      expectCenterGradient(implementation, subjects[h].gradients([result.step[h]]), shard, [expected], h);
+    });
+  } finally {
+    for (const subject of subjects) subject.dispose();
+  }
 }

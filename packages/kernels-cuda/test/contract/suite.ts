@@ -1,5 +1,9 @@
 import { edgeCases } from './cases-edges.js';
+import { familyCases } from './cases-families.js';
+import { togetherCases } from './cases-heads-together.js';
 import { marginCases } from './cases-margins.js';
+import { negativeCases } from './cases-negatives.js';
+import { randomHeadCases } from './cases-random-heads.js';
 import { randomCases } from './cases-random.js';
 import { roundingCases } from './cases-rounding.js';
 import { samplingCases } from './cases-sampling.js';
@@ -19,8 +23,12 @@ export function contractCases(implementation: Implementation): ContractCase[] {
   return [
     ...sizeCases(implementation),
     ...marginCases(implementation),
+    ...familyCases(implementation),
+    ...negativeCases(implementation),
+    ...togetherCases(implementation),
     ...edgeCases(implementation),
     ...randomCases(implementation),
+    ...randomHeadCases(implementation),
     ...samplingCases(implementation),
     ...updateCases(implementation),
     ...roundingCases(implementation),
