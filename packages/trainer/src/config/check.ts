@@ -1,6 +1,8 @@
 import { HyperArcError } from '@hyperarc/kernels-cuda';
 import * as z from 'zod';
 
+import { FAMILY_KEYS } from './headSchema.js';
+import { marginProblems, withMarginDefaults } from './margin.js';
 import { configSchema, type Config } from './schema.js';
 import { nearest } from './suggest.js';
 
@@ -18,6 +20,18 @@ function fieldPaths(schema: z.ZodType, prefix = ''): string[] {
 }
 
 const FIELD_PATHS = fieldPaths(configSchema);
+
+/** Families that each key of a margin goes with. */
+const MARGIN_KEY_FAMILIES = familiesOfKeys();
+
+function familiesOfKeys(): Record<string, string[]> {
+  const families: Record<string, string[]> = {};
+  for (const [family, { keys, parameters }] of Object.entries(FAMILY_KEYS)) {
+    const paths = [...keys.map((key) => `head.${key}`), ...parameters.map((key) => `head.parameters.${key}`)];
+    for (const path of paths) (families[path] ??= []).push(family);
+  }
+  return families;
+}
 
 function valueAt(raw: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>((node, key) => (node as Record<PropertyKey, unknown> | undefined)?.[key], raw);
@@ -61,10 +75,8 @@ function conflicts(config: Config): string[] {
       found.push(`${path}: expected only with ${where}; remove it or set it to null`);
     }
   };
-  const single = head.loss === 'arcface' || head.loss === 'cosface';
-  only('head.margin', single, `head.loss arcface or cosface, received head.loss ${head.loss}`);
-  for (const key of ['m1', 'm2', 'm3']) {
-    only(`head.${key}`, head.loss === 'combined', `head.loss combined, received head.loss ${head.loss}`);
+  for (const [key, families] of Object.entries(MARGIN_KEY_FAMILIES)) {
+    only(key, families.includes(head.loss), `head.loss ${families.join(', ')}, received head.loss ${head.loss}`);
   }
   const kind = `received schedule.kind ${schedule.kind}`;
   only('schedule.power', schedule.kind === 'polynomial', `schedule.kind polynomial, ${kind}`);
@@ -76,6 +88,8 @@ function conflicts(config: Config): string[] {
   }
   if (head.loss === 'cosface' && (head.margin ?? 0) > 1) {
     found.push(`head.margin: expected a cosine in [0, 1] with head.loss cosface, received ${head.margin}`);
+  } else if (found.length === 0) {
+    found.push(...marginProblems(head));
   }
   if (data.imageSize % 16 !== 0) {
     found.push(`data.imageSize: expected a multiple of 16 for ${backbone.name}, received ${data.imageSize}`);
@@ -95,5 +109,5 @@ export function checkConfig(raw: unknown, source: string): Config {
   if (!result.success || problems.length > 0) {
     throw new HyperArcError('E_RANGE', `${source}: ${problems.join('\n  ')}`);
   }
-  return result.data;
+  return { ...result.data, head: withMarginDefaults(result.data.head) };
 }

@@ -2,6 +2,7 @@ import * as z from 'zod';
 
 import { backboneNames } from '../backbones/registry.js';
 import { flag, increasing, integer, oneOf, real, text } from './fields.js';
+import { headSchema } from './headSchema.js';
 
 /** Where the images are and how they are read. */
 const data = z.strictObject({
@@ -24,27 +25,6 @@ const backbone = z.strictObject({
   dropout: real({ min: 0, max: 0.95 }).default(0),
   /** Fused batch norm and PReLU; false uses the stock tfjs layers. */
   fused: flag().default(true),
-});
-
-const head = z.strictObject({
-  loss: oneOf(['arcface', 'cosface', 'normface', 'combined']).default('arcface'),
-  scale: real({ min: 0, max: 1024, openMin: true }).default(64),
-  /** arcface: radians (default 0.5); cosface: cosine (default 0.35). */
-  margin: real({ min: 0, max: 1.57 }).optional(),
-  /** combined only: cos(m1·θ + m2) − m3. */
-  m1: real({ min: 0.5, max: 4 }).optional(),
-  m2: real({ min: 0, max: 1.57 }).optional(),
-  m3: real({ min: 0, max: 1 }).optional(),
-  fallback: oneOf(['hard', 'easy', 'none', 'clip']).default('hard'),
-  gradient: oneOf(['exact', 'straight-through']).default('exact'),
-  /** Partial FC: share of the classes used in a step. */
-  rate: real({ min: 0, max: 1, openMin: true }).default(1),
-  unsampled: oneOf(['frozen', 'decayed']).default('frozen'),
-  subCenters: integer({ min: 1, max: 16 }).default(1),
-  precision: oneOf(['fp32', 'bf16', 'bf16-master']).default('fp32'),
-  /** Kernel family of the CUDA engine; auto takes its table's choice. */
-  kernels: oneOf(['auto', 'plain', 'mma', 'wgmma']).default('auto'),
-  device: text(/^(auto|cpu|cuda:\d+)$/, 'auto, cpu or cuda:N').default('auto'),
 });
 
 const rate = { min: 0, openMin: true } as const;
@@ -124,7 +104,7 @@ export const configSchema = z.strictObject({
   output: text(/./, 'a folder').default('runs'),
   data,
   backbone: backbone.prefault({}),
-  head: head.prefault({}),
+  head: headSchema.prefault({}),
   optimizer: optimizer.prefault({}),
   schedule: schedule.prefault({}),
   training: training.prefault({}),

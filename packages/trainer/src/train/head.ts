@@ -1,4 +1,5 @@
-import { arcFace, combinedMargin, cosFace, normFace, type MarginSpec } from '@hyperarc/heads';
+import { readFileSync } from 'node:fs';
+
 import {
   PartialFC,
   type DeviceSpec,
@@ -7,51 +8,83 @@ import {
   type PartialFCState,
 } from '@hyperarc/heads/engine';
 import { HyperArcError } from '@hyperarc/kernels-cuda';
+import { parse } from 'yaml';
 
 import type { Config } from '../config/index.js';
-
-/** The margin of a configuration's `head` section; absent numbers are the family's defaults. */
-export function marginOf({ loss, scale, margin, m1, m2, m3, fallback, gradient }: Config['head']): MarginSpec {
-  const common = { scale, fallback, gradient };
-  switch (loss) {
-    case 'arcface':
-      return arcFace({ ...common, ...(margin !== undefined && { margin }) });
-    case 'cosface':
-      return cosFace({ ...common, ...(margin !== undefined && { margin }) });
-    case 'normface':
-      return normFace(common);
-    case 'combined':
-      return combinedMargin({
-        ...common,
-        ...(m1 !== undefined && { m1 }),
-        ...(m2 !== undefined && { m2 }),
-        ...(m3 !== undefined && { m3 }),
-      });
-  }
-}
+import { marginOf, type MarginFacts } from '../config/margin.js';
+import type { ImageDataset } from '../data/index.js';
 
 type HeadConfig = Pick<Config, 'head' | 'backbone' | 'seed'>;
 
-function behaviourOf({ head }: HeadConfig): PartialFCBehaviour & Pick<PartialFCOptions, 'device' | 'kernels'> {
-  const { rate, unsampled, kernels } = head;
-  return { margin: marginOf(head), rate, unsampled, device: head.device as DeviceSpec, kernels };
+/**
+ * Group of each identity, from a YAML or JSON file of `identity: group`.
+ * @throws HyperArcError E_RANGE for a file that cannot be read, or an identity without a group that has a margin; E_FORMAT.
+ */
+function groupsOf({ identities }: ImageDataset, { parameters }: Config['head']): string[] {
+  const { groups: path = '', margins = {} } = parameters ?? {};
+  const name = 'head.parameters.groups';
+  let byIdentity: unknown;
+  try {
+    byIdentity = parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    const reason = (cause as Error).message;
+    throw new HyperArcError('E_RANGE', `${name}: expected a YAML or JSON file, received ${path}; ${reason}`, { cause });
+  }
+  if (typeof byIdentity !== 'object' || byIdentity === null) {
+    throw new HyperArcError('E_FORMAT', `${name}: expected identity: group in ${path}, received ${typeof byIdentity}`);
+  }
+  return identities.map((identity) => {
+    const group = Object.hasOwn(byIdentity, identity) ? (byIdentity as Record<string, unknown>)[identity] : undefined;
+    if (Object.hasOwn(margins, String(group))) return String(group);
+    const expected = `one of the groups ${Object.keys(margins).join(', ')} for identity ${identity}`;
+    throw new HyperArcError('E_RANGE', `${name}: expected ${expected}, received ${String(group)} in ${path}`);
+  });
 }
 
-/** The class centres of a new run, in the engine. Errors: those of PartialFC. */
-export function createHead(config: HeadConfig, classes: number): PartialFC {
+/** What margins take from the training data. */
+function factsOf(config: HeadConfig, dataset: ImageDataset): MarginFacts {
+  const counts = new Float64Array(dataset.identities.length);
+  for (const { label } of dataset.samples) counts[label]! += 1;
+  return { seed: config.seed, classes: counts.length, counts, groupNames: () => groupsOf(dataset, config.head) };
+}
+
+function behaviourOf(
+  config: HeadConfig,
+  dataset: ImageDataset,
+): PartialFCBehaviour & Pick<PartialFCOptions, 'device' | 'kernels'> {
+  const { rate, unsampled, kernels, device } = config.head;
+  const margin = marginOf(config.head, factsOf(config, dataset));
+  return { margin, rate, unsampled, device: device as DeviceSpec, kernels };
+}
+
+/** The class centres of a new run, in the engine. Errors: those of PartialFC, and E_RANGE for what its margin needs of the data. */
+export function createHead(config: HeadConfig, dataset: ImageDataset): PartialFC {
   const { head, backbone, seed } = config;
   const { subCenters, precision } = head;
-  return new PartialFC({ ...behaviourOf(config), classes, dim: backbone.embeddingSize, subCenters, precision, seed });
+  const classes = dataset.identities.length;
+  return new PartialFC({
+    ...behaviourOf(config, dataset),
+    classes,
+    dim: backbone.embeddingSize,
+    subCenters,
+    precision,
+    seed,
+  });
 }
 
 /**
  * The class centres that `head.save` wrote.
- * @throws HyperArcError E_FORMAT if they are not of this configuration and these classes; those of PartialFC.load.
+ * @throws HyperArcError E_FORMAT if they are not of this configuration, this margin and these classes; those of PartialFC.load.
  */
-export async function loadHead(path: string, state: unknown, config: HeadConfig, classes: number): Promise<PartialFC> {
-  const head = await PartialFC.load(path, behaviourOf(config), state as PartialFCState);
+export async function loadHead(
+  path: string,
+  state: unknown,
+  config: HeadConfig,
+  dataset: ImageDataset,
+): Promise<PartialFC> {
+  const head = await PartialFC.load(path, behaviourOf(config, dataset), state as PartialFCState);
   const { subCenters, precision } = config.head;
-  const expected = `${[classes, subCenters, config.backbone.embeddingSize].join('×')} in ${precision}`;
+  const expected = `${[dataset.identities.length, subCenters, config.backbone.embeddingSize].join('×')} in ${precision}`;
   const received = `${head.centers.shape.join('×')} in ${head.centers.config.precision}`;
   if (received !== expected) {
     head.dispose();

@@ -75,11 +75,10 @@ export async function createSession(
     weights,
   });
   if (saved !== undefined) restoreBackbone(backbone, optimizer, saved.folder);
-  const classes = datasets.train.identities.length;
   const head =
     saved === undefined
-      ? createHead(config, classes)
-      : await loadHead(join(saved.folder, FILES.head), saved.state.head, config, classes);
+      ? createHead(config, datasets.train)
+      : await loadHead(join(saved.folder, FILES.head), saved.state.head, config, datasets.train);
   const loader = new BatchLoader({
     dataset: datasets.train,
     batchSize: training.batchSize,

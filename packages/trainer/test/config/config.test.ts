@@ -7,6 +7,7 @@ import { parse } from 'yaml';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { checkConfig, formatConfig, loadConfig, parseOverride, resumeDifferences } from '../../dist/config/index.js';
+import { marginOf } from '../../dist/config/margin.js';
 
 let folder: string;
 beforeEach(() => {
@@ -87,10 +88,7 @@ describe('checkConfig', () => {
     ['optimiser: { momentum: 1 }', 'optimiser: no such key; did you mean optimizer?'],
     ['training: { learning_rate: 1 }', 'training.learning_rate: no such key; did you mean optimizer.learningRate?'],
     ['training: { bathcSize: 1 }', 'training.bathcSize: no such key; did you mean training.batchSize?'],
-    [
-      'head: { loss: arcfase }',
-      'expected one of arcface, cosface, normface, combined, received "arcfase"; did you mean arcface?',
-    ],
+    ['head: { loss: arcfase }', 'class-variant, group-margin, received "arcfase"; did you mean arcface?'],
   ])('suggests what %s meant', (yaml, message) => {
     expect(() => check(data + yaml)).toThrow(message);
   });
@@ -117,10 +115,55 @@ describe('checkConfig', () => {
       'schedule.warmupEpochs, schedule.warmupSteps: expected one of the two',
     ],
     ['head: { m2: 0.3 }', 'head.m2: expected only with head.loss combined, received head.loss arcface'],
-    ['head: { loss: normface, margin: 0.3 }', 'head.margin: expected only with head.loss arcface or cosface'],
+    [
+      'head: { loss: normface, margin: 0.3 }',
+      'head.margin: expected only with head.loss sphereface, cosface, arcface, adaface',
+    ],
     ['head: { loss: cosface, margin: 1.2 }', 'head.margin: expected a cosine in [0, 1]'],
+    ['head: { margin: 2 }', 'head.loss arcface: margin.m2: expected a number in'],
+    ['head: { loss: adaface, margin: 0.7 }', 'head.loss adaface: adaFace.margin: expected a number in [0, 0.5]'],
+    ['head: { loss: magface, parameters: { t: 2 } }', 'head.parameters.t: expected only with head.loss mv-softmax'],
+    ['head: { loss: magface, parameters: { lowerNrom: 2 } }', 'did you mean head.parameters.lowerNorm?'],
+    ['head: { loss: magface, parameters: { upperNorm: 5 } }', 'upperNorm: expected a number above lowerNorm, 10'],
+    ['head: { loss: mv-softmax, parameters: { t: 0.5 } }', 'mvSoftmax.t: expected a number in [1, 4], received 0.5'],
+    ['head: { loss: mv-softmax, parameters: { base: cos } }', 'mvSoftmax.base: expected one of am, arc'],
+    ['head: { loss: sphereface, fallback: hard }', 'head.fallback: expected only with head.loss normface, cosface'],
+    ['head: { loss: arcface, scale: norm }', 'head.loss arcface: margin.scale: expected a number in (0, 1024]'],
+    ['head: { loss: sphereface, scale: long }', 'head.scale: expected a number in (0, 1024], received "long"'],
+    ['head: { loss: adacos, scale: 64 }', 'head.scale: expected only with head.loss normface'],
+    ['head: { loss: curricularface, interClassFilter: 0.4 }', 'one rule for negatives at a time'],
+    ['head: { loss: group-margin }', 'head.parameters.groups: expected with head.loss group-margin, received nothing'],
+    ['head: { loss: sphereface, parameters: { annealing: 3 } }', 'head.parameters.annealing: expected false, or'],
   ])('refuses %s', (yaml, message) => {
     expect(() => check(data + yaml)).toThrow(message);
+  });
+
+  it.each<[string, object]>([
+    ['{}', { name: 'arcface', m2: 0.5, scale: 64, fallback: 'hard', gradient: 'exact' }],
+    ['{ loss: normface, scale: 30 }', { name: 'normface', scale: 30 }],
+    ['{ loss: combined, m3: 0.1 }', { name: 'combined', m2: 0.3, m3: 0.1 }],
+    ['{ loss: sphereface }', { name: 'sphereface', m1: 4 }],
+    ['{ loss: sphereface, scale: 30, margin: 1.5, parameters: { annealing: false } }', { m1: 1.5, scale: 30 }],
+    ['{ loss: magface, parameters: { regularizer: 40 } }', { fallback: 'easy', adaptive: [{ regularizer: 40 }] }],
+    ['{ loss: adaface, margin: 0.3 }', { fallback: 'clip', clipRadians: 1e-3, adaptive: [{ margin: 0.3 }] }],
+    ['{ loss: curricularface, parameters: { momentum: 0.1 } }', { adaptive: [{ kind: 'curriculum', momentum: 0.1 }] }],
+    ['{ loss: mv-softmax, parameters: { base: arc } }', { scale: 32, m2: 0.5, fallback: 'easy' }],
+    ['{ loss: elasticface, parameters: { plus: true } }', { adaptive: [{ sorted: true, stddev: 0.0175, seed: 9 }] }],
+    ['{ loss: adacos, parameters: { dynamic: false } }', { name: 'adacos-fixed', scale: Math.SQRT2 * Math.log(2) }],
+    ['{ loss: x2-softmax, gradient: straight-through }', { m1: 0.9, m3: -0.65, gradient: 'straight-through' }],
+    ['{ loss: circle-softmax }', { scale: 256, m2: 0.25, gradient: 'straight-through' }],
+    ['{ loss: class-variant, margin: 0.4 }', { adaptive: [{ margins: [0.4, 0.2, 0.4] }] }],
+    [
+      '{ loss: group-margin, parameters: { groups: g.yaml, margins: { young: 0.3, old: 0.6 } } }',
+      { adaptive: [{ margins: [0.6, 0.3, 0.6] }] },
+    ],
+    ['{ interClassFilter: 0.3 }', { name: 'arcface+filter', negatives: { threshold: 0.3 } }],
+  ])('head: %s is its margin', (yaml, expected) => {
+    const config = checkConfig(parse(`${data}head: ${yaml}`), 't');
+    const facts = { seed: 9, classes: 3, counts: [2, 32, 2], groupNames: () => ['old', 'young', 'old'] };
+    expect(marginOf(config.head, facts)).toMatchObject(expected);
+    // What is written into a run's folder reads back to the same.
+    expect(checkConfig(parse(formatConfig(config)), 't')).toEqual(config);
   });
 
   it('lists every problem at once', () => {

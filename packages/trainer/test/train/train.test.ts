@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, truncateSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -7,6 +7,7 @@ import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { checkConfig, type Config } from '../../dist/config/index.js';
+import { readTrainingState } from '../../dist/checkpoint/trainingState.js';
 import { readMetrics } from '../../dist/metrics/jsonLines.js';
 import { writeSynthDataset } from '../../dist/synth/writeDataset.js';
 import { RunFolder } from '../../dist/train/runFolder.js';
@@ -94,6 +95,46 @@ describe('train', () => {
     expect(losses(run)).toEqual(losses(whole));
     const again = await trainFor(run, configure(), { resume: { fallBack: false } });
     expect(again).toMatchObject({ step: STEPS, checkpoint: join(run.checkpointsPath, 'step-00000006') });
+  });
+
+  it.each<[string, object]>([
+    ['adaface', { state: { kind: 'norm-quality', mean: expect.any(Number) as number } }],
+    ['elasticface', { parameters: { plus: true }, state: { kind: 'random-margin', step: 8 } }],
+    ['magface', { parameters: { lowerNorm: 0.1, upperNorm: 3 }, subCenters: 2, state: { kind: 'magnitude' } }],
+  ])('goes on with a margin that adapts to the same bits: %s', async (loss, { state, ...keys }: { state?: object }) => {
+    const raw = { loss, margin: undefined, scale: 16, ...keys };
+    const config = configure({ head: raw, training: { steps: 4 } });
+    const [straight, stopped] = [RunFolder.create(config), RunFolder.create(config)];
+    await trainFor(straight, config);
+    await trainFor(stopped, config, {}, 3);
+    await trainFor(stopped, config, { resume: { fallBack: false } });
+    expect(checkpointDigests(stopped, 4)).toEqual(checkpointDigests(straight, 4));
+    expect(losses(stopped)).toEqual(losses(straight));
+    const saved = readTrainingState(join(stopped.checkpointsPath, 'step-00000004', 'state.json'));
+    // Two losses an update.
+    expect(saved.head).toMatchObject({ samplerStep: 8, margin: { adaptations: [state] } });
+  });
+
+  it('takes class counts and groups from the data', async () => {
+    const identities = readdirSync(join(folder, 'faces'));
+    const groups = join(folder, 'groups.yaml');
+    const margins = { a: 0.1, b: 0.4 };
+    const write = (lines: string[]) => writeFileSync(groups, lines.join('\n'));
+    write(identities.map((identity, i) => `${identity}: ${i % 2 === 0 ? 'a' : 'b'}`));
+    for (const head of [
+      { loss: 'class-variant' },
+      { margin: undefined, loss: 'group-margin', parameters: { groups, margins } },
+    ]) {
+      const config = configure({ head, training: { steps: 1 } });
+      await trainFor(RunFolder.create(config), config);
+    }
+    const config = configure({ head: { loss: 'group-margin', margin: undefined, parameters: { groups, margins } } });
+    write(identities.slice(1).map((identity) => `${identity}: c`));
+    await expect(trainFor(RunFolder.create(config), config)).rejects.toThrow(
+      /head\.parameters\.groups: expected one of the groups a, b for identity \S+, received (undefined|c) in/,
+    );
+    rmSync(groups);
+    await expect(trainFor(RunFolder.create(config), config)).rejects.toThrow(/expected a YAML or JSON file, received/);
   });
 
   it('refuses a damaged checkpoint, and falls back to the one before when told to', async () => {
