@@ -1,28 +1,8 @@
 #include "errors.h"
 
-#include <cctype>
-#include <string_view>
-#include <utility>
+#include "argument_names.h"
 
 namespace hyperarc::addon {
-namespace {
-
-/// The engine names the fields of its own structures; these are the same arguments in JavaScript.
-constexpr std::pair<std::string_view, std::string_view> kArgumentNames[] = {{"embeddingsBD", "embeddings"},
-                                                                            {"labelsB", "labels"},
-                                                                            {"rowParametersB4", "rowParameters"},
-                                                                            {"sampledClasses", "sampled"},
-                                                                            {"valuesRD", "values"}};
-
-std::string withArgumentNames(const std::string& message) {
-  for (const auto& [engineName, name] : kArgumentNames) {
-    const bool whole = message.size() > engineName.size() && !std::isalnum(message[engineName.size()]);
-    if (whole && message.starts_with(engineName)) return std::string(name) + message.substr(engineName.size());
-  }
-  return message;
-}
-
-}  // namespace
 
 Napi::Error toJavaScript(Napi::Env env, const Status& status) {
   Napi::Error error = Napi::Error::New(env, withArgumentNames(status.message()));

@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "argument_names.h"
 #include "cores.h"
 #include "device_memory.h"
 
@@ -114,7 +115,9 @@ Status forwardById(int64_t centersId, int64_t stepId, const Batch& given, const 
       batch.embeddingsOnDevice = false;
     }
   }
-  if (Status status = addon::runForward(*centers, *step, batch); !status) return status;
+  if (Status status = addon::runForward(*centers, *step, batch); !status) {
+    return {status.code(), addon::withArgumentNames(status.message())};
+  }
   const Step& filled = *step->step;
   if (out.lossB) std::ranges::copy(filled.lossB(), out.lossB);
   if (out.embeddingGradientBD) {

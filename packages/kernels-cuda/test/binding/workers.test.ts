@@ -13,6 +13,7 @@ const program = (name: string) => fileURLToPath(new URL(`./programs/${name}.mjs`
 interface Answer {
   loss: number;
   digest: string;
+  rowGradients: string;
 }
 
 function trainInWorker(): Promise<Answer> {

@@ -14,7 +14,11 @@ const labels = Int32Array.from({ length: shape.batch }, (_, j) => j);
 const centers = openDevice(process.env.HYPERARC_TEST_DEVICE ?? 'cpu', { threads: 2 }).createCenters(shape);
 const queue = () => {
   const step = centers.createStep();
-  return [centers.forwardAsync({ embeddings, labels, margin, step }), centers.updateAsync(step, { learningRate: 0.1 })];
+  return [
+    centers.forwardAsync({ embeddings, labels, margin, step }),
+    centers.targetCosinesAsync({ embeddings, labels }),
+    centers.updateAsync(step, { learningRate: 0.1 }),
+  ];
 };
 const flights = Array.from({ length: 50 }, queue).flat();
 flights.push(centers.gradientsAsync(centers.createStep()).catch(() => undefined));
