@@ -2,7 +2,18 @@ import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { arcFace, curricularFace, magFace, MarginHead, marginSoftmaxLoss, type MarginSpec } from '../dist/index.js';
+import {
+  adaCos,
+  adaFace,
+  arcFace,
+  curricularFace,
+  elasticFace,
+  magFace,
+  MarginHead,
+  marginSoftmaxLoss,
+  needsNorms,
+  type MarginSpec,
+} from '../dist/index.js';
 import { ClassCosines, marginLoss, type ClassCosinesConfig } from '../dist/layers/index.js';
 import { clusters, expectCode, maxDifference } from './support.js';
 
@@ -64,11 +75,18 @@ describe('ClassCosines', () => {
 });
 
 describe('marginLoss', () => {
-  const specs: MarginSpec[] = [arcFace({ scale: 16 }), curricularFace({ scale: 16 })];
+  const specs: MarginSpec[] = [
+    arcFace({ scale: 16 }),
+    curricularFace({ scale: 16 }),
+    adaCos({ classes: CLASSES }),
+    elasticFace({ scale: 16, seed: 5 }),
+    adaFace({ scale: 16 }),
+    magFace({ scale: 16, lowerNorm: 1, upperNorm: 10 }),
+  ];
 
   it.each(specs)('is the loss of the head, as are its gradients: $name', (spec) => {
     const { x, labels, y } = toyData();
-    const model = toyModel({ subCenters: 2 });
+    const model = toyModel({ subCenters: 2, withNorm: needsNorms(spec) });
     const loss = marginLoss(spec, { classes: CLASSES });
     const kernel = model.getWeights()[0] as tf.Tensor2D;
     const head = new MarginHead({ classes: CLASSES, dim: 4, subCenters: 2, seed: 7, margin: spec });
