@@ -1,9 +1,9 @@
-// The two heads side by side on a toy problem: plain tfjs ops, and the HyperArc engine with partial FC.
+// The two heads side by side on a toy problem: plain tfjs ops, and the HyperArc engine with partial FC, and a margin that adapts.
 //   node examples/heads.mjs
 import '@tensorflow/tfjs-backend-cpu';
 // Brings the gradients of tfjs's own ops.
 import '@tensorflow/tfjs-layers';
-import { arcFace, MarginHead } from '@hyperarc/heads';
+import { arcFace, curricularFace, MarginHead } from '@hyperarc/heads';
 import { PartialFC } from '@hyperarc/heads/engine';
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -53,8 +53,22 @@ train(
   () => fc.update({ learningRate: 0.05 }),
 );
 
+// A margin that adapts learns with the head, and goes on from its state: CurricularFace's t follows the mean target cosine.
+const adaptive = () => new MarginHead({ classes: identities, dim, margin: curricularFace({ scale: 16, margin: 0.3 }) });
+const curricular = adaptive();
+train(
+  'CurricularFace',
+  newBackbone(),
+  [curricular.centers],
+  (x, y) => curricular.loss(x, y),
+  () => {},
+);
+const saved = JSON.stringify(curricular.state());
+console.log(saved);
+const resumed = adaptive();
+resumed.loadState(JSON.parse(saved));
+
 const { targetCosine } = await fc.evaluate(tf.matMul(samples, backbone), labels);
 const mean = targetCosine.reduce((sum, cosine) => sum + cosine, 0) / targetCosine.length;
 console.log(`mean cosine of embeddings with their own centres: ${mean.toFixed(2)}`);
-head.dispose();
-fc.dispose();
+for (const each of [head, fc, curricular, resumed]) each.dispose();
