@@ -1,3 +1,4 @@
+import { indicesWhere } from './indices-where.js';
 import type { SubCenterReport } from './sub-center-report.js';
 
 /** A labelled set without its dropped samples and empty classes, for training again with K = 1. */
@@ -23,10 +24,10 @@ export interface CleanedSet {
  */
 export function dropNoise(report: SubCenterReport): CleanedSet {
   const { classes, subCenters, labels, keep, keptOfClass, dominant } = report;
-  const left = [...keptOfClass.keys()].filter((j) => keptOfClass[j]! > 0);
+  const left = indicesWhere(keptOfClass, (count) => count > 0);
   const classOf = new Int32Array(classes).fill(-1);
   left.forEach((old, j) => (classOf[old] = j));
-  const samples = Int32Array.from([...keep.keys()].filter((i) => keep[i] === 1));
+  const samples = indicesWhere(keep, (flag) => flag === 1);
   return {
     samples,
     labels: samples.map((i) => classOf[labels[i]!]!),

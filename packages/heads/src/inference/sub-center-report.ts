@@ -3,6 +3,7 @@ import type * as tf from '@tensorflow/tfjs-core';
 import { readLabels, type Labels } from '../checks.js';
 import { checkNumber, checkOptions } from '../specs/check-options.js';
 import { centersOf, readEmbeddings, samplesOfBlock, type CenterSource, type HeadWithCenters } from './center-source.js';
+import { indicesWhere } from './indices-where.js';
 
 /** Embeddings [B, D] with their class indices [B]. */
 export interface LabelledBatch {
@@ -88,7 +89,7 @@ export async function subCenterReport(
   const keep = Uint8Array.from(dominantAngle, (angle) => Number(angle <= maxAngleDegrees));
   const keptOfClass = new Int32Array(classes);
   labels.forEach((label, i) => (keptOfClass[label]! += keep[i]!));
-  const emptyClasses = Int32Array.from([...keptOfClass.keys()].filter((j) => keptOfClass[j] === 0));
+  const emptyClasses = indicesWhere(keptOfClass, (count) => count === 0);
   return {
     ...{ classes, subCenters, maxAngleDegrees, labels, winner, winnerAngle, dominant, dominantAngle, keep },
     ...{ keptOfClass, emptyClasses },
