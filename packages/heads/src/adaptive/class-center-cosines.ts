@@ -3,6 +3,9 @@ import { classCosines, shapeOfCenters, type Centers } from '../class-cosines.js'
 import { indicators } from '../indicators.js';
 import { unitRows } from '../unit-rows.js';
 
+/** Stands for −∞ in the logit of a target: e^(this − anything) is 0 in fp32. */
+const EXCLUDED = -1e30;
+
 /** [B] cosine of each embedding with the centre of its class (the winner of K): O(B·K·D). Reads the device back. */
 export function targetCosines(embeddings: tf.Tensor2D, centers: Centers, labels: Int32Array): Float32Array {
   const { classes, subCenters, dim } = shapeOfCenters(centers);
@@ -22,9 +25,11 @@ export function negativeLogSums(
   labels: Int32Array,
   scale: number,
 ): Float32Array {
+  // tfjs's logSumExp of nothing but −∞ is NaN.
+  if (centers.shape[0] === 1) return new Float32Array(labels.length).fill(-Infinity);
   return tf.tidy(() => {
     const logits = tf.mul(classCosines(embeddings, centers), scale);
     const isTarget = indicators(tf.tensor1d(labels, 'int32'), logits.shape[1]!);
-    return tf.logSumExp(tf.where(isTarget, tf.fill(logits.shape, -Infinity), logits), 1).dataSync<'float32'>();
+    return tf.logSumExp(tf.where(isTarget, tf.fill(logits.shape, EXCLUDED), logits), 1).dataSync<'float32'>();
   });
 }
