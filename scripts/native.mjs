@@ -1,5 +1,5 @@
 // Builds and tests native/: `node scripts/native.mjs addon | test | asan | tsan | emulated | emulated-asan | emulated-addon |
-// cuda-report [--write] | format [--write]`.
+// emulated-asan-addon | cuda-report [--write] | format [--write]`.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -95,6 +95,14 @@ switch (task) {
   case 'emulated-addon':
     buildAddon(root, 'build-emulated', { HYPERARC_EMULATED: 'ON' });
     break;
+  case 'emulated-asan-addon':
+    // -O1: half the time of -O2 to compile.
+    buildAddon(root, 'build-emulated-asan', {
+      HYPERARC_EMULATED: 'ON',
+      HYPERARC_SANITIZE: 'address,undefined',
+      CMAKE_CXX_FLAGS_RELEASE: '-O1',
+    });
+    break;
   case 'cuda-report':
     buildAddon(root);
     if (!cudaReport(root, join(native, 'build'), process.argv.includes('--write'))) process.exit(1);
@@ -105,7 +113,7 @@ switch (task) {
   default:
     console.error(
       'usage: node scripts/native.mjs addon | test | asan | tsan | emulated | emulated-asan | emulated-addon |' +
-        ' cuda-report [--write] | format [--write]',
+        ' emulated-asan-addon | cuda-report [--write] | format [--write]',
     );
     process.exit(2);
 }
