@@ -15,7 +15,13 @@ export function classMargins(
     const expected = `one for each of the head's ${classes} classes`;
     throw new HyperArcError('E_SHAPE', `${name}.margins: expected ${expected}, received ${margins.length}`);
   }
-  return stateless(({ labels }) => ({
-    columns: { [parameter]: Float32Array.from(labels, (label) => margins[label]!) },
-  }));
+  const marginOf = (label: number): number => {
+    if (label < margins.length) return margins[label]!;
+    const fix = 'a head with class margins cannot be resized';
+    throw new HyperArcError(
+      'E_RANGE',
+      `${name}.margins: expected one for class ${label}, received ${margins.length}; ${fix}`,
+    );
+  };
+  return stateless(({ labels }) => ({ columns: { [parameter]: Float32Array.from(labels, marginOf) } }));
 }
