@@ -52,7 +52,8 @@ export function openPage(command: string, url: string): OpenPage {
     ended,
     log: () => log,
     async close() {
-      if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
+      const isRunning = child.pid !== undefined && child.exitCode === null && child.signalCode === null;
+      if (isRunning) process.kill(-child.pid!, 'SIGKILL');
       await exited;
       rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
     },
