@@ -75,6 +75,29 @@ TEST_P(EachEngine, MatchesForEveryMarginFallbackAndGradientMode) {
   }
 }
 
+TEST_P(EachEngine, MatchesForEveryFamilyBlendAndGradientMode) {
+  Problem p = problem(24, 60, 2, 48, 3);
+  const auto ruleOf = [](MarginFamily family, float scale, float m1, float m2, float m3) {
+    MarginRule rule = {.scale = scale, .m1 = m1, .m2 = m2, .m3 = m3, .family = family, .clipRadians = 0.05f};
+    rule.fallback = family == MarginFamily::kCosine ? Fallback::kClip : Fallback::kNone;
+    return rule;
+  };
+  for (const MarginRule& rule :
+       {ruleOf(MarginFamily::kCosine, 64, 1, 0.5f, 0.1f), ruleOf(MarginFamily::kSphere, 30, 1.7f, 0, 0),
+        ruleOf(MarginFamily::kSphere, 16, 4, 0, 0), ruleOf(MarginFamily::kQuadratic, 64, 0.9f, 0.1f, -0.65f),
+        ruleOf(MarginFamily::kCircle, 64, 1, 0.25f, 0.1f)}) {
+    for (float blend : {1.0f, 0.3f}) {
+      for (GradientMode mode : {GradientMode::kExact, GradientMode::kStraightThrough}) {
+        SCOPED_TRACE(testing::Message() << "family " << int(rule.family) << " m1 " << rule.m1 << " blend " << blend);
+        p.rule = rule;
+        p.rule.blend = blend;
+        p.rule.gradient = mode;
+        expectMatches(*engine, p);
+      }
+    }
+  }
+}
+
 TEST_P(EachEngine, TakesMarginParametersPerSample) {
   Problem p = problem(20, 50, 2, 32, 5);
   for (int i = 0; i < 20; ++i) {
