@@ -109,6 +109,16 @@ program
     process.stdout.write(`${await runLayers(backend, results)}\n`);
   });
 program
+  .command('heads')
+  .description('train toy models under the margin heads, append to heads.jsonl, print the tables')
+  .addOption(new Option('--backend <name>', 'tfjs backend').choices(['auto', 'tensorflow', 'cpu']).default('auto'))
+  .option('--results <folder>', 'folder of heads.jsonl', RESULTS)
+  .action(async ({ backend, results }: { backend: BackendChoice; results: string }) => {
+    const { runHeads } = await import('./heads/run.js');
+    const log = (line: string) => void process.stderr.write(`${line}\n`);
+    process.stdout.write(`${await runHeads(backend, results, log)}\n`);
+  });
+program
   .command('list')
   .description('print the cases')
   .action(() =>
