@@ -22,12 +22,19 @@ TEST(KernelTable, ServesEveryProblemOnEveryDevice) {
       for (int32_t subCenters : {1, 2, 16}) {
         for (int32_t dim : {1, 127, 128, 129, 512, 513, 4096}) {
           for (bool needsMask : {false, true}) {
-            KernelChoice choice;
-            ASSERT_TRUE(chooseKernels(
-                capability, {.precision = precision, .subCenters = subCenters, .dim = dim, .needsMask = needsMask},
-                &choice));
-            EXPECT_TRUE(choice.row->isAutomatic());
-            EXPECT_TRUE(choice.row->dimPadded == 0 || choice.row->dimPadded == paddedDim(dim));
+            for (int32_t rules : {0, 1, 9}) {
+              KernelChoice choice;
+              ASSERT_TRUE(chooseKernels(capability,
+                                        {.precision = precision,
+                                         .subCenters = subCenters,
+                                         .dim = dim,
+                                         .needsMask = needsMask,
+                                         .negativeRules = rules},
+                                        &choice));
+              EXPECT_TRUE(choice.row->isAutomatic());
+              EXPECT_TRUE(choice.row->dimPadded == 0 || choice.row->dimPadded == paddedDim(dim));
+              EXPECT_GE(choice.row->maxRules, rules);
+            }
           }
         }
       }
@@ -41,7 +48,8 @@ TEST(KernelTable, EveryLineCanBeReached) {
                                    .precision = row.takesFp32 ? Precision::kFp32 : Precision::kBf16Compute,
                                    .subCenters = row.maxSubCenters,
                                    .dim = row.dimPadded == 0 ? 4096 : row.dimPadded,
-                                   .needsMask = row.takesMask};
+                                   .needsMask = row.takesMask,
+                                   .negativeRules = row.maxRules};
     KernelChoice choice;
     ASSERT_TRUE(chooseKernels(row.minCapability, request, &choice));
     EXPECT_EQ(choice.row, &row) << choice.name;
@@ -71,6 +79,14 @@ TEST(KernelTable, NamesSayWhatRunsAndWhy) {
   EXPECT_EQ(chosen(80, {.precision = Precision::kBf16Compute, .dim = 512, .needsMask = true}),
             "plain-bf16 (steps of different samples)");
   EXPECT_EQ(chosen(80, {.asked = Kernels::kPlain, .precision = Precision::kBf16Compute, .dim = 512}), "plain-bf16");
+  const KernelRequest rule = {.precision = Precision::kBf16Compute, .dim = 512, .negativeRules = 1};
+  EXPECT_EQ(chosen(80, rule), "mma-bf16-d512");
+  KernelRequest rules = rule;
+  rules.negativeRules = 2;
+  EXPECT_EQ(chosen(80, rules), "plain-bf16 (steps of different negative rules)");
+  // Where wgmma would run by itself, a rule is the reason that it does not.
+  const bool isProven = kernelTable().front().isAutomatic();
+  EXPECT_EQ(chosen(90, rule), isProven ? "mma-bf16-d512 (negative rule)" : "mma-bf16-d512");
 }
 
 TEST(KernelTable, RefusesWhatCannotBeWithTheReason) {
@@ -95,6 +111,12 @@ TEST(KernelTable, RefusesWhatCannotBeWithTheReason) {
   mma.subCenters = 1;
   mma.needsMask = true;
   refuses(80, mma, StatusCode::kRange, "different samples");
+  mma.needsMask = false;
+  mma.negativeRules = 2;
+  refuses(80, mma, StatusCode::kRange, "received steps of different negative rules");
+  KernelRequest rule = wgmma;
+  rule.negativeRules = 1;
+  refuses(90, rule, StatusCode::kRange, "received negative rule");
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "cuda/device/bf16.h"
 #include "cuda/device/philox.h"
 #include "engines.h"
+#include "negative_problems.h"
 
 namespace hyperarc::test {
 namespace {
@@ -52,6 +53,15 @@ Batch onDevice(const Problem& p, const OnDevice& embeddings) {
   return batch;
 }
 
+std::vector<float> gradientOnDevice(const Step& step, size_t count) {
+  std::vector<float> gradient(count);
+  EXPECT_NE(step.embeddingGradientOnDevice(), nullptr);
+  EXPECT_EQ(
+      cudaMemcpy(gradient.data(), step.embeddingGradientOnDevice(), count * sizeof(float), cudaMemcpyDeviceToHost),
+      cudaSuccess);
+  return gradient;
+}
+
 TEST_F(Cuda, EmbeddingsOnTheDeviceGiveTheSameBits) {
   for (Precision precision : {Precision::kFp32, Precision::kBf16Compute}) {
     const Problem p = inPrecision(makeProblem(21, 60, 1, 40, 3), precision);
@@ -60,7 +70,9 @@ TEST_F(Cuda, EmbeddingsOnTheDeviceGiveTheSameBits) {
     auto there = forwardOf(*centers, onDevice(p, embeddings));
     auto here = forwardOf(*centers, p.asBatch());
     EXPECT_EQ(copyOf(there->lossB()), copyOf(here->lossB()));
-    EXPECT_EQ(copyOf(there->embeddingGradientBD()), copyOf(here->embeddingGradientBD()));
+    EXPECT_TRUE(there->embeddingGradientBD().empty()) << "nobody asked for it on the host";
+    EXPECT_EQ(gradientOnDevice(*there, 21 * 40), copyOf(here->embeddingGradientBD()));
+    EXPECT_EQ(copyOf(there->rowGradientB4()), copyOf(here->rowGradientB4()));
     EXPECT_EQ(gradientOf(*centers, {there.get()}), gradientOf(*centers, {here.get()}));
   }
 }
@@ -69,15 +81,14 @@ TEST_F(Cuda, EmbeddingGradientsAreOnTheDeviceToo) {
   const Problem p = makeProblem(21, 60, 1, 40, 3);
   auto centers = makeCenters(*engine, p);
   auto step = forwardOf(*centers, p.asBatch());
-  std::vector<float> gradient(21 * 40);
-  ASSERT_NE(step->embeddingGradientOnDevice(), nullptr);
-  ASSERT_EQ(cudaMemcpy(gradient.data(), step->embeddingGradientOnDevice(), gradient.size() * sizeof(float),
-                       cudaMemcpyDeviceToHost),
-            cudaSuccess);
-  EXPECT_EQ(gradient, copyOf(step->embeddingGradientBD()));
-  // Of a shard the host span holds what the shards sum: the only copy that is right.
+  EXPECT_EQ(gradientOnDevice(*step, 21 * 40), copyOf(step->embeddingGradientBD()));
+  // Of a shard the host span holds what the shards sum: the only copy that is right, wherever the embeddings were.
   auto shard = makeCenters(*engine, p, 0, 30);
   EXPECT_EQ(forwardOf(*shard, p.asBatch())->embeddingGradientOnDevice(), nullptr);
+  const OnDevice embeddings(p.embeddingsBD);
+  auto ofShard = forwardOf(*shard, onDevice(p, embeddings));
+  EXPECT_EQ(ofShard->embeddingGradientOnDevice(), nullptr);
+  EXPECT_EQ(copyOf(ofShard->embeddingGradientBD()), copyOf(forwardOf(*shard, p.asBatch())->embeddingGradientBD()));
 }
 
 TEST_F(Cuda, BadValuesOnTheDeviceAreFoundBeforeAnythingMoves) {
@@ -286,6 +297,34 @@ TEST_F(Cuda, StepsOfDifferentSamplesNeedAMask) {
   auto taken = stepsOf(*centers);
   Step* both[] = {taken[0].get(), taken[1].get()};
   EXPECT_TRUE(centers->update(both, {}));
+}
+
+TEST_F(Cuda, StepsOfDifferentNegativeRulesTakeThePlainKernels) {
+  const std::vector<NamedRule> heads = headsWithNegatives();
+  const Problem p = crowdedProblem(12, 90, 1, 33, heads[0].rule, 5, Precision::kBf16Compute);
+  const auto stepOf = [&](ClassCenters& centers, const MarginRule& rule) {
+    Batch batch = p.asBatch();
+    batch.rule = rule;
+    return forwardOf(centers, batch);
+  };
+  auto mma = makeEngine({.kind = DeviceKind::kCuda, .kernels = Kernels::kMma});
+  auto insisting = makeCenters(*mma, p);
+  const std::vector<float> before = rowsOf(*insisting);
+  auto one = stepOf(*insisting, heads[0].rule), same = stepOf(*insisting, heads[0].rule);
+  auto other = stepOf(*insisting, heads[1].rule), none = stepOf(*insisting, {});
+  for (Step* second : {other.get(), none.get()}) {
+    Step* pair[] = {one.get(), second};
+    expectError(insisting->update(pair, {}), StatusCode::kRange, "received steps of different negative rules");
+  }
+  EXPECT_EQ(rowsOf(*insisting), before);
+  Step* equal[] = {one.get(), same.get()};
+  EXPECT_TRUE(insisting->update(equal, {}));
+  // Rules that differ by their fixed threshold alone are one to the kernels: thresholds are the samples' own.
+  MarginRule wider = heads[3].rule;
+  wider.negatives.fixed += 0.2f;
+  auto filter = stepOf(*insisting, heads[3].rule), wide = stepOf(*insisting, wider);
+  Step* filters[] = {filter.get(), wide.get()};
+  EXPECT_TRUE(insisting->update(filters, {}));
 }
 
 TEST_F(Cuda, RowsOfManyChunksCross) {

@@ -75,6 +75,19 @@ TEST_P(HopperEngine, TrainsTheSameBitsTwiceAndAccumulates) {
   EXPECT_LE(relativeError(gradientOf(*centers, {one.get(), two.get()}), expected.centerGradientRD), 2e-3);
 }
 
+TEST_P(HopperEngine, RefusesNegativeRulesBeforeAnythingChanges) {
+  Problem p = problem(17, 130, 128);
+  auto centers = makeCenters(*engine, p);
+  p.rule.negatives = {.threshold = NegativeThreshold::kFixed, .fixed = 0.4f, .above = {{0, 0, 0}, {0, 0}}};
+  std::unique_ptr<Step> step;
+  const Status status = centers->forward(p.asBatch(), &step);
+  EXPECT_STREQ(codeName(status.code()), "E_RANGE");
+  EXPECT_NE(status.message().find("received negative rule; use kernels 'auto'"), std::string::npos) << status.message();
+  EXPECT_EQ(step, nullptr);
+  p.rule.negatives = {};
+  EXPECT_NE(forwardOf(*centers, p.asBatch()), nullptr);
+}
+
 INSTANTIATE_TEST_SUITE_P(Precisions, HopperEngine, testing::Values(Precision::kBf16Compute, Precision::kBf16Master));
 
 }  // namespace

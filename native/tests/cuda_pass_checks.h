@@ -21,10 +21,18 @@ inline void expectClose(std::span<const float> actual, const Doubles& expected, 
   EXPECT_LT(worstRowError(actual, expected, rowLength), 1e-2) << what;
 }
 
+/// Where there is a rule, some negatives are above their threshold and most are not.
+inline void expectBothBranches(const PassOperands& operands, const ExactSums& exact) {
+  if (operands.shape.rule.threshold == NegativeThreshold::kNone || operands.shape.samples < 16) return;
+  EXPECT_GT(exact.above, 0);
+  EXPECT_LT(exact.above, operands.shape.samples * operands.positions());
+}
+
 /// `sumTolerance`: of l, whose terms multiply the error of a score by s.
 inline void expectNegativeSums(const PassOperands& operands, cuda::Passes& passes, double sumTolerance) {
   const PassSums actual = runNegativeSums(operands, passes);
   const ExactSums exact = exactNegativeSums(operands);
+  expectBothBranches(operands, exact);
   EXPECT_LT(relativeError(actual.sumExp, exact.sumExp), sumTolerance);
   EXPECT_LT(worstRowError(actual.sumExp, exact.sumExp, 1), 2.5 * sumTolerance);
   // As dX weighs them: a row's share is U/l, and l spans many powers of ten.

@@ -10,6 +10,7 @@
 #include <random>
 
 #include "cuda_device_array.h"
+#include "margins/negative.h"
 
 namespace hyperarc::test {
 
@@ -36,14 +37,10 @@ std::vector<Bf16> paddedBf16(const std::vector<float>& rows, int32_t dim, int32_
   return out;
 }
 
-/// Σ_d bf16(x̂)·bf16(w)·(1/‖w‖).
-double cosineOf(const PassOperands& o, int64_t sample, int64_t row) {
-  double dot = 0.0;
-  for (int32_t d = 0; d < o.dimPadded; ++d) {
-    dot += static_cast<double>(toFloat(o.unitBf16[sample * o.dimPadded + d])) *
-           static_cast<double>(toFloat(o.weightsBf16[row * o.dimPadded + d]));
-  }
-  return dot * o.inverseNorms[row];
+/// N(c) and N'(c) of a sample's negative; c itself without a rule.
+margins::Negative<double> negativeOf(const PassOperands& o, int64_t sample, double c) {
+  if (o.shape.rule.threshold == NegativeThreshold::kNone) return {c, 1.0};
+  return margins::negative(o.shape.rule, o.threshold[sample], c);
 }
 
 }  // namespace
@@ -51,8 +48,18 @@ double cosineOf(const PassOperands& o, int64_t sample, int64_t row) {
 PassOperands::PassOperands(const PassShape& given) : shape(given), dimPadded(paddedDim(given.dim)) {
   makeCenters();
   makeSamples();
+  makeThresholds();
   makeTargets();
   makeGradientTerms();
+}
+
+double PassOperands::cosine(int64_t sample, int64_t row) const {
+  double dot = 0.0;
+  for (int32_t d = 0; d < dimPadded; ++d) {
+    dot += static_cast<double>(toFloat(unitBf16[sample * dimPadded + d])) *
+           static_cast<double>(toFloat(weightsBf16[row * dimPadded + d]));
+  }
+  return dot * inverseNorms[row];
 }
 
 double PassOperands::master(int64_t row, int32_t d) const {
@@ -114,6 +121,20 @@ void PassOperands::makeSamples() {
   }
 }
 
+void PassOperands::makeThresholds() {
+  threshold.assign(scale.size(), 0.0f);
+  if (shape.rule.threshold == NegativeThreshold::kNone) return;
+  std::mt19937 random(shape.seed + 3);
+  for (int64_t i = 0; i < shape.samples; ++i) {
+    const bool isFixed = shape.rule.threshold == NegativeThreshold::kFixed;
+    threshold[i] = isFixed ? shape.rule.fixed : static_cast<float>(random() % 50) / 100.0f;
+    Doubles cosines;
+    for (int64_t p = 0; p < positions(); ++p) cosines.push_back(cosine(i, classAt(p)));
+    const auto isNear = [&](double c) { return std::abs(c - threshold[i]) < 1e-5; };
+    while (std::any_of(cosines.begin(), cosines.end(), isNear)) threshold[i] += 3e-5f;
+  }
+}
+
 void PassOperands::makeTargets() {
   std::mt19937 random(shape.seed + 2);
   for (int64_t i = 0; i < shape.samples; ++i) {
@@ -145,11 +166,14 @@ ExactSums exactNegativeSums(const PassOperands& o) {
     for (int64_t p = 0; p < o.positions(); ++p) {
       if (p == o.targetPosition[i]) continue;
       const int64_t row = o.classAt(p);
-      const double e = std::exp(o.scale[i] * cosineOf(o, i, row) - o.shift[i]);
+      const double c = o.cosine(i, row);
+      const margins::Negative<double> negative = negativeOf(o, i, c);
+      const double e = std::exp(o.scale[i] * negative.value - o.shift[i]);
       sums.sumExp[i] += e;
+      sums.above += c > o.threshold[i];
       for (int32_t d = 0; d < o.shape.dim; ++d) {
-        sums.weightedSum[i * o.shape.dim + d] +=
-            e * o.inverseNorms[row] * static_cast<double>(toFloat(o.weightsBf16[row * o.dimPadded + d]));
+        sums.weightedSum[i * o.shape.dim + d] += e * negative.slope * o.inverseNorms[row] *
+                                                 static_cast<double>(toFloat(o.weightsBf16[row * o.dimPadded + d]));
       }
     }
   }
@@ -169,8 +193,9 @@ Doubles exactDenseGradients(const PassOperands& o) {
         }
         continue;
       }
-      const double q =
-          std::exp(o.scale[i] * cosineOf(o, i, row) - o.gradientShift[i]) * o.gradientFactor[i] * o.inverseTotal;
+      const margins::Negative<double> negative = negativeOf(o, i, o.cosine(i, row));
+      const double q = std::exp(o.scale[i] * negative.value - o.gradientShift[i]) * negative.slope *
+                       o.gradientFactor[i] * o.inverseTotal;
       for (int32_t d = 0; d < dim; ++d) {
         gradient[d] += q * static_cast<double>(toFloat(o.unitBf16[i * o.dimPadded + d]));
       }
@@ -204,6 +229,7 @@ struct DeviceOperands {
         gradientShift(o.gradientShift),
         gradientFactor(o.gradientFactor),
         targetPosition(o.targetPosition),
+        threshold(o.threshold),
         targetPositions(o.targetPositions),
         targetSamples(o.targetSamples),
         winner(o.winner),
@@ -221,8 +247,8 @@ struct DeviceOperands {
     centers.momentumBf16 = momentumBf16.get();
     centers.inverseNorms = inverseNorms.get();
     classes = {o.positions(), o.shape.isList ? list.get() : nullptr};
-    samples = {o.shape.samples, unit.get(),          unitBf16.get(),       scale.get(),
-               shift.get(),     gradientShift.get(), gradientFactor.get(), targetPosition.get()};
+    samples = {o.shape.samples,     unit.get(),           unitBf16.get(),       scale.get(),    shift.get(),
+               gradientShift.get(), gradientFactor.get(), targetPosition.get(), threshold.get()};
     targets = {static_cast<int32_t>(o.targetSamples.size()),
                targetPositions.get(),
                targetSamples.get(),
@@ -238,7 +264,9 @@ struct DeviceOperands {
   DeviceArray<float> unit;
   DeviceArray<Bf16> unitBf16;
   DeviceArray<float> scale, shift, gradientShift, gradientFactor;
-  DeviceArray<int32_t> targetPosition, targetPositions, targetSamples, winner;
+  DeviceArray<int32_t> targetPosition;
+  DeviceArray<float> threshold;
+  DeviceArray<int32_t> targetPositions, targetSamples, winner;
   DeviceArray<float> coefficient, tangentW;
   cuda::CentersView centers;
   cuda::ClassList classes;
@@ -267,8 +295,8 @@ int64_t workspaceBytes(const PassOperands& o, const DeviceOperands& device, cons
 
 void runGradients(const PassOperands& o, const DeviceOperands& device, cuda::Passes& passes,
                   const cuda::GradientSink& sink) {
-  cuda::CenterGradients args = {device.centers, device.classes, device.samples, o.inverseTotal,
-                                nullptr,        nullptr,        device.targets, sink};
+  cuda::CenterGradients args = {device.centers, device.classes, device.samples, o.inverseTotal, nullptr,
+                                nullptr,        device.targets, sink,           o.shape.rule};
   CountedWorkspace workspace(workspaceBytes(o, device, passes));
   passes.centerGradients(args, workspace, nullptr);
   EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
@@ -282,8 +310,8 @@ PassSums runNegativeSums(const PassOperands& o, cuda::Passes& passes) {
   DeviceArray<float> sumExp(std::vector<float>(o.shape.samples, nan));
   DeviceArray<float> weightedSum(std::vector<float>(o.shape.samples * o.shape.dim, nan));
   CountedWorkspace workspace(workspaceBytes(o, device, passes));
-  passes.negativeSums({device.centers, device.classes, device.samples, sumExp.get(), weightedSum.get()}, workspace,
-                      nullptr);
+  passes.negativeSums({device.centers, device.classes, device.samples, sumExp.get(), weightedSum.get(), o.shape.rule},
+                      workspace, nullptr);
   EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
   return {sumExp.toHost(), weightedSum.toHost()};
 }

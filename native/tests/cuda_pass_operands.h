@@ -25,10 +25,12 @@ struct PassShape {
   int64_t firstGlobalRow = 0;
   uint32_t seed = 1;
   float largestScale = 64.0f;
+  NegativeRule rule = {};
 };
 
 /// Host copies, in the layouts of cuda/views.h. Planted: a sample near a wrong class, one near its own, a zero centre,
-/// a zero embedding, a sample without gradient, samples of one class, samples whose class is elsewhere.
+/// a zero embedding, a sample without gradient, samples of one class, samples whose class is elsewhere. Of a negative
+/// rule each sample has its own threshold, no cosine within 1e-5 of it.
 struct PassOperands {
   explicit PassOperands(const PassShape& shape);
 
@@ -36,6 +38,8 @@ struct PassOperands {
   int64_t classAt(int64_t position) const { return shape.isList ? list[position] : position; }
   /// The master's element, as the projection and the update see it.
   double master(int64_t row, int32_t d) const;
+  /// Σ_d bf16(x̂)·bf16(w)·(1/‖w‖).
+  double cosine(int64_t sample, int64_t row) const;
 
   PassShape shape;
   int32_t dimPadded;
@@ -47,6 +51,7 @@ struct PassOperands {
   std::vector<cuda::Bf16> unitBf16;                                // [Bp, Dp]
   std::vector<float> scale, shift, gradientShift, gradientFactor;  // [Bp]
   std::vector<int32_t> targetPosition;                             // [Bp]
+  std::vector<float> threshold;                                    // [Bp]
   std::vector<int32_t> targetPositions, targetSamples, winner;     // TargetsView
   std::vector<float> coefficient, tangentW;
   float inverseTotal;
@@ -54,6 +59,7 @@ struct PassOperands {
  private:
   void makeCenters();
   void makeSamples();
+  void makeThresholds();
   void makeTargets();
   void makeGradientTerms();
 };
@@ -67,6 +73,7 @@ PassSums runNegativeSums(const PassOperands& operands, cuda::Passes& passes);
 struct ExactSums {
   Doubles sumExp;
   Doubles weightedSum;
+  int64_t above = 0;  // negatives above their sample's threshold
 };
 ExactSums exactNegativeSums(const PassOperands& operands);
 

@@ -216,14 +216,7 @@ TEST_P(Negatives, OfDivergedCentersReachTheLoss) {
   }
 }
 
-/// CPU for now: the CUDA engine takes no negative rules yet.
-std::vector<Variant> withNegatives() {
-  std::vector<Variant> all = variants();
-  std::erase_if(all, [](const Variant& variant) { return variant.isCuda(); });
-  return all;
-}
-
-INSTANTIATE_TEST_SUITE_P(Engines, Negatives, testing::ValuesIn(withNegatives()), nameOf);
+INSTANTIATE_TEST_SUITE_P(Engines, Negatives, testing::ValuesIn(variants()), nameOf);
 
 }  // namespace
 }  // namespace hyperarc::test

@@ -34,7 +34,8 @@ class Step {
   virtual std::span<float> sumExpB() = 0;
   /// Per-sample loss [B], after finishForward.
   virtual std::span<const float> lossB() const = 0;
-  /// Seam 3, after finishForward: this shard's share of dX [B, D] of the mean loss.
+  /// Seam 3, after finishForward: this shard's share of dX [B, D] of the mean loss. Empty where the embeddings were on
+  /// the device and one shard owns every class: dX then stays there too.
   virtual std::span<float> embeddingGradientBD() = 0;
   /// The same [B, D] in device memory, complete; null where the host span is the only copy.
   virtual const float* embeddingGradientOnDevice() const { return nullptr; }

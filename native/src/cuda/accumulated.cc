@@ -26,6 +26,40 @@ int64_t classCount(const CudaStep& step, int64_t classes) {
   return step.allClasses ? classes : static_cast<int64_t>(step.sampledClasses.size());
 }
 
+/// The steps have different classes: pass 2 needs a mask.
+bool needsMask(std::span<Step* const> steps, int64_t classes) {
+  const CudaStep& first = at(steps, 0);
+  for (size_t n = 1; n < steps.size(); ++n) {
+    const CudaStep& step = at(steps, n);
+    // A list that holds every class is as good as none.
+    const bool bothAll = classCount(first, classes) == classes && classCount(step, classes) == classes;
+    if (!bothAll && (first.allClasses || step.allClasses || first.sampledClasses != step.sampledClasses)) return true;
+  }
+  return false;
+}
+
+/// A rule of a pass whose thresholds are the samples': a step without one has the branches N(c) = c.
+NegativeRule ruleInPass(const CudaStep& step) {
+  return step.hasNegativeRule() ? step.rule.negatives : NegativeRule{.threshold = NegativeThreshold::kFixed};
+}
+
+bool haveSameBranches(const NegativeRule& a, const NegativeRule& b) {
+  return std::memcmp(&a.above, &b.above, sizeof a.above) == 0 && std::memcmp(&a.below, &b.below, sizeof a.below) == 0;
+}
+
+/// 0 where no step has a rule.
+int32_t differentRules(std::span<Step* const> steps) {
+  std::vector<NegativeRule> different;
+  bool hasAny = false;
+  for (size_t n = 0; n < steps.size(); ++n) {
+    const NegativeRule rule = ruleInPass(at(steps, n));
+    hasAny |= at(steps, n).hasNegativeRule();
+    const auto isSame = [&](const NegativeRule& other) { return haveSameBranches(rule, other); };
+    if (std::none_of(different.begin(), different.end(), isSame)) different.push_back(rule);
+  }
+  return hasAny ? static_cast<int32_t>(different.size()) : 0;
+}
+
 Accumulated single(Core& core, CudaStep& step, int64_t classes) {
   const StepLayout& layout = step.layout;
   launchTargetCoefficients(step.at<float>(layout.targetError), step.at<float>(layout.slope), step.samples,
@@ -41,12 +75,13 @@ Accumulated single(Core& core, CudaStep& step, int64_t classes) {
                  step.at<float>(layout.tangentW)};
   all.classes = step.classList(classes);
   all.isPartial = !step.allClasses;
+  all.rule = step.rule.negatives;
   return all;
 }
 
 /// Where the arrays of several steps lie in the arena; the first `uploadBytes` come from the host.
 struct Layout {
-  Layout(int64_t samples, int32_t dim, bool isBf16, int64_t listed, int64_t maskBytes) {
+  Layout(int64_t samples, int32_t dim, bool isBf16, int64_t listed, int64_t maskBytes, int64_t rules) {
     const int64_t padded = paddedSamples(samples);
     int64_t used = 0;
     const auto take = [&](int64_t bytes) {
@@ -60,11 +95,13 @@ struct Layout {
     list = take(4 * listed);
     stepOfSample = take(4 * padded);
     hasClass = take(maskBytes);
+    ruleOfStep = take(static_cast<int64_t>(sizeof(NegativeRule)) * rules);
     uploadBytes = used;
     unit = take(4 * samples * dim);
     unitBf16 = take(isBf16 ? 2 * padded * paddedDim(dim) : 0);
     scale = take(4 * padded);
     shift = take(4 * padded);
+    threshold = take(4 * padded);
     gradientShift = take(4 * padded);
     gradientFactor = take(4 * padded);
     winner = take(4 * samples);
@@ -72,8 +109,8 @@ struct Layout {
     tangentW = take(4 * samples * dim);
     bytes = used;
   }
-  int64_t targetPosition, entryPosition, entrySample, list, stepOfSample, hasClass, uploadBytes;
-  int64_t unit, unitBf16, scale, shift, gradientShift, gradientFactor, winner, coefficient, tangentW, bytes;
+  int64_t targetPosition, entryPosition, entrySample, list, stepOfSample, hasClass, ruleOfStep, uploadBytes;
+  int64_t unit, unitBf16, scale, shift, threshold, gradientShift, gradientFactor, winner, coefficient, tangentW, bytes;
 };
 
 /// The uploads of `layout`, made in staging memory.
@@ -125,14 +162,19 @@ Accumulated several(Core& core, std::span<Step* const> steps, int64_t allClasses
   std::vector<int32_t> list;
   const bool isPartial = unionOfClasses(steps, &list);
   const bool isMasked = needsMask(steps, allClasses);
+  const int32_t rules = differentRules(steps);
   const int64_t classes = isPartial ? static_cast<int64_t>(list.size()) : allClasses;
   const Layout layout(samples, dim, isBf16, static_cast<int64_t>(list.size()),
-                      isMasked ? static_cast<int64_t>(steps.size()) * classes : 0);
+                      isMasked ? static_cast<int64_t>(steps.size()) * classes : 0,
+                      rules > 1 ? static_cast<int64_t>(steps.size()) : 0);
 
   char* device = static_cast<char*>(core.updateArena.take(layout.bytes));
   char* host = static_cast<char*>(core.updateStaging.take(layout.uploadBytes));
   int32_t targetCount = 0;
   fillUploads(steps, list, isPartial, isMasked, classes, layout, samples, host, &targetCount);
+  for (size_t n = 0; rules > 1 && n < steps.size(); ++n) {
+    reinterpret_cast<NegativeRule*>(host + layout.ruleOfStep)[n] = ruleInPass(at(steps, n));
+  }
   check(cudaMemcpyAsync(device, host, static_cast<size_t>(layout.uploadBytes), cudaMemcpyHostToDevice, stream),
         "copy to the device");
   core.updateStaging.release(stream);
@@ -154,6 +196,7 @@ Accumulated several(Core& core, std::span<Step* const> steps, int64_t allClasses
     }
     copy(layout.scale, 4 * first, step.at<void>(own.scale), 4 * count);
     copy(layout.shift, 4 * first, step.at<void>(own.shift), 4 * count);
+    copy(layout.threshold, 4 * first, step.at<void>(own.threshold), 4 * count);
     copy(layout.gradientShift, 4 * first, step.at<void>(own.gradientShift), 4 * count);
     copy(layout.gradientFactor, 4 * first, step.at<void>(own.gradientFactor), 4 * count);
     copy(layout.winner, 4 * first, step.at<void>(own.winner), 4 * count);
@@ -170,7 +213,7 @@ Accumulated several(Core& core, std::span<Step* const> steps, int64_t allClasses
           "clearing device memory");
   };
   if (isBf16) clearPadding(layout.unitBf16, 2 * dimPadded);
-  for (int64_t offset : {layout.scale, layout.shift, layout.gradientShift, layout.gradientFactor}) {
+  for (int64_t offset : {layout.scale, layout.shift, layout.threshold, layout.gradientShift, layout.gradientFactor}) {
     clearPadding(offset, 4);
   }
 
@@ -184,7 +227,8 @@ Accumulated several(Core& core, std::span<Step* const> steps, int64_t allClasses
                  floats(layout.shift),
                  floats(layout.gradientShift),
                  floats(layout.gradientFactor),
-                 integers(layout.targetPosition)};
+                 integers(layout.targetPosition),
+                 floats(layout.threshold)};
   all.targets = {targetCount,
                  integers(layout.entryPosition),
                  integers(layout.entrySample),
@@ -194,21 +238,16 @@ Accumulated several(Core& core, std::span<Step* const> steps, int64_t allClasses
   all.classes = {classes, isPartial ? integers(layout.list) : nullptr};
   all.isPartial = isPartial;
   all.hasClass = isMasked ? reinterpret_cast<const uint8_t*>(device + layout.hasClass) : nullptr;
-  all.stepOfSample = isMasked ? integers(layout.stepOfSample) : nullptr;
+  all.stepOfSample = isMasked || rules > 1 ? integers(layout.stepOfSample) : nullptr;
+  if (rules > 0) all.rule = ruleInPass(at(steps, 0));
+  if (rules > 1) all.ruleOfStep = reinterpret_cast<const NegativeRule*>(device + layout.ruleOfStep);
   return all;
 }
 
 }  // namespace
 
-bool needsMask(std::span<Step* const> steps, int64_t classes) {
-  const CudaStep& first = at(steps, 0);
-  for (size_t n = 1; n < steps.size(); ++n) {
-    const CudaStep& step = at(steps, n);
-    // A list that holds every class is as good as none.
-    const bool bothAll = classCount(first, classes) == classes && classCount(step, classes) == classes;
-    if (!bothAll && (first.allClasses || step.allClasses || first.sampledClasses != step.sampledClasses)) return true;
-  }
-  return false;
+PassNeeds needsOf(std::span<Step* const> steps, int64_t classes) {
+  return {needsMask(steps, classes), differentRules(steps)};
 }
 
 Accumulated accumulate(Core& core, std::span<Step* const> steps, int64_t classes) {

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "core.h"
+#include "plan.h"
 #include "step.h"
 #include "views.h"
 
@@ -14,14 +15,17 @@ namespace hyperarc::cuda {
 struct Accumulated {
   SamplesView samples;
   TargetsView targets;
-  ClassList classes;        // that any of the steps used
-  bool isPartial;           // classes are not all
-  const uint8_t* hasClass;  // as CenterGradients
+  ClassList classes;  // that any of the steps used
+  bool isPartial;     // classes are not all
+  // As in CenterGradients.
+  const uint8_t* hasClass;
   const int32_t* stepOfSample;
+  NegativeRule rule;
+  const NegativeRule* ruleOfStep;
 };
 
-/// Whether the steps used different classes: pass 2 needs a mask then.
-bool needsMask(std::span<Step* const> steps, int64_t classes);
+/// What pass 2 over the steps asks of its kernels: a mask where they used different classes; their negative rules.
+PassNeeds needsOf(std::span<Step* const> steps, int64_t classes);
 
 /// Enqueues on the update stream what pass 2 over the steps needs: coefficients, and for several steps the copies.
 /// The result is valid until the next call. Throws CudaError.

@@ -1,7 +1,6 @@
 #include "class_centers.h"
 
 #include "common/plan.h"
-#include "plan.h"
 
 namespace hyperarc::cuda {
 
@@ -77,6 +76,15 @@ Status CudaClassCenters::withPlan(const char* what, int64_t batch, double rate, 
   return {StatusCode::kMemory, std::string(what) + ": expected memory for its buffers on " + core_->device.name +
                                    ", received a plan of " + describe(plan) +
                                    "; use a smaller batch or fewer classes, or end what else uses the device"};
+}
+
+Status CudaClassCenters::passesFor(const PassNeeds& needs, Passes** passes) const {
+  *passes = &passes_;
+  if (!needs.mask && needs.negativeRules == 0) return Status::ok();
+  KernelChoice choice;
+  if (Status status = kernelsFor(*core_, config_, needs, &choice); !status) return status;
+  *passes = &core_->passes(*choice.row);
+  return Status::ok();
 }
 
 StepTimes CudaClassCenters::lastTimes() {

@@ -10,6 +10,7 @@
 
 #include "core.h"
 #include "hyperarc/engine.h"
+#include "plan.h"
 #include "step.h"
 #include "views.h"
 
@@ -61,6 +62,8 @@ class CudaClassCenters final : public ClassCenters {
   template <typename Body>
   Status run(const char* what, int64_t batch, double rate, Body body) const;
   Status withPlan(const char* what, int64_t batch, double rate, const Status& status) const;
+  /// The kernels that serve a pass, or why those asked for do not.
+  Status passesFor(const PassNeeds& needs, Passes** passes) const;
 
   // rows.cc
   /// Marks everything enqueued on the update stream as what the next forward waits for.
@@ -75,8 +78,8 @@ class CudaClassCenters final : public ClassCenters {
   void raiseSmallSums(CudaStep& step);
   /// Whether classes other than the sample's own take part.
   bool expectsSum(const CudaStep& step, int64_t sample) const;
-  /// Everything but the values of the embeddings; those are looked at on the device.
-  Status checkAll(const Batch& batch) const;
+  /// Everything but the values of the embeddings, which are looked at on the device; and the kernels of pass 1.
+  Status checkAll(const Batch& batch, Passes** passes) const;
   Status checkValues(const CudaStep& step) const;
   Status checkShardSums(CudaStep& step) const;
 
@@ -84,8 +87,6 @@ class CudaClassCenters final : public ClassCenters {
   /// dW of the mean loss over `steps`, row by row to `sink`, enqueued on the update stream. `decayed`: the rows of
   /// other classes move too.
   void enqueueGradient(std::span<Step* const> steps, Passes& passes, const GradientSink& sink, bool decayed);
-  /// The kernels that serve these steps together, or why those asked for do not.
-  Status passesOfUpdate(std::span<Step* const> steps, Passes** passes);
 
   std::shared_ptr<Core> core_;
   CentersConfig config_;

@@ -17,7 +17,7 @@ Status checkConfig(const Core& core, const CentersConfig& config, KernelChoice* 
   if (static_cast<int32_t>(config.precision) < 0 || config.precision > Precision::kBf16Master)
     return {StatusCode::kDtype, "precision: expected fp32, bf16 or bf16-master, received " +
                                     std::to_string(static_cast<int32_t>(config.precision)) + "; see Precision"};
-  return kernelsFor(core, config, false, choice);
+  return kernelsFor(core, config, {}, choice);
 }
 
 class CudaEngine final : public Engine {

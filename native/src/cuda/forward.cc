@@ -7,6 +7,7 @@
 #include "common/small_sums.h"
 #include "common/validation.h"
 #include "kernels/kernels.h"
+#include "margins/negative.h"
 
 namespace hyperarc::cuda {
 
@@ -39,15 +40,19 @@ void CudaClassCenters::enqueueTargets(CudaStep& step) {
   args.localClass = step.at<int32_t>(at.localClass);
   args.rowParameters = step.at<float>(at.rowParameters);
   args.rule = step.rule;
-  args.logGlobalClasses = std::log(static_cast<double>(config_.globalClasses));
+  args.largestNegative = margins::largestNegative(step.rule.negatives);
+  args.logTerms = logTerms(config_, step.rule);
   args.inverseNormsX = step.at<float>(at.inverseNormsX);
   args.unit = step.at<float>(at.unit);
   args.unitBf16 = step.isBf16 ? step.at<Bf16>(at.unitBf16) : nullptr;
   args.scale = step.at<float>(at.scale);
   args.shift = step.at<float>(at.shift);
+  args.threshold = step.at<float>(at.threshold);
   args.targetLogits = step.at<float>(at.targetLogits);
   args.targetCosine = step.at<float>(at.targetCosine);
   args.slope = step.at<float>(at.slope);
+  args.byM1 = step.at<float>(at.byM1);
+  args.byM2 = step.at<float>(at.byM2);
   args.tangentX = step.at<float>(at.tangentX);
   args.tangentW = step.at<float>(at.tangentW);
   args.winner = step.at<int32_t>(at.winner);
@@ -55,9 +60,13 @@ void CudaClassCenters::enqueueTargets(CudaStep& step) {
 }
 
 void CudaClassCenters::enqueueNegatives(CudaStep& step) {
-  const NegativeSums args = {view(), step.classList(config_.classes), step.samplesView(),
-                             step.at<float>(step.layout.sumExp), step.at<float>(step.layout.weightedSum)};
-  passes_.negativeSums(args, core_->forwardScratch, core_->forwardStream.get());
+  const NegativeSums args = {view(),
+                             step.classList(config_.classes),
+                             step.samplesView(),
+                             step.at<float>(step.layout.sumExp),
+                             step.at<float>(step.layout.weightedSum),
+                             step.rule.negatives};
+  step.passes.negativeSums(args, core_->forwardScratch, core_->forwardStream.get());
 }
 
 void CudaClassCenters::enqueueFinish(CudaStep& step) {
@@ -65,12 +74,19 @@ void CudaClassCenters::enqueueFinish(CudaStep& step) {
   FinishForwardArgs args = {};
   args.samples = step.samples;
   args.dim = step.dim;
+  args.dimPadded = paddedDim(step.dim);
   args.inverseNormsX = step.at<float>(at.inverseNormsX);
   args.unit = step.at<float>(at.unit);
+  args.unitBf16 = step.isBf16 ? step.at<Bf16>(at.unitBf16) : nullptr;
+  args.localClass = step.at<int32_t>(at.localClass);
+  args.hasNegativeRule = step.hasNegativeRule();
+  args.blend = step.rule.blend;
   args.scale = step.at<float>(at.scale);
   args.shift = step.at<float>(at.shift);
   args.targetLogits = step.at<float>(at.targetLogits);
   args.slope = step.at<float>(at.slope);
+  args.byM1 = step.at<float>(at.byM1);
+  args.byM2 = step.at<float>(at.byM2);
   args.tangentX = step.at<float>(at.tangentX);
   args.sumExp = step.at<float>(at.sumExp);
   args.weightedSum = step.at<float>(at.weightedSum);
@@ -78,6 +94,7 @@ void CudaClassCenters::enqueueFinish(CudaStep& step) {
   args.targetError = step.at<float>(at.targetError);
   args.gradientShift = step.at<float>(at.gradientShift);
   args.gradientFactor = step.at<float>(at.gradientFactor);
+  args.rowGradient = step.at<float>(at.rowGradient);
   args.embeddingGradient = step.at<float>(at.embeddingGradient);
   launchFinishForward(args, core_->forwardStream.get());
 }
@@ -127,16 +144,19 @@ Status CudaClassCenters::checkShardSums(CudaStep& step) const {
   return Status::ok();
 }
 
-Status CudaClassCenters::checkAll(const Batch& batch) const {
+Status CudaClassCenters::checkAll(const Batch& batch, Passes** passes) const {
   if (Status status = checkBatch(batch, config_); !status) return status;
+  const bool hasRule = batch.rule.negatives.threshold != NegativeThreshold::kNone;
+  if (Status status = passesFor({.mask = false, .negativeRules = hasRule ? 1 : 0}, passes); !status) return status;
   if (!batch.embeddingsOnDevice) return Status::ok();
   return checkDeviceMemory("embeddingsBD", batch.embeddingsBD, core_->device);
 }
 
 Status CudaClassCenters::targetTerms(const Batch& batch, std::unique_ptr<Step>* out) {
   return run("forward", batch.batch, rateOf(batch, config_), [&]() -> Status {
-    if (Status status = checkAll(batch); !status) return status;
-    auto step = std::make_unique<CudaStep>(core_, id_, version_, config_, batch);
+    Passes* passes = nullptr;
+    if (Status status = checkAll(batch, &passes); !status) return status;
+    auto step = std::make_unique<CudaStep>(core_, *passes, id_, version_, config_, batch);
     enqueueTargets(*step);
     step->download(step->layout.nonFinite, step->layout.sumExp);
     core_->forwardStream.synchronize();
@@ -150,6 +170,10 @@ Status CudaClassCenters::negativeSums(Step* given) {
   return run("forward", samplesOf(given), 1.0, [&]() -> Status {
     if (Status status = checkStep(given, TrackedStep::Stage::kTargets, id_, version_); !status) return status;
     auto& step = static_cast<CudaStep&>(*given);
+    // What the shards have summed on the host: pass 1 compares with it.
+    if (step.rule.negatives.threshold == NegativeThreshold::kTarget) {
+      step.upload(step.layout.threshold, step.layout.sumExp);
+    }
     enqueueNegatives(step);
     // Shards must agree on the shift, so only an engine that sees every class may choose another.
     if (step.mayLoseNegatives && ownsAllClasses()) raiseSmallSums(step);
@@ -170,7 +194,7 @@ Status CudaClassCenters::finishForward(Step* given) {
     // The seams: what the shards have summed on the host.
     step.upload(step.layout.targetLogits, step.layout.loss);
     enqueueFinish(step);
-    step.download(step.layout.loss, step.layout.downloadEnd);
+    step.download(step.layout.loss, step.resultsEnd());
     core_->forwardStream.synchronize();
     step.stage = TrackedStep::Stage::kFinished;
     return Status::ok();
@@ -179,8 +203,9 @@ Status CudaClassCenters::finishForward(Step* given) {
 
 Status CudaClassCenters::forward(const Batch& batch, std::unique_ptr<Step>* out) {
   return run("forward", batch.batch, rateOf(batch, config_), [&]() -> Status {
-    if (Status status = checkAll(batch); !status) return status;
-    auto step = std::make_unique<CudaStep>(core_, id_, version_, config_, batch);
+    Passes* passes = nullptr;
+    if (Status status = checkAll(batch, &passes); !status) return status;
+    auto step = std::make_unique<CudaStep>(core_, *passes, id_, version_, config_, batch);
     // The update under way is not this pass's time.
     core_->forwardStream.waitFor(core_->updated);
     forwardBegin_.record(core_->forwardStream.get());
@@ -189,7 +214,7 @@ Status CudaClassCenters::forward(const Batch& batch, std::unique_ptr<Step>* out)
     if (step->mayLoseNegatives && ownsAllClasses()) raiseSmallSums(*step);
     enqueueFinish(*step);
     forwardEnd_.record(core_->forwardStream.get());
-    step->download(step->layout.nonFinite, step->layout.downloadEnd);
+    step->download(step->layout.nonFinite, step->resultsEnd());
     core_->forwardStream.synchronize();
     if (Status status = checkValues(*step); !status) return status;
     if (!ownsAllClasses()) {

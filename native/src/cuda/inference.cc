@@ -26,7 +26,7 @@ Status CudaClassCenters::cosines(const float* embeddingsBD, int64_t batch, float
       part.embeddingsBD = embeddingsBD + i0 * config_.dim;
       part.labelsB = labels.data();
       part.batch = samples;
-      CudaStep step(core_, id_, version_, config_, part);
+      CudaStep step(core_, passes_, id_, version_, config_, part);
       enqueueTargets(step);
       const int64_t chunk = std::min(config_.classes, RowStaging::kBytes / 4 / samples);
       auto* out = static_cast<float*>(core_->forwardArena.take(4 * samples * chunk));

@@ -23,12 +23,16 @@ class Workspace {
 
 struct Device;  // runtime/device.h
 
+// In both passes `rule` says what a negative's cosine becomes, N(c) (margins/negative.h), with the samples' thresholds;
+// NegativeThreshold::kNone for N(c) = c. Not every family takes one (dispatch/dispatch.h).
+
 struct NegativeSums {
   CentersView centers;
   ClassList classes;
   SamplesView samples;
   float* sumExp;       // l_i [B]
-  float* weightedSum;  // U_i = Σ_j e_ij·ŵ_j [B, D]
+  float* weightedSum;  // U_i = Σ_j e_ij·N'(c_ij)·ŵ_j [B, D]
+  NegativeRule rule;
 };
 
 struct CenterGradients {
@@ -42,6 +46,10 @@ struct CenterGradients {
   const int32_t* stepOfSample;
   TargetsView targets;
   GradientSink sink;
+  NegativeRule rule;
+  /// Steps with other rules than `rule`: ruleOfStep[stepOfSample[i]] is the sample's. Null where all have `rule`; only
+  /// the plain family takes it.
+  const NegativeRule* ruleOfStep = nullptr;
 };
 
 class Passes {

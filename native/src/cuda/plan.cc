@@ -7,13 +7,14 @@
 
 namespace hyperarc::cuda {
 
-Status kernelsFor(const Core& core, const CentersConfig& config, bool needsMask, KernelChoice* choice) {
+Status kernelsFor(const Core& core, const CentersConfig& config, const PassNeeds& needs, KernelChoice* choice) {
   return chooseKernels(core.device.capability(),
                        {.asked = core.kernels,
                         .precision = config.precision,
                         .subCenters = config.subCenters,
                         .dim = config.dim,
-                        .needsMask = needsMask},
+                        .needsMask = needs.mask,
+                        .negativeRules = needs.negativeRules},
                        choice);
 }
 
@@ -32,8 +33,7 @@ std::vector<PlanPart> centersParts(const CentersConfig& config) {
 
 Plan makePlan(Core& core, const CentersConfig& config, int64_t batch, double rate) {
   KernelChoice choice;
-  if (Status status = kernelsFor(core, config, false, &choice); !status)
-    throw CudaError(status.code(), status.message());
+  if (Status status = kernelsFor(core, config, {}, &choice); !status) throw CudaError(status.code(), status.message());
   CentersView view = {};
   view.precision = config.precision;
   view.rows = config.classes * config.subCenters;

@@ -8,8 +8,13 @@
 
 namespace hyperarc::cuda {
 
+/// What a pass asks of its kernels beyond the centres.
+struct PassNeeds {
+  bool mask = false;          // steps of different samples
+  int32_t negativeRules = 0;  // different ones
+};
 /// The kernels that serve a problem, or why those asked for do not.
-Status kernelsFor(const Core& core, const CentersConfig& config, bool needsMask, KernelChoice* choice);
+Status kernelsFor(const Core& core, const CentersConfig& config, const PassNeeds& needs, KernelChoice* choice);
 /// `config` must have passed checkCentersConfig and kernelsFor. On the core's device, current. Throws CudaError.
 Plan makePlan(Core& core, const CentersConfig& config, int64_t batch, double rate);
 /// The parts that live as long as the centres.

@@ -6,6 +6,7 @@
 
 #include "common/classes.h"
 #include "common/small_sums.h"
+#include "margins/negative.h"
 
 namespace hyperarc::cuda {
 
@@ -42,8 +43,10 @@ StepLayout::StepLayout(int64_t samples, int32_t dim, bool isBf16, bool hasHostEm
   nonFinite = carver.take<unsigned long long>(1);
   targetCosine = carver.take<float>(samples);
   targetLogits = carver.take<float>(samples);
+  threshold = carver.take<float>(padded);
   sumExp = carver.take<float>(samples);
   loss = carver.take<float>(samples);
+  rowGradient = carver.take<float>(4 * samples);
   embeddingGradient = carver.take<float>(samples * dim);
   downloadEnd = embeddingGradient + samples * dim * static_cast<int64_t>(sizeof(float));
   mirroredBytes = carver.used();
@@ -53,6 +56,8 @@ StepLayout::StepLayout(int64_t samples, int32_t dim, bool isBf16, bool hasHostEm
   scale = carver.take<float>(padded);
   shift = carver.take<float>(padded);
   slope = carver.take<float>(samples);
+  byM1 = carver.take<float>(samples);
+  byM2 = carver.take<float>(samples);
   tangentX = carver.take<float>(samples * dim);
   tangentW = carver.take<float>(samples * dim);
   winner = carver.take<int32_t>(samples);
@@ -64,21 +69,27 @@ StepLayout::StepLayout(int64_t samples, int32_t dim, bool isBf16, bool hasHostEm
   deviceBytes = carver.used();
 }
 
+double logTerms(const CentersConfig& config, const MarginRule& rule) {
+  return std::log(static_cast<double>(config.globalClasses) * margins::steepestNegative(rule.negatives));
+}
+
 void sortEntries(std::vector<TargetEntry>* entries) {
   std::sort(entries->begin(), entries->end(), [](const TargetEntry& a, const TargetEntry& b) {
     return a.position != b.position ? a.position < b.position : a.sample < b.sample;
   });
 }
 
-CudaStep::CudaStep(std::shared_ptr<Core> core, uint64_t centersId, uint64_t weights, const CentersConfig& config,
-                   const Batch& batch)
+CudaStep::CudaStep(std::shared_ptr<Core> core, Passes& kernels, uint64_t centersId, uint64_t weights,
+                   const CentersConfig& config, const Batch& batch)
     : TrackedStep(centersId, weights),
       samples(batch.batch),
       dim(config.dim),
       isBf16(config.precision != Precision::kFp32),
       isWhole(config.classes == config.globalClasses),
+      hasHostGradient(!isWhole || !batch.embeddingsOnDevice),
       layout(batch.batch, config.dim, config.precision != Precision::kFp32, !batch.embeddingsOnDevice,
              batch.sampledClasses == nullptr ? 0 : batch.sampledCount),
+      passes(kernels),
       localClass(localClassesOf(batch.labelsB, batch.batch, config)),
       rule(batch.rule),
       core_(std::move(core)),
@@ -96,16 +107,17 @@ void CudaStep::fillUploads(const CentersConfig& config, const Batch& batch) {
     std::memcpy(hostAt<float>(layout.embeddings), batch.embeddingsBD,
                 static_cast<size_t>(samples * dim) * sizeof(float));
   }
-  const double logClasses = std::log(static_cast<double>(config.globalClasses));
+  const double largest = margins::largestNegative(batch.rule.negatives);
+  const double smallest = margins::smallestNegative(batch.rule.negatives);
   float* rows = hostAt<float>(layout.rowParameters);
   for (int64_t i = 0; i < samples; ++i) {
     const MarginRule& rule = batch.rule;
     const float common[4] = {rule.scale, rule.m1, rule.m2, rule.m3};
     const float* own = batch.rowParametersB4 == nullptr ? common : batch.rowParametersB4 + 4 * i;
     std::copy_n(own, 4, rows + 4 * i);
-    // The smallest term of l_i is exp(−s_i − shift_i).
-    const double shift = std::max(0.0, own[0] * (1.0 + std::max(0.0, -double{own[3]})) + logClasses - 87.0);
-    if (own[0] + shift > kSafeExponent) mayLoseNegatives = true;
+    // The smallest term of l_i is exp(s_i·smallest − shift_i).
+    const double shift = margins::firstShift<double>(own[0], own[3], largest, logTerms(config, rule));
+    if (shift - own[0] * smallest > kSafeExponent) mayLoseNegatives = true;
   }
   std::copy(localClass.begin(), localClass.end(), hostAt<int32_t>(layout.localClass));
   int32_t* positions = hostAt<int32_t>(layout.targetPosition);
@@ -153,6 +165,7 @@ SamplesView CudaStep::samplesView() const {
   view.gradientShift = at<float>(layout.gradientShift);
   view.gradientFactor = at<float>(layout.gradientFactor);
   view.targetPosition = at<int32_t>(layout.targetPosition);
+  view.threshold = at<float>(layout.threshold);
   return view;
 }
 

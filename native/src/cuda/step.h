@@ -22,14 +22,17 @@ struct StepLayout {
   int64_t embeddings, rowParameters, localClass, targetPosition, entryPosition, entrySample, sampledClasses;
   int64_t uploadBytes;
   // Device → host, in the mirror behind the uploads at the same offsets too.
-  int64_t nonFinite, targetCosine, targetLogits, sumExp, loss, embeddingGradient;
+  int64_t nonFinite, targetCosine, targetLogits, threshold, sumExp, loss, rowGradient, embeddingGradient;
   int64_t downloadEnd;  // without the padding behind the last array
   int64_t mirroredBytes;
   // Device alone.
-  int64_t inverseNormsX, unit, unitBf16, scale, shift, slope, tangentX, tangentW, winner, weightedSum, targetError,
-      gradientShift, gradientFactor, coefficient;
+  int64_t inverseNormsX, unit, unitBf16, scale, shift, slope, byM1, byM2, tangentX, tangentW, winner, weightedSum,
+      targetError, gradientShift, gradientFactor, coefficient;
   int64_t deviceBytes;
 };
+
+/// ln(C_global·steepestNegative): what firstShift (margins/negative.h) wants.
+double logTerms(const CentersConfig& config, const MarginRule& rule);
 
 /// A sample whose class this shard owns: TargetsView, before it is cut into arrays.
 struct TargetEntry {
@@ -42,17 +45,23 @@ void sortEntries(std::vector<TargetEntry>* entries);
 class CudaStep final : public TrackedStep {
  public:
   /// Takes memory from `core`; throws CudaError.
-  CudaStep(std::shared_ptr<Core> core, uint64_t centersId, uint64_t weights, const CentersConfig& config,
-           const Batch& batch);
+  CudaStep(std::shared_ptr<Core> core, Passes& passes, uint64_t centersId, uint64_t weights,
+           const CentersConfig& config, const Batch& batch);
   ~CudaStep() override { core_->recycle(std::move(memory_)); }
 
   int64_t batch() const override { return samples; }
   std::span<float> targetLogitsB() override { return {hostAt<float>(layout.targetLogits), count()}; }
+  std::span<float> targetThresholdB() override {
+    if (rule.negatives.threshold != NegativeThreshold::kTarget) return {};
+    return {hostAt<float>(layout.threshold), count()};
+  }
   std::span<float> sumExpB() override { return {hostAt<float>(layout.sumExp), count()}; }
   std::span<const float> lossB() const override { return {hostAt<float>(layout.loss), count()}; }
   std::span<float> embeddingGradientBD() override {
+    if (!hasHostGradient) return {};
     return {hostAt<float>(layout.embeddingGradient), count() * static_cast<size_t>(dim)};
   }
+  std::span<float> rowGradientB4() override { return {hostAt<float>(layout.rowGradient), 4 * count()}; }
   /// Null for a shard: its sum over the shards is made in the host span.
   const float* embeddingGradientOnDevice() const override {
     return stage == Stage::kFinished && isWhole ? at<float>(layout.embeddingGradient) : nullptr;
@@ -72,20 +81,25 @@ class CudaStep final : public TrackedStep {
   void upload(int64_t begin, int64_t end);
   void download(int64_t begin, int64_t end);
 
+  /// Where the results of finishForward end that the host gets.
+  int64_t resultsEnd() const { return hasHostGradient ? layout.downloadEnd : layout.embeddingGradient; }
+  bool hasNegativeRule() const { return rule.negatives.threshold != NegativeThreshold::kNone; }
   SamplesView samplesView() const;
   ClassList classList(int64_t classes) const;
 
   const int64_t samples;
   const int32_t dim;
   const bool isBf16;
-  const bool isWhole;  // no other shards
+  const bool isWhole;          // no other shards
+  const bool hasHostGradient;  // else dX stays on the device, as the embeddings did
   const StepLayout layout;
+  Passes& passes;                       // of pass 1
   const float* embeddings = nullptr;    // device; the batch's own where they are there, valid during its forward alone
   std::vector<int32_t> localClass;      // [B], −1 where not owned
   std::vector<int32_t> sampledClasses;  // when not all take part
   bool allClasses = true;
   int32_t targetCount = 0;
-  MarginRule rule;
+  MarginRule rule;  // of it the four numbers alone may be replaced by rows
   /// Whether fp32 can lose every negative of a sample under its shift (docs/numerics.md, "Loss and gradients").
   bool mayLoseNegatives = false;
 

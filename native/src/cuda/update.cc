@@ -7,7 +7,6 @@
 #include "class_centers.h"
 #include "common/validation.h"
 #include "kernels/kernels.h"
-#include "plan.h"
 
 namespace hyperarc::cuda {
 
@@ -21,15 +20,6 @@ int64_t samplesOf(std::span<Step* const> steps) {
 
 }  // namespace
 
-Status CudaClassCenters::passesOfUpdate(std::span<Step* const> steps, Passes** passes) {
-  *passes = &passes_;
-  if (!needsMask(steps, config_.classes)) return Status::ok();
-  KernelChoice choice;
-  if (Status status = kernelsFor(*core_, config_, true, &choice); !status) return status;
-  *passes = &core_->passes(*choice.row);
-  return Status::ok();
-}
-
 void CudaClassCenters::enqueueGradient(std::span<Step* const> steps, Passes& passes, const GradientSink& sink,
                                        bool decayed) {
   const Accumulated all = accumulate(*core_, steps, config_.classes);
@@ -42,6 +32,8 @@ void CudaClassCenters::enqueueGradient(std::span<Step* const> steps, Passes& pas
   args.stepOfSample = all.stepOfSample;
   args.targets = all.targets;
   args.sink = sink;
+  args.rule = all.rule;
+  args.ruleOfStep = all.ruleOfStep;
   const cudaStream_t stream = core_->updateStream.get();
   // Scratch is had before anything moves: where memory is short nothing has changed.
   core_->updateScratch.take(passes.workspaceBytes(args.centers, all.classes.count, all.isPartial, all.samples.samples));
@@ -60,7 +52,7 @@ Status CudaClassCenters::update(std::span<Step* const> steps, const SgdOptions& 
     if (Status status = checkSgd(options, config_.momentum); !status) return status;
     if (Status status = checkFinished(steps, id_, version_); !status) return status;
     Passes* passes = nullptr;
-    if (Status status = passesOfUpdate(steps, &passes); !status) return status;
+    if (Status status = passesFor(needsOf(steps, config_.classes), &passes); !status) return status;
     GradientSink sink = {};
     sink.isUpdate = true;
     sink.sgd = {options.learningRate, options.momentum, options.weightDecay, options.roundingStep};
@@ -80,7 +72,7 @@ Status CudaClassCenters::gradients(std::span<Step* const> steps, float* gradient
     if (gradientCKD == nullptr)
       return {StatusCode::kShape, "gradientCKD: expected a buffer [C, K, D], received none; pass one"};
     Passes* passes = nullptr;
-    if (Status status = passesOfUpdate(steps, &passes); !status) return status;
+    if (Status status = passesFor(needsOf(steps, config_.classes), &passes); !status) return status;
     const cudaStream_t stream = core_->updateStream.get();
     const int64_t bytes = rowCount() * config_.dim * static_cast<int64_t>(sizeof(float));
     const DeviceBuffer dense(bytes);

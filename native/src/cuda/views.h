@@ -49,16 +49,18 @@ struct ClassList {
 };
 
 /// Samples of a forward pass, or of several one after another (gradient accumulation). Bp = paddedSamples(B).
-/// Padding: unitBf16 rows 0, scale 0, shift 0, targetPosition −1, gradientFactor 0, gradientShift 0.
+/// Padding: unitBf16 rows 0, scale 0, shift 0, threshold 0, targetPosition −1, gradientFactor 0, gradientShift 0.
 struct SamplesView {
-  int64_t samples;             // B
-  const float* unit;           // x̂ [B, D]
-  const Bf16* unitBf16;        // bf16(x̂) [Bp, Dp]; null in fp32
-  const float* scale;          // s_i [Bp]
-  const float* shift;          // shift_i [Bp]
-  const float* gradientShift;  // q_ij·s_i = exp(s_i·c_ij − gradientShift_i)·gradientFactor_i [Bp], after finishForward
+  int64_t samples;       // B
+  const float* unit;     // x̂ [B, D]
+  const Bf16* unitBf16;  // bf16(x̂) [Bp, Dp]; null in fp32
+  const float* scale;    // s_i [Bp]
+  const float* shift;    // shift_i [Bp]
+  const float*
+      gradientShift;  // q_ij·s_i = exp(s_i·N(c_ij) − gradientShift_i)·gradientFactor_i [Bp], after finishForward
   const float* gradientFactor;    // [Bp]
   const int32_t* targetPosition;  // position of the sample's own class in the pass's ClassList, −1 if not there [Bp]
+  const float* threshold;         // of a negative rule: cosines above it take the branch `above` [Bp]
 };
 
 /// Target terms of pass 2: entry n adds coefficient[sample]·tangentW[sample] to the gradient of a row, where the row is

@@ -19,9 +19,15 @@ struct Negative {
 /// stays NaN where that branch depends on c.
 template <typename Real>
 HYPERARC_HD Negative<Real> negative(const NegativeRule& rule, float threshold, Real c) {
-  const NegativeBranch& branch = c > Real(threshold) ? rule.above : rule.below;
-  return {Real(branch.value[0]) + c * (Real(branch.value[1]) + c * Real(branch.value[2])),
-          Real(branch.slope[0]) + c * Real(branch.slope[1])};
+  // Numbers are chosen, not a branch by its address: a device keeps the rule in registers or constant memory.
+  const bool isAbove = c > Real(threshold);
+  const auto chosen = [&](float above, float below) { return Real(isAbove ? above : below); };
+  const NegativeBranch &above = rule.above, &below = rule.below;
+  const Real value0 = chosen(above.value[0], below.value[0]);
+  const Real value1 = chosen(above.value[1], below.value[1]);
+  const Real value2 = chosen(above.value[2], below.value[2]);
+  return {value0 + c * (value1 + c * value2),
+          chosen(above.slope[0], below.slope[0]) + c * chosen(above.slope[1], below.slope[1])};
 }
 
 /// The largest N(c) of c in [−1, 1] on either branch: with it a fixed shift bounds every exponential.

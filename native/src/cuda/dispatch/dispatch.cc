@@ -9,14 +9,14 @@ namespace {
 constexpr int32_t kAny = std::numeric_limits<int32_t>::max();
 
 constexpr KernelRow kTable[] = {
-    // family, capabilities, Dp, fp32, bf16, K, mask, harness suffices, proven on hardware
-    {Kernels::kWgmma, 90, 90, 512, false, true, 1, false, false, false},
-    {Kernels::kWgmma, 90, 90, 256, false, true, 1, false, false, false},
-    {Kernels::kWgmma, 90, 90, 128, false, true, 1, false, false, false},
-    {Kernels::kMma, 80, kAny, 512, false, true, 1, false, true, false},
-    {Kernels::kMma, 80, kAny, 256, false, true, 1, false, true, false},
-    {Kernels::kMma, 80, kAny, 128, false, true, 1, false, true, false},
-    {Kernels::kPlain, 80, kAny, 0, true, true, 16, true, true, false},
+    // family, capabilities, Dp, fp32, bf16, K, mask, negative rules, harness suffices, proven on hardware
+    {Kernels::kWgmma, 90, 90, 512, false, true, 1, false, 0, false, false},
+    {Kernels::kWgmma, 90, 90, 256, false, true, 1, false, 0, false, false},
+    {Kernels::kWgmma, 90, 90, 128, false, true, 1, false, 0, false, false},
+    {Kernels::kMma, 80, kAny, 512, false, true, 1, false, 1, true, false},
+    {Kernels::kMma, 80, kAny, 256, false, true, 1, false, 1, true, false},
+    {Kernels::kMma, 80, kAny, 128, false, true, 1, false, 1, true, false},
+    {Kernels::kPlain, 80, kAny, 0, true, true, 16, true, kAny, true, false},
 };
 
 const char* familyName(Kernels family) {
@@ -42,6 +42,8 @@ std::string misfit(const KernelRow& row, const KernelRequest& request) {
   if (request.subCenters > row.maxSubCenters) return "K = " + std::to_string(request.subCenters);
   if (row.dimPadded != 0 && row.dimPadded != paddedDim(request.dim)) return "D = " + std::to_string(request.dim);
   if (request.needsMask && !row.takesMask) return "steps of different samples";
+  if (request.negativeRules > row.maxRules)
+    return request.negativeRules == 1 ? "negative rule" : "steps of different negative rules";
   return "";
 }
 
@@ -62,7 +64,8 @@ std::span<const KernelRow> kernelTable() { return kTable; }
 Status chooseKernels(int32_t capability, const KernelRequest& request, KernelChoice* choice) {
   const bool isAuto = request.asked == Kernels::kAuto;
   bool familyRuns = false;
-  std::string reason;  // why a faster family was passed over
+  std::string reason;  // why a faster line was passed over
+  Kernels passedOver = Kernels::kAuto;
   for (const KernelRow& row : kTable) {
     if (!isAuto && row.family != request.asked) continue;
     if (!runsOn(row, capability) || (isAuto && !row.isAutomatic())) continue;
@@ -70,13 +73,16 @@ Status chooseKernels(int32_t capability, const KernelRequest& request, KernelCho
     const std::string why = misfit(row, request);
     if (!why.empty()) {
       // Of a family's lines the first says it best, unless it is only of another row length.
-      if (reason.empty() || reason.starts_with("D = ")) reason = why;
+      if (reason.empty() || reason.starts_with("D = ")) {
+        reason = why;
+        passedOver = row.family;
+      }
       continue;
     }
     choice->row = &row;
     choice->name = nameOf(row, request);
-    // fp32 is the plain family's own; a bf16 problem in it has a reason.
-    const bool isFallback = isAuto && row.family == Kernels::kPlain && request.precision != Precision::kFp32;
+    // fp32 is the plain family's own; a bf16 problem that a faster family does not take has a reason.
+    const bool isFallback = isAuto && row.family != passedOver && request.precision != Precision::kFp32;
     if (isFallback && !reason.empty()) choice->name += " (" + reason + ")";
     return Status::ok();
   }
@@ -85,8 +91,9 @@ Status chooseKernels(int32_t capability, const KernelRequest& request, KernelCho
     return {StatusCode::kDevice, "kernels: expected a family that runs on sm_" + std::to_string(capability) +
                                      ", received " + family + "; use kernels 'auto'"};
   return {StatusCode::kRange, "kernels: expected a problem that " + family +
-                                  " serves (bf16, K = 1, D up to 512, accumulated steps of one sample), received " +
-                                  reason + "; use kernels 'auto', which takes the plain ones for it"};
+                                  " serves (bf16, K = 1, D up to 512, accumulated steps of one sample and one negative "
+                                  "rule, for wgmma none), received " +
+                                  reason + "; use kernels 'auto', which takes others for it"};
 }
 
 Status makePasses(const KernelRow& row, const Device& device, std::unique_ptr<Passes>* passes) {

@@ -23,6 +23,7 @@ struct KernelRow {
   bool takesBf16;
   int32_t maxSubCenters;
   bool takesMask;         // CenterGradients::hasClass
+  int32_t maxRules;       // different negative rules (NegativeRule) in one pass; 0: none
   bool harnessSuffices;   // its tests in the host harness (tests/emulator) are proof enough to run it
   bool provenOnHardware;  // it has passed `run test` on such a device
 
@@ -38,11 +39,12 @@ struct KernelRequest {
   int32_t subCenters = 1;
   int32_t dim = 0;
   bool needsMask = false;
+  int32_t negativeRules = 0;  // different ones in the pass
 };
 
 struct KernelChoice {
   const KernelRow* row = nullptr;
-  std::string name;  // "mma-bf16-d512", "plain-fp32", "plain-bf16 (K = 3)"
+  std::string name;  // "mma-bf16-d512", "plain-fp32", "plain-bf16 (K = 3)", "mma-bf16-d512 (negative rule)"
 };
 
 /// The first line that serves the request on a device of `capability`. A family asked for by name is taken or refused:

@@ -21,16 +21,20 @@ struct TargetTermsArgs {
   const int32_t* localClass;   // [B], −1 where another shard owns it
   const float* rowParameters;  // s, m1, m2, m3 [B, 4], always filled
   MarginRule rule;             // what no row replaces
-  double logGlobalClasses;     // ln C_global
+  float largestNegative;       // of the negative rule (margins/negative.h)
+  double logTerms;             // ln(C_global·steepestNegative)
   // Outputs; [Bp] arrays and unitBf16 are written with their padding (views.h).
   float* inverseNormsX;  // 1/‖x_i‖ [B]
   float* unit;           // x̂ [B, D]
   Bf16* unitBf16;        // [Bp, Dp] or null
   float* scale;          // [Bp]
   float* shift;          // [Bp]
+  float* threshold;      // of the negative rule [Bp]: the fixed one, or A(θ) − m3 where owned; else 0
   float* targetLogits;   // T_i [B], 0 where not owned
   float* targetCosine;   // [B]
   float* slope;          // h_i [B]
+  float* byM1;           // dT_i/dm1 [B], 0 where not owned
+  float* byM2;           // dT_i/dm2 [B], likewise
   float* tangentX;       // [B, D]
   float* tangentW;       // [B, D]
   int32_t* winner;       // sub-centre of the largest cosine [B], lowest of equals; 0 where not owned
@@ -40,12 +44,19 @@ void launchTargetTerms(const TargetTermsArgs& args, cudaStream_t stream);
 struct FinishForwardArgs {
   int64_t samples;
   int32_t dim;
+  int32_t dimPadded;  // row length of unitBf16
   const float* inverseNormsX;
   const float* unit;
+  const Bf16* unitBf16;       // null in fp32: the operands of the cosines behind l and U
+  const int32_t* localClass;  // as in TargetTermsArgs
+  bool hasNegativeRule;
+  float blend;  // MarginRule::blend
   const float* scale;
   const float* shift;
   const float* targetLogits;
   const float* slope;
+  const float* byM1;
+  const float* byM2;
   const float* tangentX;
   const float* sumExp;       // [B]
   const float* weightedSum;  // [B, D]
@@ -53,6 +64,7 @@ struct FinishForwardArgs {
   float* targetError;        // 1 − p_i [B]
   float* gradientShift;      // [Bp] with padding
   float* gradientFactor;     // [Bp] with padding
+  float* rowGradient;        // d(mean loss)/d(s, m1, m2, m3) [B, 4]; its first column NaN with a negative rule
   float* embeddingGradient;  // [B, D]
 };
 void launchFinishForward(const FinishForwardArgs& args, cudaStream_t stream);

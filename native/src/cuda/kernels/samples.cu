@@ -6,6 +6,7 @@
 #include "kernels/finish_row.cuh"
 #include "kernels/kernels.h"
 #include "margins/margin.h"
+#include "margins/negative.h"
 #include "runtime/launch.h"
 
 namespace hyperarc::cuda {
@@ -68,7 +69,7 @@ __global__ void __launch_bounds__(kThreads) targetTermsKernel(TargetTermsArgs ar
   const int32_t dim = centers.dim;
   if (i >= paddedSamples(args.samples)) return;
   if (i >= args.samples) {
-    if (lane == 0) args.scale[i] = args.shift[i] = 0.0f;
+    if (lane == 0) args.scale[i] = args.shift[i] = args.threshold[i] = 0.0f;
     for (int32_t d = lane; args.unitBf16 != nullptr && d < centers.dimPadded; d += 32) {
       args.unitBf16[i * centers.dimPadded + d] = {0};
     }
@@ -84,15 +85,17 @@ __global__ void __launch_bounds__(kThreads) targetTermsKernel(TargetTermsArgs ar
   const float* own = args.rowParameters + 4 * i;
   const margins::Row<double> row = {own[0], own[1], own[2], own[3]};
   if (lane == 0) {
-    // |c| ≤ 1 bounds every logit, so a fixed shift keeps the sum of C exponentials within fp32.
-    const double largest = row.scale * (1.0 + fmax(0.0, -row.m3)) + args.logGlobalClasses;
     args.inverseNormsX[i] = static_cast<float>(inverseX);
     args.scale[i] = own[0];
-    args.shift[i] = static_cast<float>(fmax(0.0, largest - 87.0));
+    args.shift[i] = static_cast<float>(
+        margins::firstShift(row.scale, row.m3, static_cast<double>(args.largestNegative), args.logTerms));
   }
 
   const int64_t localClass = args.localClass[i];
-  float logit = 0.0f, targetCosine = 0.0f, slope = 0.0f;
+  const NegativeRule& negatives = args.rule.negatives;
+  float threshold = negatives.threshold == NegativeThreshold::kFixed ? negatives.fixed : 0.0f;
+  float targetCosine = 0.0f, slope = 0.0f;
+  margins::Target<double> target = {};
   Winner winner = {};
   double cosine = 0.0, sine = 0.0;
   bool moves = false;
@@ -107,16 +110,22 @@ __global__ void __launch_bounds__(kThreads) targetTermsKernel(TargetTermsArgs ar
     // A zero vector is at a right angle to everything.
     const bool isZero = inverseX == 0.0 || winner.inverseNorm == 0.0;
     sine = isZero ? 1.0 : sqrt(squares);
-    const margins::Target<double> target = margins::target(row, margins::angleOf(cosine, sine), args.rule);
+    const margins::Angle<double> angle = margins::angleOf(cosine, sine);
+    target = margins::target(row, angle, args.rule);
+    if (negatives.threshold == NegativeThreshold::kTarget) {
+      threshold = static_cast<float>(margins::targetThreshold(row, angle, args.rule));
+    }
     moves = !isZero && !(sine < margins::kMinSine<double>);
-    logit = static_cast<float>(target.logit);
     targetCosine = static_cast<float>(cosine);
     slope = moves ? static_cast<float>(target.h) : 0.0f;
   }
   if (lane == 0) {
-    args.targetLogits[i] = logit;
+    args.threshold[i] = threshold;
+    args.targetLogits[i] = static_cast<float>(target.logit);
     args.targetCosine[i] = targetCosine;
     args.slope[i] = slope;
+    args.byM1[i] = static_cast<float>(target.byM1);
+    args.byM2[i] = static_cast<float>(target.byM2);
     args.winner[i] = winner.subCenter;
   }
   const int64_t centerRow = localClass * centers.subCenters + winner.subCenter;
@@ -131,6 +140,21 @@ __global__ void __launch_bounds__(kThreads) targetTermsKernel(TargetTermsArgs ar
     args.tangentX[i * dim + d] = tangentX;
     args.tangentW[i * dim + d] = tangentW;
   }
+}
+
+/// This shard's share of d(mean loss)/d(s, m1, m2, m3) of sample i, by one lane. `error` is 1 − p_i, `cosineSum`
+/// Σ e_ij·c_ij of the shard's negatives over l_i.
+HYPERARC_DEVICE void writeRowGradient(const FinishForwardArgs& args, int64_t i, double error, double cosineSum) {
+  const double scale = args.scale[i];
+  const double share = args.localClass[i] >= 0 ? error / static_cast<double>(args.samples) : 0.0;
+  float* row = args.rowGradient + 4 * i;
+  // Of a rule's N(c) the passes do not form Σ e·N(c).
+  row[0] = args.hasNegativeRule ? bitsFloat(0x7fc00000u)
+                                : static_cast<float>(error * cosineSum / static_cast<double>(args.samples) -
+                                                     share * args.targetLogits[i] / scale);
+  row[1] = static_cast<float>(-share * args.byM1[i]);
+  row[2] = static_cast<float>(-share * args.byM2[i]);
+  row[3] = static_cast<float>(share * scale * args.blend);
 }
 
 __global__ void __launch_bounds__(kThreads) finishForwardKernel(FinishForwardArgs args) {
@@ -164,6 +188,12 @@ __global__ void __launch_bounds__(kThreads) finishForwardKernel(FinishForwardArg
   const double negativeFactor = hasNegatives ? args.scale[i] * error / sum : 0.0;
   const double targetFactor = -error * args.slope[i];
   const double along = warpSum(args.dim, [&](int32_t d) { return double{weighted[d]} * double{unit[d]}; });
+  double cosineSum = along;
+  if (args.unitBf16 != nullptr) {
+    const Bf16* operand = args.unitBf16 + i * args.dimPadded;
+    cosineSum = warpSum(args.dim, [&](int32_t d) { return double{weighted[d]} * double{toFloat(operand[d])}; });
+  }
+  if (lane == 0) writeRowGradient(args, i, error, hasNegatives ? cosineSum / sum : 0.0);
   for (int32_t d = lane; d < args.dim; d += 32) {
     const double tangent = weighted[d] - along * unit[d];
     args.embeddingGradient[i * args.dim + d] =

@@ -3,6 +3,7 @@
 
 #include "kernels/finish_row.cuh"
 #include "kernels/mma/stream.cuh"
+#include "margins/negative.h"
 #include "passes.h"
 
 namespace hyperarc::cuda::mma {
@@ -26,10 +27,19 @@ HYPERARC_DEVICE int32_t warpLowerBound(const int32_t* sorted, int32_t count, int
   return low;
 }
 
-template <typename Shape>
-struct GradientPass {
-  static constexpr float kLarge = 1.0f;  // q·s: a class with this share of a sample's probability dominates sums
+/// A batch of so few samples may have one that is most of any row's gradient, however small; its tiles are so few that
+/// the second product is free.
+inline constexpr int64_t kFewSamples = 16;
 
+struct CenterGradientsArgs {
+  CenterGradients pass;
+  /// From which |q·s·N'| on a weight must not lose bits: a class with this share of a sample's probability dominates
+  /// sums.
+  float large;
+};
+
+template <typename Shape, bool kHasRule>
+struct GradientPass {
   struct RowTerms {
     float inverseNorm;
     int32_t position;
@@ -40,36 +50,42 @@ struct GradientPass {
 
   struct Column {
     float slope;   // s_i·log2e
-    float offset;  // with q·s = 2^(c·slope − offset); +inf for no gradient
+    float offset;  // with q·s = 2^(N(c)·slope − offset); +inf for no gradient
     int32_t target;
+    float threshold;
 
     HYPERARC_DEVICE Column shuffled(int from) const {
       return {__shfl_sync(0xffffffffu, slope, from), __shfl_sync(0xffffffffu, offset, from),
-              __shfl_sync(0xffffffffu, target, from)};
+              __shfl_sync(0xffffffffu, target, from), kHasRule ? __shfl_sync(0xffffffffu, threshold, from) : 0.0f};
     }
   };
 
   static constexpr uint32_t kPrefetchTiles = 32;
 
   const CenterGradients& args;
+  const float& large;  // in constant memory: no register
   char* shared;
 
   HYPERARC_DEVICE RowTerms* rowTerms() const { return reinterpret_cast<RowTerms*>(shared + Shape::kRowTerms); }
 
   // Sample arrays are padded (views.h): their factor is 0 beyond B.
   HYPERARC_DEVICE Column column(uint32_t position, int32_t row) const {
-    if (row < 0) return {0.0f, kInfinity, -1};
+    if (row < 0) return {0.0f, kInfinity, -1, 0.0f};
     const float factor = __ldg(args.samples.gradientFactor + position);
     const float offset = fmaf(__ldg(args.samples.gradientShift + position), kLog2e, -log2f(factor));
     return {__ldg(args.samples.scale + position) * kLog2e, factor > 0.0f ? offset : kInfinity,
-            __ldg(args.samples.targetPosition + position)};
+            __ldg(args.samples.targetPosition + position), kHasRule ? __ldg(args.samples.threshold + position) : 0.0f};
   }
 
   HYPERARC_DEVICE float weight(int, int row, const Column& column, float score, bool& isLarge) const {
     const RowTerms terms = rowTerms()[row];
-    const float g = exp2Fast(fmaf(score * terms.inverseNorm, column.slope, -column.offset));
+    const float cosine = score * terms.inverseNorm;
+    margins::Negative<float> negative = {cosine, 1.0f};
+    if constexpr (kHasRule) negative = margins::negative(args.rule, column.threshold, cosine);
+    float g = exp2Fast(fmaf(negative.value, column.slope, -column.offset));
     if (column.target == terms.position) return 0.0f;
-    isLarge |= g > kLarge;
+    if constexpr (kHasRule) g *= negative.slope;
+    isLarge |= (kHasRule ? fabsf(g) : g) > large;
     return g;
   }
 
@@ -108,7 +124,7 @@ HYPERARC_DEVICE void finishRows(char* shared, const CenterGradients& args, const
     *reinterpret_cast<float2*>(staged + stagedIndex<Shape>(row, column)) = make_float2(v0, v1);
   });
   __syncthreads();
-  const auto* terms = reinterpret_cast<const typename GradientPass<Shape>::RowTerms*>(shared + Shape::kRowTerms);
+  const auto* terms = reinterpret_cast<const typename GradientPass<Shape, false>::RowTerms*>(shared + Shape::kRowTerms);
   for (int r = warp; r < Shape::kRows; r += kWarps) {
     const int32_t row = terms[r].row;
     if (row < 0) break;
@@ -130,14 +146,16 @@ HYPERARC_DEVICE void finishRows(char* shared, const CenterGradients& args, const
   }
 }
 
-template <typename Shape>
-__global__ void __launch_bounds__(kThreads, 1) centerGradientsKernel(const __grid_constant__ CenterGradients args) {
+template <typename Shape, bool kHasRule>
+__global__ void __launch_bounds__(kThreads, 1)
+    centerGradientsKernel(const __grid_constant__ CenterGradientsArgs inner) {
   HYPERARC_DYNAMIC_SHARED(char, shared);
+  const CenterGradients& args = inner.pass;
   const uint32_t first = blockIdx.x * Shape::kRows;
   const RowStream classes = {args.centers.weightsBf16, args.classes.list, first,
                              static_cast<uint32_t>(args.classes.count)};
   copyStationary<Shape>(shared, classes, first);
-  GradientPass<Shape> pass = {args, shared};
+  GradientPass<Shape, kHasRule> pass = {args, inner.large, shared};
   for (int r = threadIdx.x; r < Shape::kRows; r += kThreads) {
     const int32_t row = classes.rowOf(first + r);
     pass.rowTerms()[r] = {row < 0 ? 0.0f : args.centers.inverseNorms[row], static_cast<int32_t>(first + r), row, 0};

@@ -4,6 +4,7 @@
 
 #include "kernels/mma/plan.h"
 #include "kernels/mma/stream.cuh"
+#include "margins/negative.h"
 #include "passes.h"
 
 namespace hyperarc::cuda::mma {
@@ -15,15 +16,20 @@ struct NegativeSumsArgs {
   SplitPlan plan;
   float* partialU;  // [splits, partialRows, Dp]
   float* partialL;  // [splits, partialRows]
+  NegativeRule rule;
 };
 
-template <typename Shape>
+/// Of pass 1; with a rule its rows' thresholds lie behind the shape's own.
+template <typename Shape, bool kHasRule>
+inline constexpr int kNegativeSharedBytes = Shape::kSharedBytes + (kHasRule ? 4 * Shape::kRows : 0);
+
+template <typename Shape, bool kHasRule>
 struct NegativePass {
   struct RowTerms {
     float slope;   // s_i·log2e
     float offset;  // shift_i·log2e
     int32_t target;
-    float large;  // from which on a term may be most of its row's sum: as much as all classes at c = 0
+    float large;  // from which on a weight may be most of its row's sum: as much as all classes at c = 0
   };
   static_assert(sizeof(RowTerms) * Shape::kRows == Shape::kRowTermBytes);
 
@@ -42,6 +48,24 @@ struct NegativePass {
 
   HYPERARC_DEVICE RowTerms* rowTerms() const { return reinterpret_cast<RowTerms*>(shared + Shape::kRowTerms); }
 
+  HYPERARC_DEVICE float* thresholds() const { return reinterpret_cast<float*>(shared + Shape::kSharedBytes); }
+
+  /// Sample arrays are padded beyond B (views.h).
+  HYPERARC_DEVICE void setRow(int r, uint32_t sample) const {
+    const float slope = args.samples.scale[sample] * kLog2e, offset = args.samples.shift[sample] * kLog2e;
+    const float logClasses = log2f(static_cast<float>(args.classes.end));
+    float large;
+    if constexpr (kHasRule) {
+      const float threshold = args.samples.threshold[sample];
+      thresholds()[r] = threshold;
+      const margins::Negative<float> atZero = margins::negative(args.rule, threshold, 0.0f);
+      large = fabsf(atZero.slope) * exp2Fast(fmaf(atZero.value, slope, logClasses - offset));
+    } else {
+      large = exp2Fast(logClasses - offset);
+    }
+    rowTerms()[r] = {slope, offset, args.samples.targetPosition[sample], large};
+  }
+
   HYPERARC_DEVICE Column column(uint32_t position, int32_t row) const {
     if (row < 0) return {0.0f, -2};
     return {__ldg(args.inverseNorms + row), static_cast<int32_t>(position)};
@@ -49,10 +73,14 @@ struct NegativePass {
 
   HYPERARC_DEVICE float weight(int q, int row, const Column& column, float score, bool& isLarge) {
     const RowTerms terms = rowTerms()[row];
-    float e = exp2Fast(fmaf(score * column.inverseNorm, terms.slope, -terms.offset));
+    const float cosine = score * column.inverseNorm;
+    margins::Negative<float> negative = {cosine, 1.0f};
+    if constexpr (kHasRule) negative = margins::negative(args.rule, thresholds()[row], cosine);
+    float e = exp2Fast(fmaf(negative.value, terms.slope, -terms.offset));
     if (column.position < 0 || column.position == terms.target) e = 0.0f;
     sum[q] += e;
-    isLarge |= e > terms.large;
+    if constexpr (kHasRule) e *= negative.slope;
+    isLarge |= (kHasRule ? fabsf(e) : e) > terms.large;
     return e * column.inverseNorm;
   }
 
@@ -94,20 +122,14 @@ struct NegativePass {
   }
 };
 
-template <typename Shape>
+template <typename Shape, bool kHasRule>
 __global__ void __launch_bounds__(kThreads, 1) negativeSumsKernel(const __grid_constant__ NegativeSumsArgs args) {
   HYPERARC_DYNAMIC_SHARED(char, shared);
   constexpr uint32_t kFlushTiles = kFlushClasses / Shape::kTile;
   const TileRange range = args.plan.tilesOf(blockIdx.x);
   const uint32_t firstSample = args.plan.rowBlockOf(blockIdx.x) * Shape::kRows;
-  NegativePass<Shape> pass = {args, shared, {}};
-  // Sample arrays are padded beyond B (views.h).
-  for (int r = threadIdx.x; r < Shape::kRows; r += kThreads) {
-    const uint32_t i = firstSample + r;
-    const float offset = args.samples.shift[i] * kLog2e;
-    pass.rowTerms()[r] = {args.samples.scale[i] * kLog2e, offset, args.samples.targetPosition[i],
-                          exp2Fast(log2f(static_cast<float>(args.classes.end)) - offset)};
-  }
+  NegativePass<Shape, kHasRule> pass = {args, shared, {}};
+  for (int r = threadIdx.x; r < Shape::kRows; r += kThreads) pass.setRow(r, firstSample + r);
   // A range without classes still has its zeros to write.
   uint32_t tile = 0;
   do {

@@ -1,6 +1,7 @@
 // The mma family behind the Passes interface.
 #include <memory>
 #include <string>
+#include <type_traits>
 
 #include "kernels/mma/center_gradients.cuh"
 #include "kernels/mma/negative_sums.cuh"
@@ -37,8 +38,12 @@ class MmaPasses final : public Passes {
     inner.plan = planOf(args.samples.samples, args.classes.count);
     inner.partialU = static_cast<float*>(workspace.take(inner.plan.bytes(Shape::kDim)));
     inner.partialL = inner.partialU + inner.plan.splits * inner.plan.partialRows * Shape::kDim;
-    launch("mma negativeSums", negativeSumsKernel<Shape>,
-           {dim3(inner.plan.blocks()), dim3(kThreads), Shape::kSharedBytes}, stream, inner);
+    inner.rule = args.rule;
+    withRule(args.rule, [&](auto hasRule) {
+      launch(hasRule() ? "mma negativeSums with a negative rule" : "mma negativeSums",
+             negativeSumsKernel<Shape, hasRule()>,
+             {dim3(inner.plan.blocks()), dim3(kThreads), kNegativeSharedBytes<Shape, hasRule()>}, stream, inner);
+    });
     launch("mma sumPartials", sumPartialsKernel, {dim3(static_cast<unsigned>(args.samples.samples)), dim3(kThreads)},
            stream, inner, Shape::kDim, args.centers.dim, args.sumExp, args.weightedSum);
   }
@@ -47,13 +52,30 @@ class MmaPasses final : public Passes {
     if (args.hasClass != nullptr) {
       throw CudaError(StatusCode::kInternal, "mma centerGradients: a mask of classes needs the plain kernels");
     }
+    if (args.ruleOfStep != nullptr) {
+      throw CudaError(StatusCode::kInternal, "mma centerGradients: steps of different rules need the plain kernels");
+    }
     if (args.classes.count == 0) return;
     const auto blocks = static_cast<unsigned>((args.classes.count + Shape::kRows - 1) / Shape::kRows);
-    launch("mma centerGradients", centerGradientsKernel<Shape>, {dim3(blocks), dim3(kThreads), Shape::kSharedBytes},
-           stream, args);
+    const CenterGradientsArgs inner = {args, args.samples.samples <= kFewSamples ? -1.0f : 1.0f};
+    withRule(args.rule, [&](auto hasRule) {
+      launch(hasRule() ? "mma centerGradients with a negative rule" : "mma centerGradients",
+             centerGradientsKernel<Shape, hasRule()>, {dim3(blocks), dim3(kThreads), Shape::kSharedBytes}, stream,
+             inner);
+    });
   }
 
  private:
+  /// Calls with std::true_type where there is a rule: kernels without one are compiled without it.
+  template <typename Call>
+  static void withRule(const NegativeRule& rule, Call call) {
+    if (rule.threshold == NegativeThreshold::kNone) {
+      call(std::false_type{});
+    } else {
+      call(std::true_type{});
+    }
+  }
+
   SplitPlan planOf(int64_t samples, int64_t classes) const {
     return planSplits(samples, classes, Shape::kRows, Shape::kTile, Shape::kDim, multiprocessors_);
   }

@@ -247,6 +247,9 @@ class PlainPasses final : public Passes {
                                     .hasClass = nullptr,
                                     .stepOfSample = nullptr,
                                     .passClasses = args.classes.count,
+                                    .rule = args.rule,
+                                    .ruleOfStep = nullptr,
+                                    .threshold = args.samples.threshold + i0,
                                     .sums = scratch.sumExp};
         launchTerms(terms, samples, stream);
         multiply("plainWeightedSum", Matrix<true>{scratch.pair.scores, static_cast<int32_t>(rows), samples},
@@ -288,6 +291,9 @@ class PlainPasses final : public Passes {
                                     .hasClass = args.hasClass,
                                     .stepOfSample = args.stepOfSample == nullptr ? nullptr : args.stepOfSample + i0,
                                     .passClasses = args.classes.count,
+                                    .rule = args.rule,
+                                    .ruleOfStep = args.ruleOfStep,
+                                    .threshold = args.samples.threshold + i0,
                                     .sums = nullptr};
         launchTerms(terms, samples, stream);
         multiply("plainCenterGradient", Matrix<false>{scratch.pair.scores, static_cast<int32_t>(rows), rows},
@@ -302,8 +308,12 @@ class PlainPasses final : public Passes {
 
  private:
   static void launchTerms(const SoftmaxTerms& terms, int64_t samples, cudaStream_t stream) {
-    launch("plainSoftmaxTerms", softmaxTermsKernel, {dim3(static_cast<unsigned>(samples)), dim3(kTermThreads)}, stream,
-           terms);
+    const LaunchShape shape = {dim3(static_cast<unsigned>(samples)), dim3(kTermThreads)};
+    if (terms.rule.threshold == NegativeThreshold::kNone) {
+      launch("plainSoftmaxTerms", softmaxTermsKernel<false>, shape, stream, terms);
+    } else {
+      launch("plainSoftmaxTerms with a negative rule", softmaxTermsKernel<true>, shape, stream, terms);
+    }
   }
 };
 

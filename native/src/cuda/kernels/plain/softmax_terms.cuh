@@ -1,8 +1,9 @@
-// From cosines to softmax terms, in place: the maximum over sub-centres, e^(s·c − shift)·factor, and what is left out
-// (the sample's own class; classes that its step did not draw).
+// From cosines to softmax terms, in place: the maximum over sub-centres, e^(s·N(c) − shift)·factor, and what is left
+// out (the sample's own class; classes that its step did not draw).
 #pragma once
 
 #include "kernels/finish_row.cuh"
+#include "margins/negative.h"
 
 namespace hyperarc::cuda::plain {
 
@@ -31,8 +32,16 @@ HYPERARC_HD float expOfScaled(float scale, float cosine, float shift) {
   return value + value * (productError + sumError);
 }
 
+/// e^exponent for an exponent that is known beyond fp32.
+HYPERARC_HD float expOfDouble(double exponent) {
+  const float rounded = static_cast<float>(exponent);
+  const float value = expf(rounded);
+  return value + value * static_cast<float>(exponent - rounded);
+}
+
 struct SoftmaxTerms {
-  float* scores;          // cosines [samples, classes·K], on return the terms: the winner's, 0 for its fellows
+  /// Cosines [samples, classes·K]; on return the terms by N'(c): the winner's, 0 for its fellows.
+  float* scores;
   int64_t classes;        // of this chunk
   int64_t firstPosition;  // position of its first class
   int32_t subCenters;     // K
@@ -44,10 +53,14 @@ struct SoftmaxTerms {
   const uint8_t* hasClass;        // [steps, passClasses] or null
   const int32_t* stepOfSample;    // [samples]
   int64_t passClasses;
-  double* sums;  // += Σ of the sample's terms [samples], or null
+  NegativeRule rule;               // where the kernel has rules: as in CenterGradients
+  const NegativeRule* ruleOfStep;  // or null
+  const float* threshold;          // [samples]
+  double* sums;                    // += Σ of the sample's terms [samples], or null
 };
 
-/// One block a sample.
+/// One block a sample. N(c) and its logit are taken in double: where N is steep, fp32 would add to the cosine's error.
+template <bool kHasRule>
 static __global__ void __launch_bounds__(kTermThreads) softmaxTermsKernel(SoftmaxTerms args) {
   const int64_t i = blockIdx.x;
   const float scale = args.scale[i];
@@ -57,6 +70,12 @@ static __global__ void __launch_bounds__(kTermThreads) softmaxTermsKernel(Softma
   const uint8_t* hasClass =
       args.hasClass == nullptr ? nullptr : args.hasClass + args.stepOfSample[i] * args.passClasses + args.firstPosition;
   const int32_t subCenters = args.subCenters;
+  NegativeRule rule;
+  float threshold = 0.0f;
+  if constexpr (kHasRule) {
+    rule = args.ruleOfStep == nullptr ? args.rule : args.ruleOfStep[args.stepOfSample[i]];
+    threshold = args.threshold[i];
+  }
   double sum = 0.0;
   for (int64_t j = threadIdx.x; j < args.classes; j += kTermThreads) {
     float* scores = args.scores + (i * args.classes + j) * subCenters;
@@ -73,8 +92,17 @@ static __global__ void __launch_bounds__(kTermThreads) softmaxTermsKernel(Softma
     }
     // A factor of 0 belongs to a sample without negatives, whose shift does not bound the exponential.
     const bool isOut = j == target || factor == 0.0f || (hasClass != nullptr && hasClass[j] == 0);
-    const float value = isOut ? 0.0f : expOfScaled(scale, best, shift) * factor;
-    for (int32_t k = 0; k < subCenters; ++k) scores[k] = k == winner ? value : 0.0f;
+    float value = 0.0f, weight = 0.0f;
+    if constexpr (kHasRule) {
+      if (!isOut) {
+        const margins::Negative<double> negative = margins::negative(rule, threshold, double{best});
+        value = expOfDouble(scale * negative.value - shift) * factor;
+        weight = value * static_cast<float>(negative.slope);
+      }
+    } else {
+      weight = value = isOut ? 0.0f : expOfScaled(scale, best, shift) * factor;
+    }
+    for (int32_t k = 0; k < subCenters; ++k) scores[k] = k == winner ? weight : 0.0f;
     sum += value;
   }
   if (args.sums == nullptr) return;

@@ -130,6 +130,7 @@ class WgmmaPasses final : public Passes {
   }
 
   void negativeSums(const NegativeSums& args, Workspace& workspace, cudaStream_t stream) override {
+    refuseRule(args.rule);
     const NegativeLayout scratch =
         negativeLayout(args.classes.count, args.classes.list != nullptr, args.samples.samples);
     char* memory = static_cast<char*>(workspace.take(scratch.layout.size()));
@@ -157,6 +158,7 @@ class WgmmaPasses final : public Passes {
     if (args.hasClass != nullptr) {
       throw CudaError(StatusCode::kInternal, "wgmma centerGradients: a mask of classes needs the plain kernels");
     }
+    refuseRule(args.rule);
     if (args.classes.count == 0) return;
     const int64_t padded = paddedSamples(args.samples.samples);
     const GradientLayout scratch =
@@ -175,6 +177,11 @@ class WgmmaPasses final : public Passes {
   }
 
  private:
+  static void refuseRule(const NegativeRule& rule) {
+    if (rule.threshold == NegativeThreshold::kNone) return;
+    throw CudaError(StatusCode::kInternal, "wgmma passes: a negative rule needs the plain or the mma kernels");
+  }
+
   struct GatherOffsets {
     int64_t rows;
     int64_t inverseNorms;
