@@ -81,5 +81,5 @@ export function withMarginDefaults(head: HeadConfig): HeadConfig {
     Object.entries(defaults).filter(([key]) => (keys as readonly string[]).includes(key)),
   );
   const given = Object.fromEntries(Object.entries(head).filter(([, value]) => value !== undefined));
-  return { ...(filled as typeof defaults), ...(given as HeadConfig) };
+  return { loss: head.loss, ...(filled as typeof defaults), ...(given as Omit<HeadConfig, 'loss'>) };
 }
