@@ -4,6 +4,21 @@ export type ProgramName = 'engine' | 'tfjs-naive' | 'pytorch' | 'sgemm' | 'calls
 /** Calls of program 'calls': `step` is forward and update, `margin-logits` the pure-tfjs head's. */
 export type CallName = 'forward' | 'step' | 'logits' | 'sample' | 'margin-logits';
 
+/** Margins of the cases `heads-*`, by their names in docs/heads; programs/head-margins.ts has their numbers. */
+export const HEADS = [
+  'arcface',
+  'normface',
+  'cosface',
+  'combined',
+  'magface',
+  'adaface',
+  'curricularface',
+  'mv-softmax',
+  'inter-class-filter',
+  'circle',
+] as const;
+export type HeadName = (typeof HEADS)[number];
+
 /** Shape and setting of a case; docs/notation.md has the letters. */
 export interface Axes {
   B: number;
@@ -23,6 +38,8 @@ export interface Axes {
   backend?: 'tensorflow' | 'wasm';
   /** Of program 'calls'. */
   call?: CallName;
+  /** Margin of the program 'engine'; ArcFace as the peers compute it by default. */
+  head?: HeadName;
 }
 
 export interface Case {
@@ -35,6 +52,8 @@ export interface Case {
   /** Turns, and iterations in each. */
   rounds: number;
   iterations: number;
+  /** Name of the case of this group that its rounds are divided by. */
+  ratioTo?: string;
 }
 
 const BASE: Axes = {
@@ -56,6 +75,12 @@ interface Draft extends Partial<Omit<Case, 'axes'>> {
 function make({ name, axes, ...more }: Draft): Case {
   const complete = { program: 'engine', group: name, warmup: 2, rounds: 1, iterations: 9, ...more } as const;
   return { ...complete, name, axes: { ...BASE, ...axes } };
+}
+
+/** A step of each head, in one group, and its ratio to ArcFace's. */
+function headCases(group: string, axes: Partial<Axes>, turns: Pick<Case, 'rounds' | 'iterations'>): Case[] {
+  const ratioTo = `${group}-arcface`;
+  return HEADS.map((head) => make({ name: `${group}-${head}`, group, axes: { ...axes, head }, ...turns, ratioTo }));
 }
 
 /** What `run` measures; the comment says what each answers. */
@@ -90,6 +115,9 @@ const FULL: readonly Case[] = [
   make({ name: 'tfjs-naive-c1e4-tensorflow', program: 'tfjs-naive', axes: { C: 10_000, backend: 'tensorflow' } }),
   make({ name: 'tfjs-naive-c1e4-wasm', program: 'tfjs-naive', axes: { C: 10_000, backend: 'wasm' }, iterations: 5 }),
   make({ name: 'tfjs-naive-c1e5-tensorflow', program: 'tfjs-naive', axes: { backend: 'tensorflow' }, iterations: 3 }),
+  // What a head costs beside ArcFace, many short turns: the ratio is of what ran within a few seconds.
+  ...headCases('heads-c1e4', { C: 10_000 }, { rounds: 25, iterations: 3 }),
+  ...headCases('heads-c1e5', {}, { rounds: 15, iterations: 1 }),
   // Short synchronous calls: what one call costs at small sizes, where binding and bookkeeping count. Iterations are tenths of a second.
   ...(['forward', 'step', 'logits', 'sample', 'margin-logits'] as const).map((call) =>
     make({ name: `call-${call}`, program: 'calls', axes: { B: 32, C: 1000, D: 128, call }, warmup: 0, iterations: 10 }),

@@ -4,11 +4,11 @@ import type { CaseRecord } from './records.js';
 
 const COLORS = ['#2166c4', '#c8600a', '#1b7f5c', '#7d4bb3', '#7d8794'];
 
-/** Of one run: median time of a step over C, both logarithmic, a line for each program. Full softmax, K = 1, best instruction set only. */
+/** Of one run: median time of a step over C, both logarithmic, a line for each program. Full softmax, K = 1, best instruction set, without the heads' own cases. */
 export function plotRun(records: readonly CaseRecord[]): string {
   const series = new Map<string, [number, number][]>();
   for (const { program, axes, elapsedMs } of records) {
-    const plain = axes.K === 1 && axes.rate === 1 && axes.instructionSet === 'auto';
+    const plain = axes.K === 1 && axes.rate === 1 && axes.instructionSet === 'auto' && axes.head === undefined;
     if (elapsedMs === undefined || program === 'calls' || program === 'sgemm' || !plain) continue;
     const name = axes.backend === undefined ? program : `${program} (${axes.backend})`;
     series.set(name, [...(series.get(name) ?? []), [axes.C, elapsedMs.p50]]);

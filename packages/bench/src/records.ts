@@ -29,6 +29,15 @@ export interface CaseRecord {
   peakBytes?: number;
   /** Memory of its own that the child took from just before it made the centres, less weights and momentum. */
   extraBytes?: number;
+  /** Of cases that are compared with another one of their group. */
+  ratio?: Ratio;
+}
+
+/** Round by round, the median of this case's iterations over that of case `to` in the same round. */
+export interface Ratio {
+  to: string;
+  elapsed: Timing;
+  cpu: Timing;
 }
 
 const fileOf = (folder: string) => join(folder, 'records.jsonl');

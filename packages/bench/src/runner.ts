@@ -2,9 +2,9 @@ import type { Case } from './cases.js';
 import { extraLimitBytes, headFlops, persistentBytes } from './cases.js';
 import { CaseProcess, programCommand } from './child.js';
 import type { BenchEnvironment } from './environment.js';
-import { summarize } from './measure.js';
+import { percentile, summarize, type Timing } from './measure.js';
 import type { ProgramSpec, Ready } from './protocol.js';
-import type { CaseRecord } from './records.js';
+import type { CaseRecord, Ratio } from './records.js';
 
 export interface RunOptions {
   /** ISO 8601; names the run. */
@@ -19,8 +19,9 @@ interface Active {
   entry: Case;
   child: CaseProcess;
   ready: Ready;
-  elapsedMs: number[];
-  cpuMs: number[];
+  /** By round. */
+  elapsedMs: number[][];
+  cpuMs: number[][];
 }
 
 function baseRecord(entry: Case, options: RunOptions): CaseRecord {
@@ -65,11 +66,11 @@ export async function runGroup(group: readonly Case[], options: RunOptions): Pro
       for (const { entry, child, elapsedMs, cpuMs } of active) {
         if (round >= entry.rounds) continue;
         const samples = await child.measure(entry.iterations);
-        elapsedMs.push(...samples.elapsedMs);
-        cpuMs.push(...samples.cpuMs);
+        elapsedMs.push(samples.elapsedMs);
+        cpuMs.push(samples.cpuMs);
       }
     }
-    for (const each of active) records.push(await finishCase(each, options));
+    for (const each of active) records.push(await finishCase(each, active, options));
   } finally {
     for (const child of children) child.kill();
   }
@@ -77,10 +78,29 @@ export async function runGroup(group: readonly Case[], options: RunOptions): Pro
   return records.sort((a, b) => position(a) - position(b));
 }
 
-async function finishCase({ entry, child, ready, elapsedMs, cpuMs }: Active, options: RunOptions): Promise<CaseRecord> {
+/** Ratios of the medians of two cases' rounds. */
+function ratios(roundsOfOne: readonly number[][], roundsOfOther: readonly number[][]): Timing {
+  const median = (values: readonly number[]) =>
+    percentile(
+      [...values].sort((a, b) => a - b),
+      0.5,
+    );
+  return summarize(roundsOfOne.map((values, round) => median(values) / median(roundsOfOther[round]!)));
+}
+
+function ratioOf({ entry, elapsedMs, cpuMs }: Active, active: readonly Active[]): Ratio | undefined {
+  const other = active.find(({ entry: { name } }) => name === entry.ratioTo);
+  if (other === undefined) return undefined;
+  return { to: entry.ratioTo!, elapsed: ratios(elapsedMs, other.elapsedMs), cpu: ratios(cpuMs, other.cpuMs) };
+}
+
+async function finishCase(finished: Active, active: readonly Active[], options: RunOptions): Promise<CaseRecord> {
+  const { entry, child, ready } = finished;
+  const [elapsedMs, cpuMs] = [finished.elapsedMs.flat(), finished.cpuMs.flat()];
   const { peakBytes, facts } = await child.finish();
   const { program, axes, name } = entry;
   const timing = summarize(elapsedMs);
+  const ratio = ratioOf(finished, active);
   const flops = ready.flops ?? (program === 'calls' ? undefined : headFlops(axes));
   const record: CaseRecord = {
     ...baseRecord(entry, options),
@@ -91,6 +111,7 @@ async function finishCase({ entry, child, ready, elapsedMs, cpuMs }: Active, opt
     ...(cpuMs.length > 0 && { cpuMs: summarize(cpuMs) }),
     ...(flops !== undefined && { gflops: flops / timing.p50 / 1e6 }),
     ...(facts?.['takenBytes'] !== undefined && { extraBytes: Number(facts['takenBytes']) - persistentBytes(axes) }),
+    ...(ratio && { ratio }),
   };
   const rate = record.gflops === undefined ? '' : `, ${record.gflops.toFixed(0)} GFLOP/s`;
   const extra =

@@ -4,7 +4,22 @@ import { formatVerdicts, verdicts } from './verdicts.js';
 const milliseconds = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
 const megabytes = (bytes: number | undefined): string => (bytes === undefined ? '' : (bytes / 1e6).toFixed(0));
 
-/** One run's records as Markdown: a line on the machine, a table, the verdicts. */
+const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+
+/** The heads' cases beside the one they are divided by; no lines where no record has a ratio. */
+function ratioTable(records: readonly CaseRecord[]): string[] {
+  const compared = records.filter((record) => record.ratio !== undefined);
+  if (compared.length === 0) return [];
+  const header = ['case', 'negatives', 'ratio to', 'wall p10', 'wall p50', 'wall p90', 'cpu p50'];
+  const rows = compared.map(({ case: name, facts, ratio }) => {
+    const { to, elapsed, cpu } = ratio!;
+    const figures = [elapsed.p10, elapsed.p50, elapsed.p90, cpu.p50].map((value) => value.toFixed(2));
+    return line([name, String(facts['negatives'] ?? ''), to, ...figures]);
+  });
+  return ['', line(header), line(header.map((_, i) => (i < 3 ? '---' : '---:'))), ...rows];
+}
+
+/** One run's records as Markdown: a line on the machine, a table, the ratios, the verdicts. */
 export function formatTable(records: readonly CaseRecord[]): string {
   const first = records[0];
   if (first === undefined) return 'No records.';
@@ -43,7 +58,6 @@ export function formatTable(records: readonly CaseRecord[]): string {
       megabytes(record.extraBytes),
     ];
   });
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   const skipped = records.filter((record) => record.skipped !== undefined);
   return [
     `Run ${first.run}${first.quick ? ' (quick: sizes that prove only that the harness works)' : ''}: ${cpu}, ${cores} cores, ` +
@@ -52,6 +66,7 @@ export function formatTable(records: readonly CaseRecord[]): string {
     line(header),
     line(header.map((_, i) => (i < 2 ? '---' : '---:'))),
     ...rows.map(line),
+    ...ratioTable(records),
     '',
     ...skipped.map((record) => `Skipped ${record.case}: ${record.skipped}`),
     ...(skipped.length > 0 ? [''] : []),

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { extraLimitBytes, headFlops, listCases, persistentBytes, type Case } from '../dist/cases.js';
+import { extraLimitBytes, headFlops, HEADS, listCases, persistentBytes, type Case } from '../dist/cases.js';
 import { makeBatches } from '../dist/inputs.js';
 import { percentile, MemoryWatch, processBytes, summarize } from '../dist/measure.js';
 import { plotRun } from '../dist/plot.js';
@@ -104,6 +104,17 @@ describe('cases', () => {
     expect(speed.map((entry) => entry.program)).toEqual(['engine', 'pytorch', 'sgemm']);
   });
 
+  it('time every head beside ArcFace, at both sizes', () => {
+    const groups = groupCases(listCases(false)).filter((group) => group[0]!.group.startsWith('heads-'));
+    expect(groups.map((group) => group.map(({ axes }) => axes.head))).toEqual([[...HEADS], [...HEADS]]);
+    expect(groups.map(([first]) => first!.axes.C)).toEqual([10_000, 100_000]);
+    for (const group of groups) {
+      expect(group.every(({ ratioTo }) => ratioTo === group[0]!.name)).toBe(true);
+      // A ratio is of rounds side by side.
+      expect(new Set(group.map(({ rounds, iterations }) => `${rounds} × ${iterations}`)).size).toBe(1);
+    }
+  });
+
   it('quick keeps names and settings but for the sizes', () => {
     const [full, quick] = [listCases(false), listCases(true)];
     expect(quick.map((entry) => entry.name)).toEqual(full.map((entry) => entry.name));
@@ -174,6 +185,24 @@ describe('verdicts', () => {
     expect(table).toMatch(/PASS {2}at least 3\.5× the speed of PyTorch/);
   });
 
+  it('ratios to another case stand below the table', () => {
+    const timing = summarize([1.5, 2, 2.5]);
+    const record = recordOf('heads-c1e4-circle', 5, {
+      facts: { negatives: 'by a rule' },
+      ratio: { to: 'heads-c1e4-arcface', elapsed: timing, cpu: summarize([3]) },
+    });
+    const row = '| heads-c1e4-circle | by a rule | heads-c1e4-arcface | 1.60 | 2.00 | 2.40 | 3.00 |';
+    expect(formatTable([...good, record])).toContain(row);
+    expect(formatTable(good)).not.toContain('ratio to');
+  });
+
+  it('records without ratios, as the older ones, are still read', () => {
+    const records = readRecords(join(import.meta.dirname, '..', 'results'));
+    const [oldest] = records;
+    expect(oldest!.ratio).toBeUndefined();
+    expect(formatTable(recordsOfRun(records, oldest!.run))).toContain(`| ${oldest!.case} | `);
+  });
+
   it('the plot has a line for each program', () => {
     const svg = plotRun(good);
     expect(svg).toMatch(/^<svg /);
@@ -208,6 +237,21 @@ describe('the program', () => {
     expect((await bench(['table', '--results', results])).stdout).toContain('| call-sample | calls');
     await bench(['plot', '--results', results]);
     expect(readFileSync(join(results, 'steps.svg'), 'utf8')).toContain('</svg>');
+  });
+
+  it('divides the rounds of each head by those of ArcFace', async () => {
+    const results = join(folder, 'heads');
+    const { stdout } = await bench(['run', '--quick', '--results', results, '--case', 'heads-c1e4']);
+    const records = readRecords(results);
+    expect(records.map(({ axes }) => axes.head)).toEqual([...HEADS]);
+    const [arcface, ...others] = records;
+    expect(arcface!.ratio).toMatchObject({ to: 'heads-c1e4-arcface', elapsed: { p10: 1, p90: 1 }, cpu: { p50: 1 } });
+    expect(others.every(({ ratio }) => ratio!.elapsed.p50 > 0 && ratio!.elapsed.p50 !== 1)).toBe(true);
+    // Every head is a head of its own: no two find the same loss.
+    expect(new Set(records.map(({ facts }) => facts['loss'])).size).toBe(HEADS.length);
+    const byRule = records.filter(({ facts }) => facts['negatives'] === 'by a rule').map(({ axes }) => axes.head);
+    expect(byRule).toEqual(['curricularface', 'mv-softmax', 'inter-class-filter', 'circle']);
+    expect(stdout).toContain('| case | negatives | ratio to |');
   });
 
   it('says loudly that a peer is not there, and goes on', async () => {
