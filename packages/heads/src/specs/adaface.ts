@@ -1,5 +1,6 @@
-import { checkNumber, checkOptions } from './check-options.js';
-import { RANGES } from './check-spec.js';
+import type { NormQualityAdaptation } from './adaptation.js';
+import { checkOptions } from './check-options.js';
+import { checkFields } from './check-spec.js';
 import { common, COMMON_OPTIONS, makeSpec, type CommonMarginOptions, type MarginSpec } from './spec.js';
 
 export interface AdaFaceOptions extends CommonMarginOptions {
@@ -21,8 +22,9 @@ export interface AdaFaceOptions extends CommonMarginOptions {
 export function adaFace(options: AdaFaceOptions = {}): MarginSpec {
   checkOptions('adaFace', options, ['margin', 'concentration', 'momentum', ...COMMON_OPTIONS]);
   const { margin = 0.4, concentration = 0.333, momentum = 0.01 } = options;
-  // Before makeSpec, which would name m3.
-  checkNumber('adaFace.margin', margin, RANGES['norm-quality'].margin);
+  const numbers = { margin, concentration, momentum, initialMean: 20, initialStddev: 100 };
+  const quality: NormQualityAdaptation = { kind: 'norm-quality', ...numbers };
+  checkFields('adaFace', quality);
   const { fallback = 'clip' } = options;
   return makeSpec({
     name: 'adaface',
@@ -31,6 +33,6 @@ export function adaFace(options: AdaFaceOptions = {}): MarginSpec {
     m3: margin,
     ...common({ ...options, fallback }),
     ...(fallback === 'clip' && { clipRadians: 1e-3 }),
-    adaptive: [{ kind: 'norm-quality', margin, concentration, momentum, initialMean: 20, initialStddev: 100 }],
+    adaptive: [quality],
   });
 }

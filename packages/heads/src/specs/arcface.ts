@@ -1,4 +1,5 @@
-import { checkOptions } from './check-options.js';
+import { checkNumber, checkOptions } from './check-options.js';
+import { ANGLE } from './check-spec.js';
 import { common, COMMON_OPTIONS, makeSpec, type CommonMarginOptions, type MarginSpec } from './spec.js';
 
 export interface ArcFaceOptions extends CommonMarginOptions {
@@ -13,5 +14,6 @@ export interface ArcFaceOptions extends CommonMarginOptions {
 export function arcFace(options: ArcFaceOptions = {}): MarginSpec {
   checkOptions('arcFace', options, ['margin', ...COMMON_OPTIONS]);
   const { margin = 0.5 } = options;
+  checkNumber('arcFace.margin', margin, ANGLE);
   return makeSpec({ name: 'arcface', m1: 1, m2: margin, m3: 0, ...common(options) });
 }

@@ -20,11 +20,16 @@ export function fail(name: string, expected: string, received: unknown, fix?: st
 }
 
 /** @throws HyperArcError E_RANGE. */
-export function checkNumber(name: string, value: unknown, { low, high, openLow, integer }: NumberRange): number {
+export function checkNumber(
+  name: string,
+  value: unknown,
+  { low, high, openLow, integer }: NumberRange,
+  fix?: string,
+): number {
   const isInside = typeof value === 'number' && (openLow ? value > low : value >= low) && value <= high;
   if (isInside && (!integer || Number.isInteger(value))) return value;
   const kind = integer ? 'an integer' : 'a number';
-  return fail(name, `${kind} in ${openLow ? '(' : '['}${low}, ${high}]`, value);
+  return fail(name, `${kind} in ${openLow ? '(' : '['}${low}, ${high}]`, value, fix);
 }
 
 /** @throws HyperArcError E_RANGE. */
@@ -40,11 +45,11 @@ export function checkFlag(name: string, value: unknown): boolean {
 }
 
 /** Numbers of an array or a typed array, as a plain array. @throws HyperArcError E_RANGE naming the element. */
-export function checkNumbers(name: string, values: unknown, range: NumberRange): number[] {
+export function checkNumbers(name: string, values: unknown, range: NumberRange, fix?: string): number[] {
   const isList = Array.isArray(values) || (ArrayBuffer.isView(values) && !(values instanceof DataView));
   if (!isList || (values as ArrayLike<number>).length === 0)
     return fail(name, 'an array of one number or more', values);
-  return Array.from(values as ArrayLike<number>, (value, i) => checkNumber(`${name}[${i}]`, value, range));
+  return Array.from(values as ArrayLike<number>, (value, i) => checkNumber(`${name}[${i}]`, value, range, fix));
 }
 
 /**

@@ -63,7 +63,8 @@ function written(adaptation: Adaptation): readonly string[] {
   }
 }
 
-function checkFields(name: string, adaptation: Adaptation): void {
+/** The numbers of an adaptation, under the names that its factory's options have. @throws HyperArcError E_RANGE naming the field. */
+export function checkFields(name: string, adaptation: Adaptation): void {
   const ranges: Record<string, NumberRange> = RANGES[adaptation.kind];
   const fields = adaptation as unknown as Record<string, unknown>;
   for (const [field, range] of Object.entries(ranges)) checkNumber(`${name}.${field}`, fields[field], range);
@@ -103,6 +104,9 @@ function checkFit(name: string, adaptation: Adaptation, spec: MarginSpec): void 
   }
   if (family === 'circle' && kind !== 'annealing') {
     fail(name, "no such kind: Circle loss's targets and negatives share one margin and one scale", kind);
+  }
+  if (kind === 'class-margins' && adaptation.parameter === 'm2' && fallback === 'easy') {
+    checkNumbers(`${name}.margins`, adaptation.margins, { ...ANGLE, low: 0 }, "'easy' is for margins ≥ 0");
   }
   if (kind === 'norm-quality' && fallback === 'easy') {
     fail('margin.fallback', "'clip', 'hard' or 'none'", fallback, "AdaFace's m2 has both signs; 'easy' is for m2 ≥ 0");

@@ -1,4 +1,5 @@
-import { checkOptions } from './check-options.js';
+import { checkNumber, checkOptions } from './check-options.js';
+import { COSINE } from './check-spec.js';
 import { common, COMMON_OPTIONS, makeSpec, type CommonMarginOptions, type MarginSpec } from './spec.js';
 
 export interface CosFaceOptions extends CommonMarginOptions {
@@ -13,5 +14,6 @@ export interface CosFaceOptions extends CommonMarginOptions {
 export function cosFace(options: CosFaceOptions = {}): MarginSpec {
   checkOptions('cosFace', options, ['margin', ...COMMON_OPTIONS]);
   const { margin = 0.35 } = options;
+  checkNumber('cosFace.margin', margin, COSINE);
   return makeSpec({ name: 'cosface', m1: 1, m2: 0, m3: margin, ...common(options) });
 }

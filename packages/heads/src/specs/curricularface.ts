@@ -1,4 +1,6 @@
-import { checkOptions } from './check-options.js';
+import type { CurriculumAdaptation } from './adaptation.js';
+import { checkNumber, checkOptions } from './check-options.js';
+import { ANGLE, checkFields } from './check-spec.js';
 import { common, COMMON_OPTIONS, makeSpec, type CommonMarginOptions, type MarginSpec } from './spec.js';
 import { curricularNegatives } from './negative-rules.js';
 
@@ -17,6 +19,9 @@ export interface CurricularFaceOptions extends CommonMarginOptions {
 export function curricularFace(options: CurricularFaceOptions = {}): MarginSpec {
   checkOptions('curricularFace', options, ['margin', 'momentum', ...COMMON_OPTIONS]);
   const { margin = 0.5, momentum = 0.01 } = options;
+  checkNumber('curricularFace.margin', margin, ANGLE);
+  const curriculum: CurriculumAdaptation = { kind: 'curriculum', momentum };
+  checkFields('curricularFace', curriculum);
   return makeSpec({
     name: 'curricularface',
     m1: 1,
@@ -24,6 +29,6 @@ export function curricularFace(options: CurricularFaceOptions = {}): MarginSpec 
     m3: 0,
     ...common(options),
     negatives: curricularNegatives(0),
-    adaptive: [{ kind: 'curriculum', momentum }],
+    adaptive: [curriculum],
   });
 }

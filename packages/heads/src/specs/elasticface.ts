@@ -1,4 +1,6 @@
-import { checkFlag, checkOneOf, checkOptions } from './check-options.js';
+import type { RandomMarginAdaptation } from './adaptation.js';
+import { checkFlag, checkNumber, checkOneOf, checkOptions } from './check-options.js';
+import { ANGLE, checkFields, COSINE } from './check-spec.js';
 import { common, COMMON_OPTIONS, makeSpec, type CommonMarginOptions, type MarginSpec } from './spec.js';
 
 export interface ElasticFaceOptions extends CommonMarginOptions {
@@ -29,13 +31,16 @@ export function elasticFace(options: ElasticFaceOptions = {}): MarginSpec {
   const isArc = base === 'arc';
   const sortedStddev = isArc ? 0.0175 : 0.02;
   const { margin = isArc ? 0.5 : 0.35, stddev = plus ? sortedStddev : 0.05 } = options;
+  checkNumber('elasticFace.margin', margin, isArc ? ANGLE : COSINE);
   const parameter = isArc ? 'm2' : 'm3';
+  const random: RandomMarginAdaptation = { kind: 'random-margin', parameter, stddev, sorted: plus, seed };
+  checkFields('elasticFace', random);
   return makeSpec({
     name: plus ? 'elasticface+' : 'elasticface',
     m1: 1,
     m2: isArc ? margin : 0,
     m3: isArc ? 0 : margin,
     ...common(options),
-    adaptive: [{ kind: 'random-margin', parameter, stddev, sorted: plus, seed }],
+    adaptive: [random],
   });
 }

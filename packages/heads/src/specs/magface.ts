@@ -1,6 +1,6 @@
 import type { MagnitudeAdaptation } from './adaptation.js';
 import { checkOptions } from './check-options.js';
-import { RANGES } from './check-spec.js';
+import { checkFields, RANGES } from './check-spec.js';
 import { common, COMMON_OPTIONS, makeSpec, type CommonMarginOptions, type MarginSpec } from './spec.js';
 import { warnOnce } from './warn-once.js';
 
@@ -38,6 +38,7 @@ export function magFace(options: MagFaceOptions = {}): MarginSpec {
   checkOptions('magFace', options, [...Object.keys(RANGES.magnitude), ...COMMON_OPTIONS]);
   const { lowerNorm = 10, upperNorm = 110, lowerMargin = 0.45, upperMargin = 0.8, regularizer = 35 } = options;
   const magnitude = { kind: 'magnitude', lowerNorm, upperNorm, lowerMargin, upperMargin, regularizer } as const;
+  checkFields('magFace', magnitude);
   const spec = makeSpec({
     name: 'magface',
     m1: 1,

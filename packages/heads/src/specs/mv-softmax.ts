@@ -1,5 +1,6 @@
 import type { NegativeBranch } from '@hyperarc/kernels-cuda/margin';
 import { checkNumber, checkOneOf, checkOptions } from './check-options.js';
+import { ANGLE, COSINE } from './check-spec.js';
 import { common, COMMON_OPTIONS, makeSpec, type CommonMarginOptions, type MarginSpec } from './spec.js';
 import { UNCHANGED } from './negative-rules.js';
 
@@ -29,6 +30,7 @@ export function mvSoftmax(options: MvSoftmaxOptions = {}): MarginSpec {
   checkNumber('mvSoftmax.t', t, { low: 1, high: 4 });
   const isArc = base === 'arc';
   const { margin = isArc ? 0.5 : 0.35, fallback = isArc ? 'easy' : 'hard' } = options;
+  checkNumber('mvSoftmax.margin', margin, isArc ? ANGLE : COSINE);
   const factor = mode === 'adaptive' ? t : 1;
   const above: NegativeBranch = { value: [t - 1, factor, 0], slope: [factor, 0] };
   return makeSpec({

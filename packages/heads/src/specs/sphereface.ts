@@ -1,7 +1,7 @@
 import type { MarginRule } from '@hyperarc/kernels-cuda/margin';
 import type { Adaptation, AnnealingAdaptation } from './adaptation.js';
 import { checkNumber, checkOptions, fail } from './check-options.js';
-import { RANGES } from './check-spec.js';
+import { checkFields, RANGES } from './check-spec.js';
 import { makeSpec, type MarginSpec } from './spec.js';
 
 /** λ = max(minimum, base·(1 + gamma·t)^(−power)) at batch t = 1, 2, … */
@@ -41,7 +41,9 @@ export function sphereFace(options: SphereFaceOptions = {}): MarginSpec {
       fail('sphereFace.annealing', 'false, or an object of base, gamma, power, minimum', annealing);
     }
     checkOptions('sphereFace.annealing', annealing, Object.keys(RANGES.annealing));
-    adaptive.push({ kind: 'annealing', ...SCHEDULE, ...annealing });
+    const schedule: AnnealingAdaptation = { kind: 'annealing', ...SCHEDULE, ...annealing };
+    checkFields('sphereFace.annealing', schedule);
+    adaptive.push(schedule);
   }
   return makeSpec({
     name: 'sphereface',

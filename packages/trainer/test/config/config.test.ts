@@ -120,7 +120,7 @@ describe('checkConfig', () => {
       'head.margin: expected only with head.loss sphereface, cosface, arcface, adaface',
     ],
     ['head: { loss: cosface, margin: 1.2 }', 'head.margin: expected a cosine in [0, 1]'],
-    ['head: { margin: 2 }', 'head.loss arcface: margin.m2: expected a number in'],
+    ['head: { margin: 2 }', 'head.loss arcface: arcFace.margin: expected a number in'],
     ['head: { loss: adaface, margin: 0.7 }', 'head.loss adaface: adaFace.margin: expected a number in [0, 0.5]'],
     ['head: { loss: magface, parameters: { t: 2 } }', 'head.parameters.t: expected only with head.loss mv-softmax'],
     ['head: { loss: magface, parameters: { lowerNrom: 2 } }', 'did you mean head.parameters.lowerNorm?'],
