@@ -12,6 +12,12 @@ export const DEFAULT_WEIGHT = 0.003;
 /** α of Wen et al.'s experiments. */
 export const DEFAULT_RATE = 0.5;
 
+/** Why a center loss lacks what heads have. */
+export const NO_SUCH_OPTIONS = {
+  subCenters: 'center loss pulls to one centre a class; sub-centres are for margin heads',
+  margin: 'center loss has no margin; it goes beside a head that has one',
+};
+
 /** What a center loss has, wherever its centres live. */
 export interface CenterLossNumbers {
   /** λ in [0, 1e6], weight against the loss beside it; default 0.003. */
@@ -117,7 +123,7 @@ export class CenterLoss {
 
   /** @throws HyperArcError E_RANGE naming the option; E_MEMORY for centres that no array can hold. */
   constructor(options: CenterLossOptions) {
-    checkOptions('CenterLoss', options, ['classes', 'dim', 'weight', 'rate', 'seed', 'stddev']);
+    checkOptions('CenterLoss', options, ['classes', 'dim', 'weight', 'rate', 'seed', 'stddev'], NO_SUCH_OPTIONS);
     const { classes, dim, weight = DEFAULT_WEIGHT, rate = DEFAULT_RATE, seed = 0, stddev = 0.01 } = options;
     checkPositiveInteger('classes', classes);
     checkPositiveInteger('dim', dim);

@@ -2,11 +2,13 @@ import { ClassCenters, HyperArcError, type CentersOptions } from '@hyperarc/kern
 import * as tf from '@tensorflow/tfjs-core';
 import { readLabels, type Labels } from '../checks.js';
 import { checkEmbeddings } from '../class-cosines.js';
+import { checkOptions } from '../specs/check-options.js';
 import {
   checkRate,
   checkWeight,
   DEFAULT_RATE,
   DEFAULT_WEIGHT,
+  NO_SUCH_OPTIONS,
   distanceToCenters,
   requirePending,
   type CenterLossNumbers,
@@ -15,6 +17,8 @@ import {
 /** Where the centres live and how they are stored: what `ClassCenters.create` takes, without sub-centres and momentum. */
 export interface EngineCenterLossOptions
   extends CenterLossNumbers, Omit<CentersOptions, 'subCenters' | 'momentum' | 'firstClass' | 'globalClasses'> {}
+
+const OPTIONS = ['classes', 'dim', 'weight', 'rate', 'seed', 'stddev', 'device', 'kernels', 'precision'];
 
 /** What an update needs of a batch, gathered by class. */
 interface ClassSum {
@@ -49,6 +53,7 @@ export class EngineCenterLoss {
       checkUnsharded(rest.centers);
       this.centers = rest.centers;
     } else {
+      checkOptions('EngineCenterLoss', rest, OPTIONS, NO_SUCH_OPTIONS);
       this.centers = ClassCenters.create({ ...rest, subCenters: 1, momentum: false });
     }
   }

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Labels } from '../checks.js';
 import { checkPositiveInteger } from '../checks.js';
-import { checkNumber, checkOptions, fail } from '../specs/check-options.js';
+import { checkNumber, checkOneOf, checkOptions, fail } from '../specs/check-options.js';
 import { binaryClassLoss } from './class-similarities.js';
 
 export interface SphereFace2Options {
@@ -13,13 +13,15 @@ export interface SphereFace2Options {
   readonly margin?: number;
   /** t in [1, 16], exponent of the similarity adjustment; default 3. */
   readonly exponent?: number;
+  /** 'exact' (default), or 'straight-through': dg/dcosθ counts as 1, which the authors' program computes. */
+  readonly gradient?: 'exact' | 'straight-through';
 }
 
 /**
  * SphereFace2: one binary classification for each pair of sample and class. Mean over samples of
  * λ/r·ln(1 + e^(−r·(g(cosθ_y) − m) − b)) + (1 − λ)/r·Σ_{j≠y} ln(1 + e^(r·(g(cosθ_j) + m) + b)), g(z) = 2·((z + 1)/2)^t − 1.
  * Wen et al., "SphereFace2: Binary Classification is All You Need for Deep Face Recognition", ICLR 2022, with its additive cosine margin
- * (SphereFace2-C). The authors' program multiplies that by 50.
+ * (SphereFace2-C). The authors' program multiplies that by 50 and takes g without its gradient ('straight-through').
  *
  * Every pair has a sigmoid of its own, and no softmax couples the classes of a sample, which is what the engine streams: plain tfjs ops
  * with a [B, C] matrix, for classes that fit in memory that way. Differentiable once with respect to embeddings, centres and bias.
@@ -38,12 +40,13 @@ export function sphereFace2Loss(
   labels: Labels,
   options: SphereFace2Options = {},
 ): tf.Scalar {
-  const { balance, scale, margin, exponent } = checked('sphereFace2Loss', options);
+  const { balance, scale, margin, exponent, gradient } = checked('sphereFace2Loss', options);
   return binaryClassLoss(embeddings, centers, bias, labels, (cosines, isTarget, b) => {
     // Rounding takes a cosine past −1 by an ulp, and half an ulp below 0 has no power.
     const halves = tf.mul(tf.maximum(tf.add(cosines, 1), 0), 0.5);
     const adjusted = tf.sub(tf.mul(tf.pow(halves, exponent), 2), 1);
-    const adjustedSlopes = tf.mul(tf.pow(halves, exponent - 1), exponent);
+    const trueSlopes = () => tf.mul(tf.pow(halves, exponent - 1), exponent);
+    const adjustedSlopes = gradient === 'exact' ? trueSlopes() : tf.onesLike(cosines);
 
     const signs = tf.where(isTarget, tf.fill(cosines.shape, -1), tf.ones(cosines.shape));
     const weights = tf.where(
@@ -82,12 +85,13 @@ export function sphereFace2Bias(classes: number, options: SphereFace2Options = {
 }
 
 function checked(name: string, options: SphereFace2Options): Required<SphereFace2Options> {
-  checkOptions(name, options, ['balance', 'scale', 'margin', 'exponent']);
-  const { balance = 0.7, scale = 40, margin = 0.4, exponent = 3 } = options;
+  checkOptions(name, options, ['balance', 'scale', 'margin', 'exponent', 'gradient']);
+  const { balance = 0.7, scale = 40, margin = 0.4, exponent = 3, gradient = 'exact' } = options;
   checkNumber('balance', balance, { low: 0, high: 1, openLow: true });
   if (balance === 1) fail('balance', 'a number in (0, 1)', balance, 'at 1 negatives count for nothing');
   checkNumber('scale', scale, { low: 0, high: 1024, openLow: true });
   checkNumber('margin', margin, { low: 0, high: 1 });
   checkNumber('exponent', exponent, { low: 1, high: 16 });
-  return { balance, scale, margin, exponent };
+  checkOneOf('gradient', gradient, ['exact', 'straight-through']);
+  return { balance, scale, margin, exponent, gradient };
 }

@@ -69,7 +69,7 @@ export const makeCase: Record<string, (options: never) => LossCase> = {
     step: STEP,
     inputs: ['embeddings', 'centers', 'bias'],
     loss: ([x, w, b], labels) => sphereFace2Loss(x as X, w as X, b as tf.Scalar, labels, options),
-    reference: (inputs, labels) => reference.sphereFace2(inputs, labels, options),
+    reference: (inputs, labels, at) => reference.sphereFace2(inputs, labels, options, at),
   }),
   uniface: (options: { scale: number; margin: number; balance: number }) => ({
     name: `uniface ${Object.values(options).join(' ')}`,
@@ -109,6 +109,7 @@ export const cases: readonly LossCase[] = [
   make('softmax'),
   make('sphereface2', { balance: 0.7, scale: 40, margin: 0.4, exponent: 3 }),
   make('sphereface2', { balance: 0.5, scale: 16, margin: 0, exponent: 1.5 }),
+  make('sphereface2', { balance: 0.7, scale: 40, margin: 0.4, exponent: 3, gradient: 'straight-through' }),
   make('uniface', { scale: 64, margin: 0.4, balance: 1 }),
   make('uniface', { scale: 16, margin: 0, balance: 0.25 }),
   make('center', { weight: 0.5 }),

@@ -140,6 +140,10 @@ describe('EngineCenterLoss', () => {
     expectCode(() => new EngineCenterLoss({ centers: shard }), 'E_RANGE', 'centres of every class');
     shard.dispose();
     expectCode(() => new EngineCenterLoss({ centers: {} as never }), 'E_RANGE', 'centers');
+    for (const Loss of [CenterLoss, EngineCenterLoss]) {
+      const options = { classes: 3, dim: 2, subCenters: 3 };
+      expectCode(() => new Loss(options), 'E_RANGE', 'center loss pulls to one centre a class');
+    }
     using loss = new EngineCenterLoss({ classes: 3, dim: 2, device: 'cpu' });
     tf.tidy(() => {
       const infinite = tf.tensor2d([1, 2, Infinity, 4], [2, 2]);

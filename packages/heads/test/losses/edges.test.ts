@@ -203,6 +203,7 @@ describe('bad input', () => {
     ['E_DTYPE', 'weights', () => softmaxLoss(x(), undefined as never, b(), [0, 1])],
     ['E_RANGE', 'balance', () => sphereFace2Loss(x(), w(), 0, [0, 1], { balance: 1 })],
     ['E_RANGE', 'exponent', () => sphereFace2Loss(x(), w(), 0, [0, 1], { exponent: 0.5 })],
+    ['E_RANGE', 'gradient', () => sphereFace2Loss(x(), w(), 0, [0, 1], { gradient: 'detached' as never })],
     ['E_RANGE', 'bias', () => sphereFace2Loss(x(), w(), NaN, [0, 1])],
     ['E_SHAPE', 'bias', () => unifaceLoss(x(), w(), tf.zeros([3]) as never, [0, 1])],
     ['E_RANGE', 'margin', () => unifaceLoss(x(), w(), 0, [0, 1], { margin: 1.5 })],

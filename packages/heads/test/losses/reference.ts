@@ -108,9 +108,16 @@ export function softmax({ embeddings, centers, biases }: Inputs, labels: readonl
 function binary(
   { embeddings, centers }: Inputs,
   labels: readonly number[],
-  lossOf: (cosine: number, isTarget: boolean) => number,
+  lossOf: (cosine: number, isTarget: boolean, cosineAt: number) => number,
+  at: Pick<Inputs, 'embeddings' | 'centers'> = { embeddings, centers },
 ): number {
-  return mean(embeddings.map((x, i) => sum(centers.map((w, j) => lossOf(dot(unit(x), unit(w)), j === labels[i])))));
+  const cosines = (points: Inputs, i: number) => points.centers.map((w) => dot(unit(points.embeddings[i]), unit(w)));
+  return mean(
+    labels.map((label, i) => {
+      const still = cosines(at as Inputs, i);
+      return sum(cosines({ embeddings, centers } as Inputs, i).map((c, j) => lossOf(c, j === label, still[j])));
+    }),
+  );
 }
 
 export interface SphereFace2Options {
@@ -118,16 +125,25 @@ export interface SphereFace2Options {
   scale: number;
   margin: number;
   exponent: number;
+  gradient?: 'exact' | 'straight-through';
 }
 
-export function sphereFace2(inputs: Inputs, labels: readonly number[], options: SphereFace2Options): number {
-  const { balance, scale, margin, exponent } = options;
-  return binary(inputs, labels, (cosine, isTarget) => {
-    const adjusted = 2 * (Math.max(0, cosine + 1) / 2) ** exponent - 1;
+/** `at` is where the similarity adjustment g is taken with 'straight-through': g(z) = g(z0) + z − z0. */
+export function sphereFace2(
+  inputs: Inputs,
+  labels: readonly number[],
+  options: SphereFace2Options,
+  at: Inputs,
+): number {
+  const { balance, scale, margin, exponent, gradient = 'exact' } = options;
+  const adjust = (cosine: number) => 2 * (Math.max(0, cosine + 1) / 2) ** exponent - 1;
+  const lossOf = (cosine: number, isTarget: boolean, cosineAt: number) => {
+    const adjusted = gradient === 'exact' ? adjust(cosine) : adjust(cosineAt) + cosine - cosineAt;
     return isTarget
       ? (balance / scale) * softplus(-scale * (adjusted - margin) - inputs.bias)
       : ((1 - balance) / scale) * softplus(scale * (adjusted + margin) + inputs.bias);
-  });
+  };
+  return binary(inputs, labels, lossOf, at);
 }
 
 export function uniface(
