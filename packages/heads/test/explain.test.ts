@@ -91,6 +91,7 @@ describe('the decision boundary', () => {
 describe('bad input', () => {
   it('is refused by name', () => {
     expect(() => explain({ ...heads.arcFace(), m2: 9 })).toThrow(/margin\.m2/);
+    expect(() => explain(undefined as never)).toThrow(/margin: expected an object, received undefined/);
     expect(() => explain(heads.arcFace(), { points: 1 })).toThrow(/points: expected an integer ≥ 2, received 1/);
     expect(() => plotHeads([])).toThrow(/explanations: expected at least one/);
   });

@@ -144,7 +144,7 @@ describe('marginLoss', () => {
     }
     expectCode(() => loss(y, tf.zeros([2, 6])), 'E_SHAPE', 'yPred: expected [B, 5]');
     const magnitude = marginLoss(magFace(), { classes: CLASSES });
-    expectCode(() => magnitude(y, predicted), 'E_SHAPE', 'make ClassCosines with withNorm: true');
+    expectCode(() => magnitude(y, predicted), 'E_SHAPE', 'make ClassCosines with units: 5, withNorm: true');
     expectCode(() => marginLoss(arcFace(), { classes: 0 }), 'E_RANGE', 'classes');
     expectCode(() => marginLoss({ ...arcFace(), m2: 9 }, { classes: 2 }), 'E_RANGE', 'margin.m2');
     expectCode(() => magnitude.loadState(loss.state()), 'E_FORMAT', 'state.margin.head');

@@ -32,7 +32,7 @@ export interface Explanation {
  */
 export function explain(
   spec: MarginSpec,
-  { points = 181, name = spec.name }: { readonly points?: number; readonly name?: string } = {},
+  { points = 181, name }: { readonly points?: number; readonly name?: string } = {},
 ): Explanation {
   checkMarginSpec(spec);
   checkPositiveInteger('points', points);
@@ -40,7 +40,7 @@ export function explain(
   const angles = Float64Array.from({ length: points }, (_, p) => (Math.PI * p) / (points - 1));
   const conditions = conditionsOf(spec);
   return {
-    name,
+    name: name ?? spec.name,
     angles,
     curves: conditions.map(({ condition, rule }) => targetCurve(condition, rule, angles)),
     boundaries: conditions.map(({ rule }) => decisionBoundary(rule, angles)),

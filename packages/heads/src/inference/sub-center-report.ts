@@ -1,7 +1,7 @@
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import type * as tf from '@tensorflow/tfjs-core';
 import { readLabels, type Labels } from '../checks.js';
-import { checkNumber, checkOptions } from '../specs/check-options.js';
+import { checkNumber, checkOptions, fail } from '../specs/check-options.js';
 import { centersOf, readEmbeddings, samplesOfBlock, type CenterSource, type HeadWithCenters } from './center-source.js';
 import { indicesWhere } from './indices-where.js';
 
@@ -58,6 +58,14 @@ export async function subCenterReport(
 ): Promise<SubCenterReport> {
   checkOptions('subCenterReport', options, ['maxAngleDegrees']);
   const { maxAngleDegrees = 75 } = options;
+  if (!isIterable(batches)) {
+    fail(
+      'batches',
+      'an array or another iterable of { embeddings, labels }',
+      batches,
+      'put a single batch in an array',
+    );
+  }
   checkNumber('maxAngleDegrees', maxAngleDegrees, { low: 0, high: 180 });
   const source = centersOf(head);
   const { classes, subCenters, dim } = source;
@@ -94,6 +102,10 @@ export async function subCenterReport(
     ...{ classes, subCenters, maxAngleDegrees, labels, winner, winnerAngle, dominant, dominantAngle, keep },
     ...{ keptOfClass, emptyClasses },
   };
+}
+
+function isIterable(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && (Symbol.iterator in value || Symbol.asyncIterator in value);
 }
 
 /** Angle of each sample to each sub-centre of its class [B, K], degrees, computed in float64. */

@@ -85,7 +85,7 @@ export function marginLoss(spec: MarginSpec, { classes }: MarginLossOptions): Ma
   const adapter = new MarginAdapter(spec, classes);
   const hasNorm = needsNorms(spec);
   const columns = hasNorm ? classes + 1 : classes;
-  const fix = hasNorm ? 'make ClassCosines with withNorm: true' : 'make ClassCosines with withNorm: false';
+  const fix = `make ClassCosines with units: ${classes}, withNorm: ${hasNorm}`;
 
   const cosinesOf = (yPred: tf.Tensor) => tf.slice(yPred as tf.Tensor2D, [0, 0], [-1, classes]);
   const check = (yTrue: tf.Tensor, yPred: tf.Tensor): Int32Array => {

@@ -122,6 +122,7 @@ describe.each(Object.entries(makeHead))('subCenterReport of %s', (_, make) => {
     await expectRejection(subCenterReport(head, [{ embeddings, labels: [2] }]), 'E_RANGE', 'labels[0]');
     await expectRejection(subCenterReport(head, [{ embeddings, labels: [] }]), 'E_SHAPE', 'labels');
     await expectRejection(subCenterReport(head, [], { maxAngleDegrees: 181 }), 'E_RANGE', 'maxAngleDegrees');
+    await expectRejection(subCenterReport(head, { embeddings, labels: [2] } as never), 'E_RANGE', 'batches: expected');
     await expectRejection(subCenterReport(head, [], { angle: 75 } as never), 'E_RANGE', 'subCenterReport.angle');
     head.dispose();
     embeddings.dispose();

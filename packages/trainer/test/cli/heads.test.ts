@@ -79,7 +79,7 @@ describe('hyperarc heads', () => {
     const path = join(folder, 'refused.svg');
     const { code, output } = await hyperarc('heads', 'plot', 'arcface:margin=9', '--output', path);
     expect(code).toBe(1);
-    expect(output).toMatch(/margin\.m2: expected a number in .*, received 9/);
+    expect(output).toMatch(/arcFace\.margin: expected a number in .*, received 9/);
     expect(existsSync(path)).toBe(false);
     const png = await hyperarc('heads', 'plot', 'arcface', '--output', join(folder, 'heads.png'));
     expect(png.output).toMatch(/--output: expected a name that ends in \.svg/);

@@ -15,11 +15,13 @@ async function explainWords(words: readonly string[], points?: number): Promise<
 async function runList(): Promise<void> {
   const { marginFamilyNames, presets } = await import('@hyperarc/heads');
   const width = Math.max(...Object.keys(presets).map((name) => name.length));
-  const lines = Object.entries(presets).map(([preset, { name, scale, m1, m2, m3, fallback, adaptive = [] }]) => {
-    const moves = adaptive.map(({ kind }) => kind).join(', ');
-    const numbers = `s=${scale} m1=${m1} m2=${Number(m2.toFixed(3))} m3=${m3} ${fallback}`;
-    return `  ${preset.padEnd(width)}  ${name}: ${numbers}${moves === '' ? '' : `; adapts: ${moves}`}`;
-  });
+  const lines = Object.entries(presets).map(
+    ([preset, { name, scale, m1, m2, m3, fallback, gradient, adaptive = [] }]) => {
+      const moves = adaptive.map(({ kind }) => kind).join(', ');
+      const numbers = `s=${scale} m1=${m1} m2=${Number(m2.toFixed(3))} m3=${m3} ${fallback} ${gradient}`;
+      return `  ${preset.padEnd(width)}  ${name}: ${numbers}${moves === '' ? '' : `; adapts: ${moves}`}`;
+    },
+  );
   const families = `Families, which take options (arcface:margin=0.3,fallback=none):\n  ${marginFamilyNames.join(', ')}`;
   process.stdout.write(`Presets:\n${lines.join('\n')}\n\n${families}\n`);
 }
