@@ -17,7 +17,8 @@ export const HEADS = [
   'inter-class-filter',
   'circle',
 ] as const;
-export type HeadName = (typeof HEADS)[number];
+/** 'circle-256' is Circle loss at its published γ; 'circle' has the scale of the others, so that it shows what the rule costs. */
+export type HeadName = (typeof HEADS)[number] | 'circle-256';
 
 /** Shape and setting of a case; docs/notation.md has the letters. */
 export interface Axes {
@@ -117,6 +118,16 @@ const FULL: readonly Case[] = [
   make({ name: 'tfjs-naive-c1e5-tensorflow', program: 'tfjs-naive', axes: { backend: 'tensorflow' }, iterations: 3 }),
   // What a head costs beside ArcFace, many short turns: the ratio is of what ran within a few seconds.
   ...headCases('heads-c1e4', { C: 10_000 }, { rounds: 25, iterations: 3 }),
+  // A scale at which pass 1 is repeated for sums too small for fp32 (docs/numerics.md).
+  make({
+    name: 'heads-c1e4-circle-256',
+    group: 'heads-c1e4',
+    axes: { C: 10_000, head: 'circle-256' },
+    warmup: 1,
+    rounds: 3,
+    iterations: 1,
+    ratioTo: 'heads-c1e4-arcface',
+  }),
   ...headCases('heads-c1e5', {}, { rounds: 15, iterations: 1 }),
   // Short synchronous calls: what one call costs at small sizes, where binding and bookkeeping count. Iterations are tenths of a second.
   ...(['forward', 'step', 'logits', 'sample', 'margin-logits'] as const).map((call) =>

@@ -41,7 +41,8 @@ const SPECS: Readonly<Record<HeadName, MarginSpec>> = {
   curricularface: { ...curricularFace(), negatives: CURRICULAR },
   'mv-softmax': mvSoftmax(),
   'inter-class-filter': withInterClassFilter(arcFace()),
-  circle: circleSoftmax(),
+  circle: circleSoftmax({ scale: 64 }),
+  'circle-256': circleSoftmax(),
 };
 
 const norms = ({ embeddingsBD, labelsB }: Batch, dim: number): number[] =>
