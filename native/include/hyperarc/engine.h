@@ -29,7 +29,7 @@ class Step {
   virtual std::span<float> targetLogitsB() = 0;
   /// Seam 1 too, with NegativeThreshold::kTarget only (else empty): each sample's threshold [B] where this shard owns
   /// its label, 0 elsewhere.
-  virtual std::span<float> targetThresholdB() { return {}; }
+  virtual std::span<float> targetThresholdB() = 0;
   /// Seam 2, after negativeSums: l_i = Σ_{j≠y, owned} exp(s_i·N(c_ij) − shift_i) [B].
   virtual std::span<float> sumExpB() = 0;
   /// Per-sample loss [B], after finishForward.
@@ -41,7 +41,7 @@ class Step {
   virtual const float* embeddingGradientOnDevice() const { return nullptr; }
   /// Seam 3 too: this shard's share of the gradient of the mean loss with respect to each sample's (s, m1, m2, m3)
   /// [B, 4]. With a negative rule the first column is NaN: the passes do not form Σ q·N(c).
-  virtual std::span<float> rowGradientB4() { return {}; }
+  virtual std::span<float> rowGradientB4() = 0;
   /// cos θ between each embedding and its target centre [B] (winner of K), 0 where not owned.
   virtual std::span<const float> targetCosineB() const = 0;
   virtual int64_t bytes() const = 0;

@@ -89,7 +89,7 @@ export function forward(
   return {
     ...step,
     embeddingGradient: embeddingGradient(shards, step, dim),
-    rowGradient: rowGradient(shards, step),
+    rowGradient: rowGradient(step),
   };
 }
 

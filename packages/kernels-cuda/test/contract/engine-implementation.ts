@@ -127,6 +127,6 @@ export function cudaImplementation(
   const serves = ({ subCenters, dim }: ContractCenters) => kernels === 'plain' || (subCenters === 1 && dim <= 512);
   const open = (centers: ContractCenters) => openDevice(device, { kernels: serves(centers) ? kernels : 'auto' });
   const implementation = implementationOf(name, precision, open, maxProducts);
-  const heads = { hasFamilies: false, hasNegativeRules: false, hasRowGradient: false };
-  return { ...implementation, ...heads, mixesSamples: kernels === 'plain' };
+  // Asked for by name, wgmma refuses negative rules, and the tensor-core families steps that differ (decision 0009).
+  return { ...implementation, mixesSamples: kernels === 'plain', hasNegativeRules: kernels !== 'wgmma' };
 }

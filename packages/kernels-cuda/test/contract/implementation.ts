@@ -76,7 +76,7 @@ export interface Implementation<Step = unknown> {
   readonly differentiatesScale?: boolean;
   readonly hasUpdate: boolean;
   readonly hasSampling: boolean;
-  /** Whether one update takes steps that drew different classes; true by default. */
+  /** Whether one update takes steps that drew different classes, or have different negative rules; true by default. */
   readonly mixesSamples?: boolean;
   readonly hasShards: boolean;
   create(centers: ContractCenters): Subject<Step>;
