@@ -5,6 +5,7 @@ import { checkFloat, checkShape, readLabels } from './checks.js';
 import { indicators } from './indicators.js';
 import { negativeTerms } from './negatives.js';
 import { checkRowParameters, columnsOf, rowsOfRule } from './row-parameters.js';
+import { warnOfAdaptations } from './specs/warn-once.js';
 import { derivativesOf, targetTerms, targetThresholds } from './target-logit.js';
 
 /**
@@ -15,6 +16,7 @@ import { derivativesOf, targetTerms, targetThresholds } from './target-logit.js'
  *
  * @param cosines float32 [B, C] in [−1, 1]
  * @param labels [B], class indices in [0, C)
+ * @param rule of a spec that adapts: as it stands (a warning, once)
  * @param rowParameters float32 [B, 4], (s, m1, m2, m3) of each sample in place of the rule's, in the same ranges
  * @throws HyperArcError E_SHAPE, E_DTYPE; E_RANGE for a label outside [0, C) or a margin outside its range.
  */
@@ -30,6 +32,7 @@ export function marginLogits(
   const [batch, classes] = cosines.shape;
   const labelsB = readLabels(labels, batch, classes);
   if (rowParameters) checkRowParameters(rowParameters, rule, batch);
+  else warnOfAdaptations('marginLogits', rule);
 
   const withMargin = tf.customGrad((...inputs) => {
     const save = inputs.pop() as tf.GradSaveFunc;

@@ -7,6 +7,7 @@ import { checkEmbeddings, shapeOfCenters, toWinners, winningCosines } from './cl
 import { indicators } from './indicators.js';
 import { negativeTerms } from './negatives.js';
 import { checkRowParameters, columnsOf, rowsOfRule } from './row-parameters.js';
+import { warnOfAdaptations } from './specs/warn-once.js';
 import { derivativesOf, targetTerms, targetThresholds } from './target-logit.js';
 import { tangentPart, unitRows } from './unit-rows.js';
 
@@ -24,6 +25,7 @@ const EXCLUDED = -1e30;
  * @param embeddings float32 [B, D], of any length: they are normalised here
  * @param centers float32 [C, D] or [C, K, D], normalised here
  * @param labels [B], class indices in [0, C)
+ * @param rule of a spec that adapts: as it stands (a warning, once)
  * @param rowParameters float32 [B, 4], (s, m1, m2, m3) of each sample in place of the rule's, in the same ranges
  * @returns float32 scalar
  * @throws HyperArcError E_SHAPE, E_DTYPE; E_RANGE for a label outside [0, C) or a margin outside its range.
@@ -41,6 +43,7 @@ export function marginSoftmaxLoss(
   const batch = embeddings.shape[0];
   const labelsB = readLabels(labels, batch, shape.classes);
   if (rowParameters) checkRowParameters(rowParameters, rule, batch);
+  else warnOfAdaptations('marginSoftmaxLoss', rule);
 
   const lossOf = tf.customGrad((...inputs) => {
     const save = inputs.pop() as tf.GradSaveFunc;

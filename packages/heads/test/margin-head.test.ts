@@ -3,7 +3,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-layers';
 import { forward, targetLogit } from '@hyperarc/kernels-cuda/reference';
 import * as tf from '@tensorflow/tfjs-core';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import {
   adaCos,
   adaFace,
@@ -72,6 +72,30 @@ describe('marginLogits', () => {
     expect(direct).toBeCloseTo(composed, 4);
     head.dispose();
   });
+});
+
+it('the functional forms say once that a margin adapts elsewhere; heads carry it out and are silent', () => {
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
+  tf.tidy(() => {
+    const [x, centers] = [tf.randomNormal<tf.Rank.R2>([2, 3]), tf.randomNormal<tf.Rank.R2>([4, 3])];
+    for (const margin of [curricularFace(), adaCos({ classes: 4 }), adaFace()]) {
+      const head = new MarginHead({ classes: 4, dim: 3, margin });
+      head.loss(x, [0, 1]);
+      head.logits(x, [0, 1]);
+      head.dispose();
+    }
+    expect(warn).not.toHaveBeenCalled();
+    for (let call = 0; call < 2; call++) {
+      marginSoftmaxLoss(x, centers, [0, 1], adaFace());
+      marginLogits(tf.zeros([2, 4]), [0, 1], curricularFace());
+      marginLogits(tf.zeros([2, 4]), [0, 1], adaFace(), tf.tensor2d([64, 1, -0.1, 0.4, 64, 1, 0, 0.3], [2, 4]));
+    }
+  });
+  expect(warn.mock.calls.map(([message]) => String(message).split(' adapts')[0])).toEqual([
+    "marginSoftmaxLoss: 'adaface'",
+    "marginLogits: 'curricularface'",
+  ]);
+  warn.mockRestore();
 });
 
 describe('marginSoftmaxLoss', () => {

@@ -68,7 +68,9 @@ function runtimeOf(name: string, adaptation: Adaptation, spec: MarginSpec, class
 
 /** What the contributions make of the rule, and of single samples. No two write the same (`checkMarginSpec`). */
 function merge(spec: MarginSpec, contributions: readonly Contribution[]) {
-  const rule: MarginRule = Object.assign({}, spec, ...contributions.map((contribution) => contribution.rule));
+  // Carried out, so no longer part of it.
+  const { adaptive: _, ...own } = spec;
+  const rule: MarginRule = Object.assign({}, own, ...contributions.map((contribution) => contribution.rule));
   const columns: Partial<Record<ColumnName, Column>> = Object.assign({}, ...contributions.map((each) => each.columns));
   return { rule, columns };
 }
