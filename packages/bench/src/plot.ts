@@ -13,6 +13,7 @@ export function plotRun(records: readonly CaseRecord[]): string {
     const name = axes.backend === undefined ? program : `${program} (${axes.backend})`;
     series.set(name, [...(series.get(name) ?? []), [axes.C, elapsedMs.p50]]);
   }
+  if (series.size === 0) throw new Error('plot: expected a run with steps of the head; name one with --run');
   const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width: 720, height: 440 });
   try {
     const { B, D } = records[0]!.axes;

@@ -210,6 +210,7 @@ describe('verdicts', () => {
     expect(svg).toContain('engine');
     expect(svg).toContain('pytorch');
     expect(svg).not.toContain('sgemm');
+    expect(() => plotRun([recordOf('heads-c1e4-cosface', 5)])).toThrow(/^plot: expected a run with steps of the head/);
   });
 });
 
