@@ -1,4 +1,4 @@
-import { marginByName, marginFamilyNames, presets, type MarginSpec } from '@hyperarc/heads';
+import { marginByName, marginFamilyNames, presets, withInterClassFilter, type MarginSpec } from '@hyperarc/heads';
 import { HyperArcError } from '@hyperarc/kernels-cuda';
 
 import { nearest } from '../config/suggest.js';
@@ -25,7 +25,7 @@ function optionsOf(word: string, list: string): Record<string, unknown> {
 
 /**
  * The margin that a word of the command line names: a preset (`arcfaceTorch`), or a family with options (`arcface`,
- * `cosface:margin=0.4`, `sphereface:margin=2,scale=30,annealing=false`).
+ * `cosface:margin=0.4`, `sphereface:margin=2,scale=30,annealing=false`; with an inter-class filter `arcface:interClassFilter=0.4`).
  * @throws HyperArcError E_RANGE naming the word.
  */
 export function marginOfWord(word: string): MarginSpec {
@@ -38,5 +38,7 @@ export function marginOfWord(word: string): MarginSpec {
     const fix = meant === undefined ? 'see hyperarc heads list' : `did you mean '${meant}'?`;
     throw new HyperArcError('E_RANGE', `head: expected a preset or a family of margins, received '${family}'; ${fix}`);
   }
-  return marginByName(family, colon < 0 ? {} : optionsOf(word, word.slice(colon + 1)));
+  const { interClassFilter, ...options } = colon < 0 ? {} : optionsOf(word, word.slice(colon + 1));
+  const spec = marginByName(family, options);
+  return interClassFilter === undefined ? spec : withInterClassFilter(spec, { threshold: interClassFilter as number });
 }

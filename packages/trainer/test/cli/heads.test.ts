@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { explain, marginFamilyNames, presets } from '@hyperarc/heads';
+import { arcFace, explain, marginFamilyNames, presets, withInterClassFilter } from '@hyperarc/heads';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 
 import { formatExplanation } from '../../dist/cli/commands/heads.js';
@@ -32,6 +32,9 @@ describe('the name of a head', () => {
       gradient: 'straight-through',
     });
     expect(marginOfWord('sphereface:annealing=false,scale=30').adaptive).toBeUndefined();
+    expect(marginOfWord('arcface:margin=0.4,interClassFilter=0.3')).toEqual(
+      withInterClassFilter(arcFace({ margin: 0.4 }), { threshold: 0.3 }),
+    );
   });
 
   it.each([
@@ -41,6 +44,8 @@ describe('the name of a head', () => {
     ['arcface:marg=1', /arcFace\.marg: expected one of the options margin/],
     ['adacos', /adaCos\.classes: expected an integer/],
     ['toString', /received 'toString'/],
+    ['arcface:interClassFilter=2', /withInterClassFilter\.threshold: expected a number in \[0, 1\], received 2/],
+    ['mv-softmax:interClassFilter=0.4', /one rule for negatives at a time/],
   ])('%s is refused', (word, message) => {
     expect(() => marginOfWord(word)).toThrow(message);
   });
