@@ -75,7 +75,8 @@ export interface Evaluation {
  * [B, C] matrix is ever made (docs/architecture.md, "The head's step").
  *
  * `loss` gives a scalar that back-propagates to the embeddings and remembers what the centres' own gradient needs; `update` then
- * moves the centres. Several losses before one update accumulate: equal to one large batch.
+ * moves the centres. Several losses before one update accumulate: equal to one large batch, but that each is
+ * a batch of its own to a margin that adapts.
  */
 export class PartialFC {
   readonly margin: MarginSpec;
