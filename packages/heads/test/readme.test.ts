@@ -22,13 +22,14 @@ async function run(program: string): Promise<string> {
 }
 
 it('the README’s programs run as printed', async () => {
-  expect(programs.length).toBe(5);
+  expect(programs.length).toBe(6);
   expect(await run(programs[0])).toContain('[0, 1, 2, 3');
   const [accuracy, ...classes] = (await run(programs[1])).split('\n');
   expect(Number(accuracy)).toBe(1);
   expect(classes.join('')).toContain('[0, 1, 2, 3');
   expect(Number((await run(programs[2])).trim())).toBeGreaterThan(2 * 4 * 100_000 * 64);
   expect(existsSync(join(outputFolder, 'centers.safetensors'))).toBe(true);
-  expect(Number((await run(programs[3])).match(/[\d.]+/)?.[0])).toBeLessThan(2.3);
-  expect(await run(programs[4])).toBe('[ 3, 14, 15 ] 3 15\n[ 0, 1, 2 ] [ 0, 1, 2 ]\n');
+  expect(await run(programs[3])).toBe('{"head":"magface","adaptations":[{"kind":"magnitude"}]}\n');
+  expect(Number((await run(programs[4])).match(/[\d.]+/)?.[0])).toBeLessThan(2.3);
+  expect(await run(programs[5])).toBe('[ 3, 14, 15 ] 3 15\n[ 0, 1, 2 ] [ 0, 1, 2 ]\n');
 }, 180_000);
