@@ -161,8 +161,9 @@ ReferenceStep referenceStep(const Problem& p, const Doubles* rowsB4) {
       add(toX.data(), operands[r], weight);
       add(&step.centerGradientRD[r * dim], tangentPart(operand, centers[r]), weight / p.batch);
     }
-    const double byScale =
-        hasRule ? std::numeric_limits<double>::quiet_NaN() : dot(toX, x) / row.scale - error * target.logit / row.scale;
+    // The cosines of the loss are those of the operands.
+    const double byScale = hasRule ? std::numeric_limits<double>::quiet_NaN()
+                                   : dot(toX, operand) / row.scale - error * target.logit / row.scale;
     for (double value : {byScale, -error * target.byM1, -error * target.byM2, error * row.scale * p.rule.blend})
       step.rowGradientB4.push_back(value / p.batch);
     if (moves) {
