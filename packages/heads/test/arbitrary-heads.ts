@@ -15,7 +15,10 @@ export interface RandomProblem {
   readonly spec: MarginSpec;
 }
 
-const number = (min: number, max: number) => fc.double({ min, max, noNaN: true });
+const STEPS = 1_000_000;
+/** Numbers evenly over [min, max], both ends among them: `fc.double` takes the bits of a number evenly, most of which are next to 0. */
+export const number = (min: number, max: number) =>
+  fc.integer({ min: 0, max: STEPS }).map((step) => (min * (STEPS - step) + max * step) / STEPS);
 /** Every option may be left out, for its default. */
 const options = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }) => fc.record(model, { requiredKeys: [] });
 const gradient = fc.constantFrom('exact', 'straight-through');

@@ -12,10 +12,10 @@ import {
   normFace,
   type MarginSpec,
 } from '../dist/index.js';
+import { number } from './arbitrary-heads.js';
 
 /** One seed for all, so that a run repeats the one before. */
 const RUNS = { seed: 20_170_421, numRuns: 60 };
-const number = (min: number, max: number) => fc.double({ min, max, noNaN: true });
 
 beforeAll(async () => {
   await tf.setBackend('cpu');

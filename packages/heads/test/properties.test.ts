@@ -17,7 +17,7 @@ import {
   type Centers,
   type MarginSpec,
 } from '../dist/index.js';
-import { arbitraryProblem, type RandomProblem } from './arbitrary-heads.js';
+import { arbitraryProblem, number, type RandomProblem } from './arbitrary-heads.js';
 import { maxDifference } from './support.js';
 
 /** One seed for all, so that a run repeats the one before. */
@@ -222,7 +222,7 @@ describe.each(IMPLEMENTATIONS)('$name', ({ head, epsilon }) => {
     it('does not change with the length of its embeddings, unless it follows it', () => {
       let checked = 0;
       fc.assert(
-        fc.property(problems, fc.double({ min: -4, max: 4, noNaN: true }), (problem, power) => {
+        fc.property(problems, number(-4, 4), (problem, power) => {
           if (needsNorms(problem.spec)) return;
           checked++;
           const factor = 2 ** power;
