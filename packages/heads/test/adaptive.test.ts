@@ -238,6 +238,10 @@ describe('ElasticFace', () => {
     const margins = train(elasticFace({ margin: 1.5, stddev: 1 }), 1, 64, [])[0];
     expect(Math.max(...margins)).toBeLessThanOrEqual(Math.PI / 2);
     expect(margins.filter((m) => m > 1.5707).length).toBeGreaterThan(5);
+    const easy = train(elasticFace({ margin: 0.1, stddev: 1, fallback: 'easy' }), 1, 64, [])[0];
+    expect(Math.min(...easy)).toBe(0);
+    const hard = train(elasticFace({ margin: 0.1, stddev: 1 }), 1, 64, [])[0];
+    expect(Math.min(...hard)).toBeLessThan(-0.5);
   });
 });
 

@@ -19,7 +19,8 @@ function byNearness(margins: Float64Array, cosines: readonly number[]): Float64A
 }
 
 /**
- * ElasticFace (Boutros et al., CVPR Workshops 2022, eq. 5–8): each sample's margin from N(margin, σ²), held within the parameter's range;
+ * ElasticFace (Boutros et al., CVPR Workshops 2022, eq. 5–8): each sample's margin from N(margin, σ²), held within the parameter's range (with the
+ * easy margin at 0 or above);
  * in evaluation the mean. `sorted` is ElasticFace+.
  */
 export function randomMargin(
@@ -28,11 +29,13 @@ export function randomMargin(
 ): AdaptationRuntime<RandomMarginState> {
   const { parameter, stddev, sorted, seed } = adaptation;
   const limit = parameter === 'm2' ? Math.PI / 2 : 1;
+  // The easy margin is for m2 ≥ 0.
+  const lowest = parameter === 'm2' && spec.fallback === 'easy' ? 0 : -limit;
   return {
     initial: { step: 0 },
     train({ step }, batch) {
       const drawn = normalNumbers(seed, step, batch.labels.length).map((number) => spec[parameter] + stddev * number);
-      const margins = drawn.map((margin) => Math.min(Math.max(margin, -limit), limit));
+      const margins = drawn.map((margin) => Math.min(Math.max(margin, lowest), limit));
       const assigned = sorted ? byNearness(margins, numbersOf(batch.targetCosines())) : margins;
       return { contribution: { columns: { [parameter]: Float32Array.from(assigned) } }, state: { step: step + 1 } };
     },
