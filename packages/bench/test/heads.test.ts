@@ -1,14 +1,19 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { initBackend } from '@hyperarc/trainer';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { angleStatistics } from '../dist/heads/angles.js';
 import { Clusters } from '../dist/heads/clusters.js';
 import { labelNoise } from '../dist/heads/label-noise.js';
 import { countOf, longTail } from '../dist/heads/long-tail.js';
 import { quality, rankCorrelation } from '../dist/heads/quality.js';
-import { formatHeads, plotCircles, type HeadsRecord } from '../dist/heads/report.js';
+import { formatHeads, plotCircles, writeCircles, type HeadsRecord } from '../dist/heads/report.js';
 import { COMPARED, tighten } from '../dist/heads/tighten.js';
 
+const folder = mkdtempSync(join(tmpdir(), 'hyperarc-heads-'));
+afterAll(() => rmSync(folder, { recursive: true }));
 beforeAll(async () => void (await initBackend('cpu')));
 
 describe('angle statistics', () => {
@@ -77,5 +82,8 @@ it('every experiment runs, and its report has a row for each result', { timeout:
     expect(nearestMean).toBeLessThanOrEqual(1);
   }
   const svg = plotCircles(tightened);
-  for (const [head] of COMPARED) expect(svg).toContain(head.replace('<', '&lt;'));
+  for (const [head] of COMPARED) expect(svg).toContain(head);
+  const picture = join(folder, 'circles.png');
+  await writeCircles(tightened, picture);
+  expect(readFileSync(picture).subarray(1, 4).toString()).toBe('PNG');
 });

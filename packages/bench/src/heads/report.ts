@@ -1,4 +1,5 @@
 import * as echarts from 'echarts';
+import sharp from 'sharp';
 
 import type { BenchEnvironment } from '../environment.js';
 import type { LabelNoiseResult } from './label-noise.js';
@@ -85,7 +86,7 @@ const COLORS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#56b4e9', '#e69f00'
 const CELL = 230;
 const COLUMNS = 4;
 
-/** Held-out embeddings of two dimensions on the unit circle, a circle a head, a colour a class: SVG. */
+/** Held-out embeddings of two dimensions on the unit circle, a circle a head, a colour a class, with the mean angle within a class: SVG. */
 export function plotCircles({ circles, rows }: TightenResult): string {
   const lines = Math.ceil(circles.length / COLUMNS);
   const chart = echarts.init(null, null, {
@@ -104,10 +105,10 @@ export function plotCircles({ circles, rows }: TightenResult): string {
         const { intraClass } = rows.find((row) => row.dim === 2 && row.head === head)!;
         const { left, top } = place(c);
         return {
-          text: `${head}: ${intraClass.toFixed(1)}° within`,
+          text: `${head}: ${intraClass.toFixed(1)}°`,
           left,
           top: top - 28,
-          textStyle: { fontSize: 13 },
+          textStyle: { fontSize: 12 },
         };
       }),
       grid: circles.map((_, c) => ({ ...place(c), width: CELL - 30, height: CELL - 30 })),
@@ -118,6 +119,8 @@ export function plotCircles({ circles, rows }: TightenResult): string {
         xAxisIndex: c,
         yAxisIndex: c,
         symbolSize: 5,
+        silent: true,
+        emphasis: { disabled: true },
         data: embeddings.map(([x = 0, y = 0], n) => {
           // Rings of one class after the other: points that share a direction stay apart.
           const radius = (0.86 + (0.14 * (n % 9)) / 8) / Math.max(Math.hypot(x, y), 1e-12);
@@ -132,4 +135,11 @@ export function plotCircles({ circles, rows }: TightenResult): string {
   } finally {
     chart.dispose();
   }
+}
+
+/** {@link plotCircles} as PNG: thousands of points are a small picture and a large document. */
+export async function writeCircles(result: TightenResult, path: string): Promise<void> {
+  await sharp(Buffer.from(plotCircles(result)))
+    .png({ palette: true })
+    .toFile(path);
 }

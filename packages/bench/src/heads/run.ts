@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { initBackend, type BackendChoice } from '@hyperarc/trainer';
 
@@ -6,12 +6,12 @@ import { benchEnvironment } from '../environment.js';
 import { labelNoise } from './label-noise.js';
 import { longTail } from './long-tail.js';
 import { quality } from './quality.js';
-import { formatHeads, plotCircles, type HeadsRecord } from './report.js';
+import { formatHeads, writeCircles, type HeadsRecord } from './report.js';
 import { tighten } from './tighten.js';
 
 /**
  * Trains small models under the heads: how margins tighten classes, what sub-centres find of wrong labels, what MagFace's norm
- * knows of quality, what class-variant margins do for rare classes. Adds a line to heads.jsonl, writes heads-circles.svg, and
+ * knows of quality, what class-variant margins do for rare classes. Adds a line to heads.jsonl, writes heads-circles.png, and
  * returns the tables. @param log takes a line for each result as it comes.
  */
 export async function runHeads(choice: BackendChoice, results: string, log: (line: string) => void): Promise<string> {
@@ -29,8 +29,8 @@ export async function runHeads(choice: BackendChoice, results: string, log: (lin
   };
   mkdirSync(results, { recursive: true });
   appendFileSync(join(results, 'heads.jsonl'), `${JSON.stringify(record)}\n`);
-  const picture = join(results, 'heads-circles.svg');
-  writeFileSync(`${picture}.partial`, plotCircles(tightened));
+  const picture = join(results, 'heads-circles.png');
+  await writeCircles(tightened, `${picture}.partial`);
   renameSync(`${picture}.partial`, picture);
   return formatHeads(record);
 }
