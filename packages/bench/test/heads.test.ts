@@ -11,6 +11,7 @@ import { countOf, longTail } from '../dist/heads/long-tail.js';
 import { quality, rankCorrelation } from '../dist/heads/quality.js';
 import { formatHeads, plotCircles, writeCircles, type HeadsRecord } from '../dist/heads/report.js';
 import { COMPARED, tighten } from '../dist/heads/tighten.js';
+import { headVerdicts } from '../dist/heads/verdicts.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'hyperarc-heads-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -65,6 +66,31 @@ describe('clusters', () => {
   });
 });
 
+describe('verdicts', () => {
+  const recorded = readFileSync(new URL('../results/heads.jsonl', import.meta.url), 'utf8')
+    .trim()
+    .split('\n')
+    .at(-1)!;
+  const record = JSON.parse(recorded) as HeadsRecord;
+
+  it('of the newest record are met', () => {
+    for (const { question, answer, passed } of headVerdicts(record))
+      expect(passed, `${question}: ${answer}`).toBe(true);
+  });
+
+  it('are not met by experiments that show nothing', () => {
+    const { tighten: rows, labelNoise: noise, quality: norms, longTail: tail } = record;
+    const [normface] = rows.filter(({ head }) => head === 'normface');
+    const nothing = {
+      tighten: rows.map((row) => ({ ...row, intraClass: normface.intraClass })),
+      labelNoise: noise.map((row) => ({ ...row, recall: 0.5 })),
+      quality: { ...norms, rows: norms.rows.map((row) => ({ ...row, withinPicture: 0.3 })) },
+      longTail: [tail[0], tail[0]],
+    };
+    expect(headVerdicts(nothing).map(({ passed }) => passed)).toEqual([false, false, false, false]);
+  });
+});
+
 it('every experiment runs, and its report has a row for each result', { timeout: 240_000 }, async () => {
   const tightened = tighten(2);
   const record = {
@@ -72,7 +98,7 @@ it('every experiment runs, and its report has a row for each result', { timeout:
     labelNoise: await labelNoise(2),
     quality: await quality(2),
     longTail: longTail(2, 1),
-  } as HeadsRecord;
+  };
   const rows = formatHeads(record)
     .split('\n')
     .filter((line) => line.startsWith('|'));

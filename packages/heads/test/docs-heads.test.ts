@@ -7,7 +7,8 @@ import * as engine from '../dist/engine/index.js';
 import * as heads from '../dist/index.js';
 
 const folder = fileURLToPath(new URL('../../../docs/heads/', import.meta.url));
-const pages = readdirSync(folder).filter((name) => name.endsWith('.md') && name !== 'README.md');
+const NO_HEADS = ['README.md', 'experiments.md'];
+const pages = readdirSync(folder).filter((name) => name.endsWith('.md') && !NO_HEADS.includes(name));
 const read = (page: string) => readFileSync(`${folder}${page}`, 'utf8');
 
 beforeAll(async () => {

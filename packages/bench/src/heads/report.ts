@@ -6,6 +6,7 @@ import type { LabelNoiseResult } from './label-noise.js';
 import type { LongTailResult } from './long-tail.js';
 import type { QualityResult } from './quality.js';
 import type { TightenResult, TightenRow } from './tighten.js';
+import { headVerdicts, type Measured } from './verdicts.js';
 
 /** One run of the experiments: one line of heads.jsonl. */
 export interface HeadsRecord {
@@ -27,7 +28,8 @@ function table(header: readonly string[], rows: readonly (readonly string[])[]):
 }
 
 /** The experiments' tables as Markdown. */
-export function formatHeads({ tighten, labelNoise, quality, longTail }: HeadsRecord): string {
+export function formatHeads(record: Measured): string {
+  const { tighten, labelNoise, quality, longTail } = record;
   return [
     'Held-out samples of the same identities:',
     '',
@@ -79,6 +81,8 @@ export function formatHeads({ tighten, labelNoise, quality, longTail }: HeadsRec
         tailBySeed.map(percent).join(' · '),
       ]),
     ),
+    '',
+    ...headVerdicts(record).map(({ question, answer, passed }) => `- ${passed ? 'yes' : 'NO'}: ${question}: ${answer}`),
   ].join('\n');
 }
 

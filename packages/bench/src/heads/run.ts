@@ -16,12 +16,13 @@ import { tighten } from './tighten.js';
  */
 export async function runHeads(choice: BackendChoice, results: string, log: (line: string) => void): Promise<string> {
   const { name, tensorflowVersion } = await initBackend(choice);
+  const environment = benchEnvironment();
   const tightened = tighten(undefined, log);
   const record: HeadsRecord = {
     format: 'hyperarc-bench-heads-1',
     run: new Date().toISOString(),
     backend: tensorflowVersion === undefined ? name : `${name} ${tensorflowVersion}`,
-    environment: benchEnvironment(),
+    environment,
     tighten: tightened.rows,
     labelNoise: await labelNoise(undefined, log),
     quality: await quality(undefined, log),
