@@ -21,38 +21,52 @@ function run(command, args, env = {}) {
   }
 }
 
-/** The C++ tests run on the host, so nvcc's work is left to the addon: HYPERARC_CUDA is OFF. */
-function ctest(folder, options, env = {}) {
-  const build = join(native, folder);
-  run('cmake', ['-S', native, '-B', build, '-DHYPERARC_BUILD_TESTS=ON', '-DHYPERARC_CUDA=OFF', ...options]);
+/** Without CUDA, whose kernels nvcc alone compiles and no sanitizer of the host can watch. */
+function threadSanitizer() {
+  const build = join(native, 'build-tsan');
+  const options = ['-DHYPERARC_BUILD_TESTS=ON', '-DHYPERARC_CUDA=OFF', '-DHYPERARC_SANITIZE=thread'];
+  run('cmake', ['-S', native, '-B', build, ...options]);
   run('cmake', ['--build', build, '-j', jobs]);
-  runTests(build, env);
+  runTests(build, { TSAN_OPTIONS: 'halt_on_error=1' });
 }
 
 function runTests(build, env, filter = []) {
   run('ctest', ['--test-dir', build, '--output-on-failure', '--no-tests=error', '-j', jobs, ...filter], env);
 }
 
+/**
+ * One build for all that runs on the host: both engines, the CUDA one for the harness (docs/testing-cuda.md), the C++ tests, and the
+ * addon for the tests in TypeScript.
+ */
+function buildForHost(folder, options = {}) {
+  buildAddon(root, folder, { HYPERARC_EMULATED: 'ON', HYPERARC_BUILD_TESTS: 'ON', ...options });
+  return join(native, folder);
+}
+
+const buildPlain = () => buildForHost('build-emulated');
+const buildSanitized = () => buildForHost('build-emulated-asan', { HYPERARC_SANITIZE: 'address,undefined' });
 const SANITIZED = {
-  options: ['-DCMAKE_BUILD_TYPE=RelWithDebInfo', '-DHYPERARC_SANITIZE=address,undefined'],
-  env: {
-    ASAN_OPTIONS: 'detect_leaks=1:strict_string_checks=1',
-    UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1',
-  },
+  ASAN_OPTIONS: 'detect_leaks=1:strict_string_checks=1',
+  UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1',
 };
 
+const HARNESS = '^Emulator';
+/** Tests of the CUDA engine, some of which take the CPU's in turn. */
+const CUDA = '[Cc]uda|EngineShapes|Mma|Hopper(Passes|Tails|Test|Engine)|KernelTable';
+
+/** All other C++ tests: of the CPU engine, and of what both engines share. */
+function hostTests(build, env = {}) {
+  runTests(build, env, ['-E', `${HARNESS}|${CUDA}`]);
+}
+
 /**
- * The CUDA engine in the host harness (docs/testing-cuda.md): the harness's tests, and every C++ test of the engine; these
- * again for each seed, by which threads, copies and streams take turns in another order.
+ * The harness's tests, and every C++ test of the CUDA engine; these again for each seed, by which threads, copies and streams take turns
+ * in another order.
  */
-function emulated(folder, options, seeds, env = {}) {
-  const build = join(native, folder);
-  run('cmake', ['-S', native, '-B', build, '-DHYPERARC_BUILD_TESTS=ON', '-DHYPERARC_EMULATED=ON', ...options]);
-  run('cmake', ['--build', build, '-j', jobs]);
-  const engine = '[Cc]uda|EngineShapes|Mma|Hopper(Passes|Tails|Test|Engine)|KernelTable';
-  runTests(build, env, ['-R', `^Emulator|${engine}`]);
+function emulatedTests(build, seeds, env = {}) {
+  runTests(build, env, ['-R', `${HARNESS}|${CUDA}`]);
   for (const seed of seeds) {
-    const filter = ['-R', engine, '-E', '^Emulator|Layout|Plan|Table'];
+    const filter = ['-R', CUDA, '-E', `${HARNESS}|Layout|Plan|Table`];
     runTests(build, { ...env, HYPERARC_EMULATED_SCHEDULE: seed }, filter);
   }
 }
@@ -76,32 +90,25 @@ switch (task) {
     buildAddon(root);
     break;
   case 'test':
-    ctest('build-tests', ['-DCMAKE_BUILD_TYPE=Release']);
+    hostTests(buildPlain());
     break;
   case 'asan':
-    ctest('build-asan', SANITIZED.options, SANITIZED.env);
+    hostTests(buildSanitized(), SANITIZED);
     break;
   case 'tsan':
-    ctest('build-tsan', ['-DCMAKE_BUILD_TYPE=RelWithDebInfo', '-DHYPERARC_SANITIZE=thread'], {
-      TSAN_OPTIONS: 'halt_on_error=1',
-    });
+    threadSanitizer();
     break;
   case 'emulated':
-    emulated('build-emulated-tests', ['-DCMAKE_BUILD_TYPE=Release'], ['1']);
+    emulatedTests(buildPlain(), ['1']);
     break;
   case 'emulated-asan':
-    emulated('build-emulated-tests-asan', SANITIZED.options, [], SANITIZED.env);
+    emulatedTests(buildSanitized(), [], SANITIZED);
     break;
   case 'emulated-addon':
-    buildAddon(root, 'build-emulated', { HYPERARC_EMULATED: 'ON' });
+    buildPlain();
     break;
   case 'emulated-asan-addon':
-    // -O1: half the time of -O2 to compile.
-    buildAddon(root, 'build-emulated-asan', {
-      HYPERARC_EMULATED: 'ON',
-      HYPERARC_SANITIZE: 'address,undefined',
-      CMAKE_CXX_FLAGS_RELEASE: '-O1',
-    });
+    buildSanitized();
     break;
   case 'cuda-report':
     buildAddon(root);

@@ -24,7 +24,14 @@ const CHECKS = {
     'test:emulated',
     '--parallel=1',
   ),
-  'cuda-emulated-asan': nxRun('-p', 'native', '-t', 'test-emulated-asan'),
+  'cuda-emulated-asan': nxRun(
+    '-p',
+    'native,@hyperarc/kernels-cuda',
+    '-t',
+    'test-emulated-asan',
+    'test:emulated-asan',
+    '--parallel=1',
+  ),
   packages: nxRun('-t', 'test', '--exclude=native,tests', '--parallel=1'),
   'consumer-and-examples': nxRun('-p', 'tests', '-t', 'test'),
 };
