@@ -72,10 +72,11 @@ struct ExactNegatives {
   double nearest = 9.0;          // of any cosine to its threshold
 };
 
-/// An error of a cosine counts s·N' times in an exponent, N' the true derivative. The bars are of s = 64 and no rule:
+/// An error of a cosine counts s·N' times in an exponent, N' the true derivative. The bars without a rule stay as they are:
 /// docs/kernels/plain.md, "Accuracy".
 inline double sensitivity(const PlainRun& run) {
   const MarginRule rule = withTrueSlopes(run.p.rule);
+  if (rule.negatives.threshold == NegativeThreshold::kNone) return 1.0;
   return std::max(1.0, rule.scale / 64.0) * margins::steepestNegative(rule.negatives);
 }
 

@@ -2,11 +2,8 @@
 const SMALL_ROW = 1e-6;
 /** Below this fp32 arithmetic loses digits to denormal numbers. */
 const UNDERFLOW = 1e-30;
-/**
- * A row that cancels compares against this share of the sum of its parts' lengths. In fp32 it may thus be 2e-6 of them off: what rounding an
- * exponent s·cosθ just below 64 to the nearest, 2⁻¹⁹ off, does to the probability.
- */
-const CANCELLED_SHARE = 2e-2;
+/** A row that cancels compares against this share of the sum of its parts' lengths. */
+const CANCELLED_SHARE = 1e-2;
 
 export interface Tolerance {
   /** Length of the difference over length of what is expected. */
