@@ -72,8 +72,8 @@ struct ExactNegatives {
   double nearest = 9.0;          // of any cosine to its threshold
 };
 
-/// An error of a cosine counts s·N' times in an exponent, N' the true derivative. The bars without a rule stay as they are:
-/// docs/kernels/plain.md, "Accuracy".
+/// An error of a cosine counts s·N' times in an exponent, N' the true derivative. The bars without a rule stay as they
+/// are: docs/kernels/plain.md, "Accuracy".
 inline double sensitivity(const PlainRun& run) {
   const MarginRule rule = withTrueSlopes(run.p.rule);
   if (rule.negatives.threshold == NegativeThreshold::kNone) return 1.0;
