@@ -1,7 +1,10 @@
 // `npm test` after set-up: every check of the repository, each once, with a summary. `node scripts/test.mjs NAME…` runs some.
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { failureCollector } from './lib/failures.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const node = process.execPath;
@@ -44,20 +47,34 @@ for (const name of wanted) {
   }
 }
 
+/** Runs a check, passes on what it prints, and gives whether it passed, with the lines that name what failed. */
+async function run([command, ...args]) {
+  const env = { FORCE_COLOR: process.stdout.isTTY ? '1' : '0', ...process.env, NX_DAEMON: 'false', NX_TUI: 'false' };
+  const child = spawn(command, args, { cwd: root, stdio: ['inherit', 'pipe', 'pipe'], env });
+  const failures = failureCollector();
+  const watch = (from, to) => {
+    from.pipe(to, { end: false });
+    return once(createInterface({ input: from }).on('line', failures.look), 'close');
+  };
+  const read = [watch(child.stdout, process.stdout), watch(child.stderr, process.stderr)];
+  const [status] = await once(child, 'close');
+  await Promise.all(read);
+  return { passed: status === 0, failures: status === 0 ? [] : failures.found() };
+}
+
 const results = [];
-for (const [name, [command, ...args]] of Object.entries(CHECKS)) {
+for (const [name, command] of Object.entries(CHECKS)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
   console.log(`\n=== ${name}`);
   const start = Date.now();
-  const env = { FORCE_COLOR: process.stdout.isTTY ? '1' : '0', ...process.env, NX_DAEMON: 'false', NX_TUI: 'false' };
-  const { status } = spawnSync(command, args, { cwd: root, stdio: 'inherit', env });
-  results.push({ name, passed: status === 0, seconds: (Date.now() - start) / 1000 });
+  results.push({ name, ...(await run(command)), seconds: (Date.now() - start) / 1000 });
 }
 
 console.log('\n=== summary');
-for (const { name, passed, seconds } of results) {
+for (const { name, passed, failures, seconds } of results) {
   console.log(`${passed ? 'ok    ' : 'FAILED'} ${name} (${seconds.toFixed(1)} s)`);
+  for (const line of failures) console.log(`         ${line}`);
 }
 const failed = results.filter((result) => !result.passed).length;
 console.log(`${results.length - failed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+process.exitCode = failed === 0 ? 0 : 1;

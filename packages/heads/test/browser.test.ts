@@ -11,8 +11,8 @@ import { findChromium, openPage } from './browser/chromium.js';
 import type { PageResult } from './browser/page.js';
 import { trainHeads, type Training } from './browser/train.js';
 
-/** How long the page may take; a second or two where nothing else runs. */
-const PAGE_TIMEOUT_MS = 110_000;
+/** How long the page may take; a second or two where nothing else runs. A browser that hangs is replaced once. */
+const PAGE_TIMEOUT_MS = 50_000;
 
 async function bundle(): Promise<{ code: string; inputs: string[] }> {
   const { outputFiles, metafile } = await build({
@@ -28,6 +28,8 @@ async function bundle(): Promise<{ code: string; inputs: string[] }> {
   });
   return { code: outputFiles[0]!.text, inputs: Object.keys(metafile.inputs) };
 }
+
+class NothingPosted extends Error {}
 
 /** Serves the page with `code`, opens it in `command`, and gives what it posts. */
 async function runPage(command: string, code: string): Promise<PageResult> {
@@ -55,7 +57,8 @@ async function runPage(command: string, code: string): Promise<PageResult> {
   const page = openPage(command, `http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    const fail = () => reject(new Error(`the page posted nothing in ${PAGE_TIMEOUT_MS / 1000} s:\n${page.log()}`));
+    const fail = () =>
+      reject(new NothingPosted(`the page posted nothing in ${PAGE_TIMEOUT_MS / 1000} s:\n${page.log()}`));
     timer = setTimeout(fail, PAGE_TIMEOUT_MS);
   });
   try {
@@ -99,7 +102,11 @@ if (chromium === undefined && !process.env['CI']) {
       if (chromium === undefined) throw new Error(missing);
       const page = await bundle();
       inputs = page.inputs;
-      inBrowser = await runPage(chromium, page.code);
+      inBrowser = await runPage(chromium, page.code).catch((error: unknown) => {
+        if (!(error instanceof NothingPosted)) throw error;
+        console.warn(`once more, in a new browser: ${error.message}`);
+        return runPage(chromium, page.code);
+      });
       await tf.setBackend('cpu');
       inNode = await trainHeads();
     });

@@ -32,6 +32,10 @@ export function openPage(command: string, url: string): OpenPage {
     '--enable-unsafe-swiftshader',
     '--disable-dev-shm-usage',
     '--no-first-run',
+    // Nothing but the page: no updates, no look for a proxy.
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--no-proxy-server',
     '--enable-logging=stderr',
     `--user-data-dir=${profile}`,
     url,
