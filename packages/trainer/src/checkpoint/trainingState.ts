@@ -14,6 +14,8 @@ const stateSchema = z.strictObject({
   loader: z.strictObject({ epoch: count, position: count, seed: count, batchSize: count, samples: count }),
   /** The margin head's own: where its sampler stands. */
   head: z.unknown(),
+  /** The numbers of the margin; absent in states written before they were recorded. */
+  margin: z.record(z.string(), z.unknown()).optional(),
   window: z.strictObject({ steps: count, loss: z.number(), targetCosine: z.number(), gradientNorm: z.number() }),
 });
 

@@ -19,7 +19,10 @@ const FREE_ON_RESUME = new Set([
 ]);
 
 function flatten(value: unknown, prefix: string, into: Map<string, string>): Map<string, string> {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+  // A list of numbers is one field, a list of sections is not.
+  const isSection =
+    typeof value === 'object' && value !== null && (!Array.isArray(value) || typeof value[0] === 'object');
+  if (isSection) {
     for (const [key, inner] of Object.entries(value)) flatten(inner, prefix === '' ? key : `${prefix}.${key}`, into);
   } else if (value !== undefined) {
     into.set(prefix, JSON.stringify(value));
@@ -27,11 +30,19 @@ function flatten(value: unknown, prefix: string, into: Map<string, string>): Map
   return into;
 }
 
-/** Fields that differ and would make a resumed run another run, each as `key: was A, now B`. */
-export function resumeDifferences(was: Config, now: Config): string[] {
+/** Fields that differ, each as `key: was A, now B`, with the keys of what is nested joined by points. */
+export function fieldDifferences(was: unknown, now: unknown): string[] {
   const before = flatten(was, '', new Map());
   const after = flatten(now, '', new Map());
   return [...new Set([...before.keys(), ...after.keys()])]
-    .filter((key) => !FREE_ON_RESUME.has(key) && !key.startsWith('synth.') && before.get(key) !== after.get(key))
+    .filter((key) => before.get(key) !== after.get(key))
     .map((key) => `${key}: was ${before.get(key) ?? 'unset'}, now ${after.get(key) ?? 'unset'}`);
+}
+
+/** Fields that differ and would make a resumed run another run, each as `key: was A, now B`. */
+export function resumeDifferences(was: Config, now: Config): string[] {
+  return fieldDifferences(was, now).filter((difference) => {
+    const key = difference.slice(0, difference.indexOf(':'));
+    return !FREE_ON_RESUME.has(key) && !key.startsWith('synth.');
+  });
 }

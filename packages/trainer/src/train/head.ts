@@ -10,6 +10,8 @@ import {
 import { HyperArcError } from '@hyperarc/kernels-cuda';
 import { parse } from 'yaml';
 
+import { checkMarginRecord } from '../checkpoint/marginRecord.js';
+import type { TrainingState } from '../checkpoint/trainingState.js';
 import type { Config } from '../config/index.js';
 import { marginOf, type MarginFacts } from '../config/margin.js';
 import type { ImageDataset } from '../data/index.js';
@@ -74,15 +76,18 @@ export function createHead(config: HeadConfig, dataset: ImageDataset): PartialFC
 
 /**
  * The class centres that `head.save` wrote.
- * @throws HyperArcError E_FORMAT if they are not of this configuration, this margin and these classes; those of PartialFC.load.
+ * @throws HyperArcError E_RANGE if the margin has other numbers than the checkpoint's; E_FORMAT if they are not of this configuration, this
+ *   margin and these classes; those of PartialFC.load.
  */
 export async function loadHead(
   path: string,
-  state: unknown,
+  state: Pick<TrainingState, 'head' | 'margin'>,
   config: HeadConfig,
   dataset: ImageDataset,
 ): Promise<PartialFC> {
-  const head = await PartialFC.load(path, behaviourOf(config, dataset), state as PartialFCState);
+  const behaviour = behaviourOf(config, dataset);
+  checkMarginRecord(behaviour.margin, state.margin);
+  const head = await PartialFC.load(path, behaviour, state.head as PartialFCState);
   const { subCenters, precision } = config.head;
   const expected = `${[dataset.identities.length, subCenters, config.backbone.embeddingSize].join('×')} in ${precision}`;
   const received = `${head.centers.shape.join('×')} in ${head.centers.config.precision}`;

@@ -78,7 +78,7 @@ export async function createSession(
   const head =
     saved === undefined
       ? createHead(config, datasets.train)
-      : await loadHead(join(saved.folder, FILES.head), saved.state.head, config, datasets.train);
+      : await loadHead(join(saved.folder, FILES.head), saved.state, config, datasets.train);
   const loader = new BatchLoader({
     dataset: datasets.train,
     batchSize: training.batchSize,

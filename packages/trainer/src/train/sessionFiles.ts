@@ -5,6 +5,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { HyperArcError } from '@hyperarc/kernels-cuda';
 
+import { marginRecord } from '../checkpoint/marginRecord.js';
 import { readModelWeights, writeModelWeights } from '../checkpoint/modelWeights.js';
 import { readSafetensors, writeSafetensors, type TensorData } from '../checkpoint/safetensors.js';
 import { readTrainingState, writeTrainingState, type TrainingState } from '../checkpoint/trainingState.js';
@@ -45,6 +46,7 @@ export async function writeSession(session: Session, folder: string, step: numbe
     data: { classes: train.identities.length, images: train.samples.length, sha256: fingerprint(train) },
     loader: loader.state(),
     head: head.state(),
+    margin: marginRecord(head.margin),
     window,
   });
 }

@@ -7,6 +7,7 @@ import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { checkConfig, type Config } from '../../dist/config/index.js';
+import { describeFolder } from '../../dist/checkpoint/manifest.js';
 import { readTrainingState } from '../../dist/checkpoint/trainingState.js';
 import { readMetrics } from '../../dist/metrics/jsonLines.js';
 import { writeSynthDataset } from '../../dist/synth/writeDataset.js';
@@ -154,6 +155,39 @@ describe('train', () => {
     await expect(trainFor(whole, config, { resume: { fallBack: false } })).rejects.toThrow(
       /E_RANGE: data: expected the 6 training identities of the checkpoint, received 5/,
     );
+  });
+
+  it("refuses to go on with other numbers of the margin, though the configuration's are the same", async () => {
+    const config = configure({
+      head: { loss: 'magface', margin: undefined, parameters: { lowerNorm: 0.1, upperNorm: 3 } },
+    });
+    const run = RunFolder.create(config);
+    await trainFor(run, config, {}, 2);
+    const folder = join(run.checkpointsPath, 'step-00000002');
+    const [state, manifest] = [join(folder, 'state.json'), join(folder, 'manifest.json')];
+    const saved = readTrainingState(state);
+    expect(saved.margin).toMatchObject({
+      name: 'magface',
+      scale: 16,
+      adaptive: [{ kind: 'magnitude', lowerNorm: 0.1 }],
+    });
+    // As if the default of upperMargin had been another when the run began.
+    const [adaptation] = saved.margin!['adaptive'] as { upperMargin: number }[];
+    const { upperMargin } = adaptation!;
+    adaptation!.upperMargin = 0.9;
+    const rewrite = async (changed: object) => {
+      writeFileSync(state, JSON.stringify(changed));
+      rmSync(manifest);
+      writeFileSync(manifest, JSON.stringify(await describeFolder(folder, 2, null)));
+    };
+    await rewrite(saved);
+    await expect(trainFor(run, config, { resume: { fallBack: false } })).rejects.toThrow(
+      `E_RANGE: margin: expected the numbers of the checkpoint, received others (adaptive.0.upperMargin: was 0.9, now ${upperMargin}); give`,
+    );
+    // What was written before margins were recorded.
+    const { margin: _, ...older } = saved;
+    await rewrite(older);
+    expect(await trainFor(run, config, { resume: { fallBack: false } }, 1)).toMatchObject({ step: 3 });
   });
 
   it('stops when it diverges, says where, and keeps what was saved before', async () => {
