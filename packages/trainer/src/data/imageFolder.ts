@@ -66,6 +66,10 @@ function readFolder(path: string, name: string) {
   try {
     return readdirSync(path, { withFileTypes: true });
   } catch (cause) {
+    if (path.endsWith('.rec')) {
+      const fix = `make one of it: hyperarc data convert ${path} FOLDER`;
+      throw new HyperArcError('E_FORMAT', `dataset: expected an image folder, received the RecordIO file ${path}; ${fix}`, { cause });
+    }
     const reason = (cause as NodeJS.ErrnoException).code === 'EACCES' ? 'one without permission to read' : `none (${(cause as Error).message})`;
     throw new HyperArcError('E_FORMAT', `dataset: expected a folder at ${name}, received ${reason}; check the path and its permissions`, { cause });
   }

@@ -6,3 +6,5 @@ export { scanImageFolder, splitIdentities, type ImageDataset, type ImageSample }
 export { KeyedRandom } from './keyedRandom.js';
 export { createImageLoader, loadImages, type ImageLoader } from './loadImages.js';
 export { makePairs, readPairs, writePairs, type ImagePair, type MakePairsOptions } from './pairs.js';
+export { folderToRecords, recordsToFolder, type ConvertOptions, type ConvertResult } from './recordio/convert.js';
+export { faceRecords, type FaceRecord } from './recordio/faceRecords.js';

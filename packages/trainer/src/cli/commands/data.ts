@@ -1,4 +1,7 @@
 import { InvalidArgumentError, type Command } from 'commander';
+import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
+import { StopRequest } from '../../train/signals.js';
+import { stoppedExit } from '../exitCodes.js';
 import { FINDINGS, type DatasetReport, type FindingKind, type HistogramBin } from '../../data/findings.js';
 
 /** Findings of one kind that are printed; `--json` has them all. */
@@ -12,7 +15,7 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
-/** `hyperarc data check`, `hyperarc data pairs`. The image library is loaded only when an action runs. */
+/** `hyperarc data check`, `hyperarc data convert`, `hyperarc data pairs`. The image library is loaded only when an action runs. */
 export function registerDataCommand(program: Command): void {
   const data = program.command('data').description('Look after face datasets (image folders, one folder an identity)');
   data
@@ -24,6 +27,36 @@ export function registerDataCommand(program: Command): void {
       const report = await checkDataset(folder);
       console.log(options.json ? JSON.stringify(report, null, 2) : formatReport(report));
       if (!report.ok) process.exitCode = 1;
+    });
+  data
+    .command('convert <from> <to>')
+    .description(
+      'RecordIO to an image folder (from FACES.rec), or an image folder to RecordIO (to a new folder, NEW/FACES.rec)',
+    )
+    .action(async (from: string, to: string) => {
+      const { folderToRecords, recordsToFolder } = await import('../../data/recordio/convert.js');
+      const toRecords = to.endsWith('.rec');
+      if (toRecords === from.endsWith('.rec')) {
+        const message = `convert: expected one of FROM and TO to be a .rec file and the other a folder, received ${from} and ${to}`;
+        throw new HyperArcError('E_RANGE', message);
+      }
+      const interrupt = new AbortController();
+      using stop = new StopRequest(() => interrupt.abort());
+      const options = {
+        onProgress: showCount,
+        onWarning: (message: string) => console.warn(`warning: ${message}`),
+        signal: interrupt.signal,
+      };
+      try {
+        const { images, identities } = await (toRecords
+          ? folderToRecords(from, to, options)
+          : recordsToFolder(from, to, options));
+        console.log(`${to}: ${images} images of ${identities} identities`);
+      } catch (error) {
+        if (stop.signal === undefined) throw error;
+        process.stderr.write(`${stop.signal}: stopped converting; nothing was kept\n`);
+        process.exitCode = stoppedExit(stop.signal);
+      }
     });
   data
     .command('pairs <folder>')
@@ -39,6 +72,11 @@ export function registerDataCommand(program: Command): void {
       await writePairs(options.out, pairs);
       console.log(`${options.out}: ${pairs.length} pairs in ${options.folds} folds`);
     });
+}
+
+/** Rewrites one line on a terminal. */
+function showCount(images: number): void {
+  if (process.stderr.isTTY && images % 1000 === 0) process.stderr.write(`\r\x1b[K${images} images\r`);
 }
 
 /** The report as lines for a terminal. */
