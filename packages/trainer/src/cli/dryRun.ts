@@ -20,8 +20,8 @@ async function countData(config: Config): Promise<{ classes: number; images: num
     };
   }
   const { openDatasets } = await import('../train/dataset.js');
-  const { train } = openDatasets(config);
-  return { classes: train.identities.length, images: train.samples.length, note: config.data.root };
+  const { train } = await openDatasets(config, { log: (line) => void process.stderr.write(`${line}\n`) });
+  return { classes: train.identities.length, images: train.labels.length, note: config.data.root };
 }
 
 /** What `hyperarc train --dry-run` prints: the resolved configuration, the model, and memory by part. Trains nothing, takes no memory. */

@@ -6,8 +6,8 @@ import { headSchema } from './headSchema.js';
 
 /** Where the images are and how they are read. */
 const data = z.strictObject({
-  /** Image folder: one folder an identity. */
-  root: text(/./, 'the path of an image folder'),
+  /** Image folder (one folder an identity), RecordIO file, or a folder that holds one. */
+  root: text(/./, 'the path of a dataset'),
   /** Identities kept out of training, for verification. */
   heldOut: integer({ min: 0 }).default(0),
   /** Side of the square input in pixels; a multiple of 16. */

@@ -1,7 +1,6 @@
-import { join } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { DecodePool } from './decodePool.js';
-import type { ImageDataset } from './imageFolder.js';
+import type { ImageDataset } from './dataset.js';
 import { KeyedRandom } from './keyedRandom.js';
 import { PIXEL_TO_UNIT } from './loadImages.js';
 
@@ -77,7 +76,7 @@ export class BatchLoader {
   constructor(options: BatchLoaderOptions) {
     const { dataset, batchSize, imageSize, seed, resume, workers } = options;
     const { flip = true, prefetch = 4, dropLast = true, cacheDecoded = 256 * 2 ** 20 } = options;
-    const samples = dataset.samples.length;
+    const samples = dataset.labels.length;
     checkWhole('batchSize', batchSize, 1, dropLast ? samples : 2 ** 31, dropLast ? `the dataset has ${samples} images` : '');
     checkWhole('imageSize', imageSize, 1, 4096);
     checkWhole('seed', seed, 0, Number.MAX_SAFE_INTEGER);
@@ -120,7 +119,7 @@ export class BatchLoader {
     const { seed, batchSize, dataset } = this.options;
     const epoch = Math.floor(this.given / this.batchesPerEpoch);
     const position = this.given - epoch * this.batchesPerEpoch;
-    return { epoch, position, seed, batchSize, samples: dataset.samples.length };
+    return { epoch, position, seed, batchSize, samples: dataset.labels.length };
   }
 
   /** Ends the decoding threads. May be called again. */
@@ -157,11 +156,11 @@ export class BatchLoader {
     const epoch = Math.floor(number / this.batchesPerEpoch);
     const start = (number - epoch * this.batchesPerEpoch) * batchSize;
     const indices = Int32Array.from(this.epochOrder(epoch).subarray(start, start + batchSize));
-    const labels = indices.map((index) => dataset.samples[index]!.label);
+    const labels = indices.map((index) => dataset.labels[index]!);
 
     const missing = this.cache === undefined ? indices : indices.filter((index) => this.cache!.present[index] === 0);
-    const files = Array.from(missing, (index) => join(dataset.root, dataset.samples[index]!.path));
-    const decoded = files.length === 0 ? new Uint8Array(0) : await this.pool.decode(files, imageSize);
+    const places = Array.from(missing, (index) => dataset.locate(index));
+    const decoded = places.length === 0 ? new Uint8Array(0) : await this.pool.decode(places, imageSize);
     if (this.cache !== undefined) {
       for (const [i, index] of missing.entries()) {
         this.cache.pixels.set(decoded.subarray(i * this.imageBytes, (i + 1) * this.imageBytes), index * this.imageBytes);
@@ -180,7 +179,7 @@ export class BatchLoader {
 
   private epochOrder(epoch: number): Uint32Array {
     if (this.order?.epoch !== epoch) {
-      const indices = Uint32Array.from({ length: this.options.dataset.samples.length }, (_, i) => i);
+      const indices = Uint32Array.from({ length: this.options.dataset.labels.length }, (_, i) => i);
       this.order = { epoch, indices: new KeyedRandom(STREAM.order, this.options.seed, epoch).shuffle(indices) };
     }
     return this.order.indices;

@@ -2,10 +2,11 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { HyperArcErrorCode } from '@hyperarc/kernels-cuda';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
+import type { ImageLocation } from './location.js';
 
 export interface DecodeTask {
   readonly id: number;
-  readonly paths: readonly string[];
+  readonly images: readonly ImageLocation[];
   readonly size: number;
 }
 
@@ -58,14 +59,14 @@ export class DecodePool {
   }
 
   /**
-   * Decodes files on one thread.
-   * @returns RGB bytes [paths, size, size, 3].
+   * Decodes images on one thread.
+   * @returns RGB bytes [images, size, size, 3].
    * @throws HyperArcError as decodeImage; E_DISPOSED when the pool is closed.
    */
-  decode(paths: readonly string[], size: number): Promise<Uint8Array> {
+  decode(images: readonly ImageLocation[], size: number): Promise<Uint8Array> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
     return new Promise((resolve, reject) => {
-      this.queue.push({ task: { id: this.nextId++, paths, size }, resolve, reject });
+      this.queue.push({ task: { id: this.nextId++, images, size }, resolve, reject });
       this.dispatch();
     });
   }

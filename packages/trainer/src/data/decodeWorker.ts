@@ -3,21 +3,26 @@ import sharp from 'sharp';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { decodeImage } from './decodeImage.js';
 import type { DecodeAnswer, DecodeTask } from './decodePool.js';
+import { LocationReader, nameOfLocation } from './location.js';
 
 sharp.concurrency(1);
 // Images are decoded once each: libvips need not remember them.
 sharp.cache(false);
 
+const reader = new LocationReader();
+
 parentPort!.on('message', (task: DecodeTask) => void perform(task));
 
-/** Decodes the files of a task into one array [files, size, size, 3] of bytes, or answers with the first error. */
-async function perform({ id, paths, size }: DecodeTask): Promise<void> {
+/** Decodes the images of a task into one array [images, size, size, 3] of bytes, or answers with the first error. */
+async function perform({ id, images, size }: DecodeTask): Promise<void> {
   let answer: DecodeAnswer;
   const transfer: ArrayBuffer[] = [];
   try {
     const imageBytes = size * size * 3;
-    const pixels = new Uint8Array(paths.length * imageBytes);
-    for (const [i, path] of paths.entries()) pixels.set(await decodeImage(path, size), i * imageBytes);
+    const pixels = new Uint8Array(images.length * imageBytes);
+    for (const [i, image] of images.entries()) {
+      pixels.set(await decodeImage(await reader.read(image), size, nameOfLocation(image)), i * imageBytes);
+    }
     transfer.push(pixels.buffer);
     answer = { id, pixels };
   } catch (error) {

@@ -1,7 +1,8 @@
 import { readdirSync, statSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
-import { KeyedRandom } from './keyedRandom.js';
+import type { ImageDataset } from './dataset.js';
+import { fileLocation, type ImageLocation } from './location.js';
 
 /** One image of a dataset. */
 export interface ImageSample {
@@ -11,12 +12,29 @@ export interface ImageSample {
   readonly label: number;
 }
 
-/** A face dataset on disk: one folder an identity. */
-export interface ImageDataset {
-  readonly root: string;
-  /** Folder names; the label of an image is its folder's index. */
-  readonly identities: readonly string[];
-  readonly samples: readonly ImageSample[];
+/** A dataset of image files below one folder. */
+export class ImageFolder implements ImageDataset {
+  readonly labels: Int32Array;
+
+  constructor(
+    readonly root: string,
+    readonly identities: readonly string[],
+    readonly samples: readonly ImageSample[],
+  ) {
+    this.labels = Int32Array.from(samples, ({ label }) => label);
+  }
+
+  nameOf(index: number): string {
+    return this.samples[index]!.path;
+  }
+
+  locate(index: number): ImageLocation {
+    return this.locateName(this.nameOf(index));
+  }
+
+  locateName(name: string): ImageLocation {
+    return fileLocation(join(this.root, name));
+  }
 }
 
 const EXTENSIONS = new Set(['.jpg', '.jpeg', '.png']);
@@ -30,7 +48,7 @@ export const byName = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 
  * ignored; so are identity folders without images (`hyperarc data check` names them).
  * @throws HyperArcError E_FORMAT when `root` cannot be read or holds no image.
  */
-export function scanImageFolder(root: string): ImageDataset {
+export function scanImageFolder(root: string): ImageFolder {
   const identities: string[] = [];
   const samples: ImageSample[] = [];
   for (const folder of identityFolders(root)) {
@@ -49,7 +67,7 @@ export function scanImageFolder(root: string): ImageDataset {
       `dataset: expected ${root}/IDENTITY/IMAGE.jpg (jpg, jpeg or png), received a folder without such images; give the folder that holds one folder an identity`,
     );
   }
-  return { root, identities, samples };
+  return new ImageFolder(root, identities, samples);
 }
 
 /** Names of the identity folders below `root`, sorted. */
@@ -66,38 +84,7 @@ function readFolder(path: string, name: string) {
   try {
     return readdirSync(path, { withFileTypes: true });
   } catch (cause) {
-    if (path.endsWith('.rec')) {
-      const fix = `make one of it: hyperarc data convert ${path} FOLDER`;
-      throw new HyperArcError('E_FORMAT', `dataset: expected an image folder, received the RecordIO file ${path}; ${fix}`, { cause });
-    }
     const reason = (cause as NodeJS.ErrnoException).code === 'EACCES' ? 'one without permission to read' : `none (${(cause as Error).message})`;
     throw new HyperArcError('E_FORMAT', `dataset: expected a folder at ${name}, received ${reason}; check the path and its permissions`, { cause });
   }
-}
-
-/**
- * Sets `heldOut` identities apart, chosen by `seed`; both parts are numbered anew from 0 in the order of their names.
- * @throws HyperArcError E_RANGE unless at least one identity stays on either side.
- */
-export function splitIdentities(
-  dataset: ImageDataset,
-  { heldOut, seed }: { readonly heldOut: number; readonly seed: number },
-): { train: ImageDataset; test: ImageDataset } {
-  const count = dataset.identities.length;
-  if (!Number.isInteger(heldOut) || heldOut < 1 || heldOut >= count) {
-    throw new HyperArcError(
-      'E_RANGE',
-      `heldOut: expected a whole number from 1 to ${count - 1} (the dataset has ${count} identities), received ${heldOut}; hold out fewer or give more identities`,
-    );
-  }
-  const order = new KeyedRandom(seed, count).shuffle(Uint32Array.from({ length: count }, (_, i) => i));
-  const test = new Set(order.slice(0, heldOut));
-  return { train: subset(dataset, (label) => !test.has(label)), test: subset(dataset, (label) => test.has(label)) };
-}
-
-function subset(dataset: ImageDataset, keep: (label: number) => boolean): ImageDataset {
-  const labels = new Map<number, number>();
-  const identities = dataset.identities.filter((_, label) => keep(label) && labels.set(label, labels.size));
-  const samples = dataset.samples.filter(({ label }) => labels.has(label)).map(({ path, label }) => ({ path, label: labels.get(label)! }));
-  return { root: dataset.root, identities, samples };
 }

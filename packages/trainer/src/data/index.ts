@@ -1,10 +1,14 @@
 export { BatchLoader, type Batch, type BatchLoaderOptions, type LoaderState } from './batchLoader.js';
 export { checkDataset } from './checkDataset.js';
+export { splitIdentities, type ImageDataset } from './dataset.js';
 export type { DatasetFinding, DatasetReport, FindingKind } from './findings.js';
 export { decodeImage, MAX_INPUT_PIXELS } from './decodeImage.js';
-export { scanImageFolder, splitIdentities, type ImageDataset, type ImageSample } from './imageFolder.js';
+export { ImageFolder, scanImageFolder, type ImageSample } from './imageFolder.js';
 export { KeyedRandom } from './keyedRandom.js';
-export { createImageLoader, loadImages, type ImageLoader } from './loadImages.js';
+export { createImageLoader, loadImages, type ImageLoader, type ImageLoaderOptions } from './loadImages.js';
+export { LocationReader, nameOfLocation, type ImageLocation } from './location.js';
+export { openDataset, openImages } from './openDataset.js';
 export { makePairs, readPairs, writePairs, type ImagePair, type MakePairsOptions } from './pairs.js';
 export { folderToRecords, recordsToFolder, type ConvertOptions, type ConvertResult } from './recordio/convert.js';
 export { faceRecords, type FaceRecord } from './recordio/faceRecords.js';
+export { openRecordDataset, type OpenOptions } from './recordio/recordDataset.js';

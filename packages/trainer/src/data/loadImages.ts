@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { DecodePool } from './decodePool.js';
+import { fileLocation, type ImageLocation } from './location.js';
 
 /** Scales bytes 0…255 to [−1, 1]: (x/255 − 0.5)/0.5. */
 export const PIXEL_TO_UNIT: Float32Array = Float32Array.from({ length: 256 }, (_, value) => (value / 255 - 0.5) / 0.5);
@@ -7,7 +8,7 @@ export const PIXEL_TO_UNIT: Float32Array = Float32Array.from({ length: 256 }, (_
 /** Loads images for evaluation on its own threads; close it when done. */
 export interface ImageLoader {
   /**
-   * @param paths Relative to the loader's root.
+   * @param paths Relative to the loader's root, or what its `locate` takes.
    * @returns Float32Array [paths, imageSize, imageSize, 3] in [−1, 1], in the order of `paths`.
    * @throws HyperArcError E_FORMAT naming the first bad file.
    */
@@ -15,10 +16,18 @@ export interface ImageLoader {
   close(): Promise<void>;
 }
 
-/** @param options.root Folder that paths are relative to; default the working directory. */
-export function createImageLoader(options: { readonly root?: string; readonly workers?: number } = {}): ImageLoader {
+export interface ImageLoaderOptions {
+  /** Folder that paths are relative to; default the working directory. */
+  readonly root?: string;
+  /** Where the image of a name lies (a dataset's `locateName`), instead of a file below `root`. */
+  readonly locate?: (name: string) => ImageLocation;
+  readonly workers?: number;
+}
+
+export function createImageLoader(options: ImageLoaderOptions = {}): ImageLoader {
   const pool = new DecodePool(options.workers);
   const { root } = options;
+  const { locate = (path) => fileLocation(root === undefined ? path : join(root, path)) } = options;
   return {
     async load(paths, imageSize) {
       const imageValues = imageSize * imageSize * 3;
@@ -26,9 +35,9 @@ export function createImageLoader(options: { readonly root?: string; readonly wo
       const share = Math.max(1, Math.ceil(paths.length / pool.size));
       const parts: Promise<void>[] = [];
       for (let first = 0; first < paths.length; first += share) {
-        const files = paths.slice(first, first + share).map((path) => (root === undefined ? path : join(root, path)));
+        const images = paths.slice(first, first + share).map(locate);
         parts.push(
-          pool.decode(files, imageSize).then((bytes) => {
+          pool.decode(images, imageSize).then((bytes) => {
             const offset = first * imageValues;
             for (let i = 0; i < bytes.length; i++) pixels[offset + i] = PIXEL_TO_UNIT[bytes[i]!]!;
           }),
@@ -46,7 +55,7 @@ export function createImageLoader(options: { readonly root?: string; readonly wo
 export async function loadImages(
   paths: readonly string[],
   imageSize: number,
-  options: { readonly root?: string; readonly workers?: number } = {},
+  options: ImageLoaderOptions = {},
 ): Promise<Float32Array> {
   const loader = createImageLoader(options);
   try {

@@ -1,6 +1,6 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
-import type { ImageDataset } from './imageFolder.js';
+import type { ImageDataset } from './dataset.js';
 import { KeyedRandom } from './keyedRandom.js';
 
 /** Two images of a verification protocol, paths relative to the dataset's root. */
@@ -31,7 +31,7 @@ export function makePairs(dataset: ImageDataset, { pairs, folds = 10, seed }: Ma
     throw new HyperArcError('E_RANGE', `pairs: expected at least 2 folds and two pairs a fold, received ${pairs} pairs in ${folds} folds`);
   }
   const images = dataset.identities.map((): string[] => []);
-  for (const { path, label } of dataset.samples) images[label]!.push(path);
+  dataset.labels.forEach((label, index) => images[label]!.push(dataset.nameOf(index)));
   const random = new KeyedRandom(0x7061697273, seed);
   const shuffled = random.shuffle(images.filter((list) => list.length >= 2));
   if (shuffled.length < 2) {

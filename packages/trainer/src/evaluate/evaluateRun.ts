@@ -8,7 +8,8 @@ import {
   createImageLoader,
   makePairs,
   readPairs,
-  scanImageFolder,
+  openDataset,
+  openImages,
   splitIdentities,
   type ImageDataset,
   type ImagePair,
@@ -19,7 +20,7 @@ import { rawPixelModel, type EmbeddingModel } from './embed.js';
 import { evaluatePairs, writeEvaluation, type Evaluation } from './evaluation.js';
 
 export interface EvaluationSource {
-  /** Image folder. */
+  /** What openDataset takes. */
   root: string;
   /** Pairs file; its paths are relative to `root`. Otherwise pairs are drawn. */
   pairsFile?: string | undefined;
@@ -42,10 +43,13 @@ export interface EvaluationSettings {
 }
 
 /** The pairs of a source, and in words what they are. */
-async function openPairs(source: EvaluationSource): Promise<{ pairs: ImagePair[]; data: string }> {
+async function openPairs(
+  source: EvaluationSource,
+  log: (line: string) => void,
+): Promise<{ pairs: ImagePair[]; data: string }> {
   const { root, pairsFile, heldOut = 0, seed = 1, pairs = 6000, folds = 10 } = source;
   if (pairsFile !== undefined) return { pairs: await readPairs(pairsFile), data: `${root}, pairs of ${pairsFile}` };
-  const all = scanImageFolder(root);
+  const all = await openDataset(root, { log });
   const dataset: ImageDataset = heldOut === 0 ? all : splitIdentities(all, { heldOut, seed }).test;
   const whose = heldOut === 0 ? `all ${dataset.identities.length}` : `${heldOut} held-out`;
   return { pairs: makePairs(dataset, { pairs, folds, seed }), data: `${root}, ${whose} identities` };
@@ -59,8 +63,9 @@ async function evaluateModels(
   backend: BackendInfo,
 ): Promise<Evaluation> {
   const { batchSize, flip, workers, log = () => undefined } = settings;
-  const { pairs, data } = await openPairs(source);
-  const loader = createImageLoader({ root: source.root, ...(workers !== undefined && { workers }) });
+  const { pairs, data } = await openPairs(source, log);
+  const locate = await openImages(source.root);
+  const loader = createImageLoader({ locate, ...(workers !== undefined && { workers }) });
   try {
     return await evaluatePairs({
       pairs,

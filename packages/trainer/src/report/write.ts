@@ -3,6 +3,7 @@ import { basename, join, resolve } from 'node:path';
 import sharp from 'sharp';
 
 import { collectEnvironment, readEvaluation, type Environment, type Evaluation } from '../evaluate/index.js';
+import { LocationReader, openImages } from '../data/index.js';
 import { readMetrics } from '../metrics/jsonLines.js';
 import { writeAtomically } from '../files.js';
 import { renderReport } from './render.js';
@@ -43,11 +44,13 @@ export async function writeReport(options: ReportOptions): Promise<string> {
 
 /** Small JPEGs of the worst pairs as data URIs; an image that is gone or broken is left out, and the report says "no picture". */
 async function readPictures({ worst, root }: Evaluation): Promise<Map<string, string>> {
+  using reader = new LocationReader();
   const paths = new Set([...worst.falseAccepts, ...worst.falseRejects].flatMap((pair) => [pair.a, pair.b]));
   const pictures = new Map<string, string>();
+  const locate = openImages(root);
   for (const path of paths) {
     try {
-      const jpeg = await sharp(resolve(root, path))
+      const jpeg = await sharp(await reader.read((await locate)(path)))
         .resize(PICTURE_SIDE, PICTURE_SIDE, { fit: 'cover' })
         .jpeg({ quality: 75 })
         .toBuffer();

@@ -46,7 +46,7 @@ function groupsOf({ identities }: ImageDataset, { parameters }: Config['head']):
 /** What margins take from the training data. */
 function factsOf(config: HeadConfig, dataset: ImageDataset): MarginFacts {
   const counts = new Float64Array(dataset.identities.length);
-  for (const { label } of dataset.samples) counts[label]! += 1;
+  for (const label of dataset.labels) counts[label]! += 1;
   return { seed: config.seed, classes: counts.length, counts, groupNames: () => groupsOf(dataset, config.head) };
 }
 

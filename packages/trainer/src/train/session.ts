@@ -8,7 +8,7 @@ import { initBackend, type BackendInfo } from '../backend/index.js';
 import { createBackbone } from '../backbones/index.js';
 import type { TrainingState } from '../checkpoint/trainingState.js';
 import type { Config } from '../config/index.js';
-import { BatchLoader } from '../data/index.js';
+import { BatchLoader, nameOfLocation } from '../data/index.js';
 import { SgdMomentum } from '../optim/index.js';
 import { openDatasets, type RunDatasets } from './dataset.js';
 import { checkData, FILES, restoreBackbone } from './sessionFiles.js';
@@ -55,7 +55,7 @@ export async function createSession(
   saved?: SavedSession,
 ): Promise<Session> {
   const { seed, data, training, optimizer: sgd } = config;
-  const datasets = openDatasets(config);
+  const datasets = await openDatasets(config, { log });
   if (saved !== undefined) checkData(datasets.train, saved.state);
   const backend = await initBackend(config.backend, log);
   if (backend.cannotTrain !== undefined) throw new HyperArcError('E_DEVICE', `backend: ${backend.cannotTrain}`);
@@ -108,7 +108,7 @@ export async function createSession(
       clipNorm: sgd.clipNorm,
       headMomentum: sgd.head.momentum ?? sgd.momentum,
       headWeightDecay: sgd.head.weightDecay ?? sgd.weightDecay,
-      nameOf: (index) => datasets.train.samples[index]?.path ?? `sample ${index}`,
+      nameOf: (index) => nameOfLocation(datasets.train.locate(index)),
     },
     close: async () => {
       await loader.close();

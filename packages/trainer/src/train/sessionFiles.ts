@@ -43,7 +43,7 @@ export async function writeSession(session: Session, folder: string, step: numbe
   writeTrainingState(join(folder, FILES.state), {
     step,
     arithmetic: arithmeticOf(session),
-    data: { classes: train.identities.length, images: train.samples.length, sha256: fingerprint(train) },
+    data: { classes: train.identities.length, images: train.labels.length, sha256: fingerprint(train) },
     loader: loader.state(),
     head: head.state(),
     margin: marginRecord(head.margin),
@@ -58,7 +58,7 @@ export function readSessionState(folder: string): TrainingState {
 
 /** @throws HyperArcError E_RANGE if `dataset` is not the one of the checkpoint. */
 export function checkData(dataset: ImageDataset, { data }: TrainingState): void {
-  const { identities, samples, root } = dataset;
+  const { identities, labels, root } = dataset;
   const refuse = (was: string, now: string): never => {
     throw new HyperArcError(
       'E_RANGE',
@@ -66,7 +66,7 @@ export function checkData(dataset: ImageDataset, { data }: TrainingState): void 
     );
   };
   if (identities.length !== data.classes) refuse(`the ${data.classes} training identities`, `${identities.length}`);
-  if (samples.length !== data.images) refuse(`the ${data.images} training images`, `${samples.length}`);
+  if (labels.length !== data.images) refuse(`the ${data.images} training images`, `${labels.length}`);
   if (fingerprint(dataset) !== data.sha256) refuse('the file names', 'others');
 }
 

@@ -1,5 +1,3 @@
-import { join } from 'node:path';
-
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
 import type { Config } from '../config/index.js';
@@ -13,12 +11,14 @@ export class HeldOutVerification {
 
   /** Errors: those of makePairs. */
   constructor(
-    { root, ...dataset }: ImageDataset,
+    dataset: ImageDataset,
     private readonly config: Pick<Config, 'data' | 'evaluate' | 'seed' | 'training'>,
   ) {
-    const pairs = makePairs({ root, ...dataset }, { ...config.evaluate, seed: config.seed });
-    this.#pairs = pairs.map((pair) => ({ ...pair, a: join(root, pair.a), b: join(root, pair.b) }));
-    this.#loader = createImageLoader({ workers: config.data.workers });
+    this.#pairs = makePairs(dataset, { ...config.evaluate, seed: config.seed });
+    this.#loader = createImageLoader({
+      locate: (name) => dataset.locateName(name),
+      workers: config.data.workers,
+    });
   }
 
   /** Accuracy over the folds: mean and standard deviation. */

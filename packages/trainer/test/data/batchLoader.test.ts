@@ -2,11 +2,11 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { BatchLoader, decodeImage, loadImages, scanImageFolder } from '../../dist/data/index.js';
-import type { Batch, BatchLoaderOptions, ImageDataset } from '../../dist/data/index.js';
+import type { Batch, BatchLoaderOptions, ImageFolder } from '../../dist/data/index.js';
 import { imageFolder, picture } from './fixtures.js';
 
 const SIZE = 16;
-let dataset: ImageDataset;
+let dataset: ImageFolder;
 beforeAll(async () => {
   dataset = scanImageFolder(await imageFolder(5, 4));
 });

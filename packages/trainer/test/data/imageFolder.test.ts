@@ -52,10 +52,10 @@ describe('splitIdentities', () => {
     expect(test.identities).toHaveLength(3);
     expect([...train.identities, ...test.identities].sort()).toEqual(dataset.identities);
     for (const part of [train, test]) {
-      expect(new Set(part.samples.map(({ label }) => label))).toEqual(new Set(part.identities.keys()));
-      for (const { path, label } of part.samples) expect(path.split('/')[0]).toBe(part.identities[label]);
+      expect(new Set(part.labels)).toEqual(new Set(part.identities.keys()));
+      part.labels.forEach((label, i) => expect(part.nameOf(i).split('/')[0]).toBe(part.identities[label]));
     }
-    expect(train.samples.length + test.samples.length).toBe(14);
+    expect(train.labels.length + test.labels.length).toBe(14);
   });
 
   it('depends on the seed alone', async () => {

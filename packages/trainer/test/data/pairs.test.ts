@@ -1,17 +1,13 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { makePairs, readPairs, writePairs } from '../../dist/data/index.js';
-import type { ImageDataset } from '../../dist/data/index.js';
+import { ImageFolder, makePairs, readPairs, writePairs } from '../../dist/data/index.js';
 import { put, temporaryFolder } from './fixtures.js';
 
-function dataset(identities: number, samples: number): ImageDataset {
+function dataset(identities: number, samples: number): ImageFolder {
   const names = Array.from({ length: identities }, (_, i) => `p${i}`);
-  return {
-    root: '/unused',
-    identities: names,
-    samples: names.flatMap((name, label) => Array.from({ length: samples }, (_, i) => ({ path: `${name}/${i}.jpg`, label }))),
-  };
+  const images = names.flatMap((name, label) => Array.from({ length: samples }, (_, i) => ({ path: `${name}/${i}.jpg`, label })));
+  return new ImageFolder('/unused', names, images);
 }
 const identity = (path: string) => path.split('/')[0];
 

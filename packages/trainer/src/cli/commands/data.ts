@@ -66,9 +66,9 @@ export function registerDataCommand(program: Command): void {
     .option('--folds <count>', 'folds, without common identities where possible', wholeNumber, 10)
     .option('--seed <number>', 'the same seed draws the same pairs', wholeNumber, 1)
     .action(async (folder: string, options: { out: string; pairs: number; folds: number; seed: number }) => {
-      const { scanImageFolder } = await import('../../data/imageFolder.js');
+      const { openDataset } = await import('../../data/openDataset.js');
       const { makePairs, writePairs } = await import('../../data/pairs.js');
-      const pairs = makePairs(scanImageFolder(folder), options);
+      const pairs = makePairs(await openDataset(folder, { log: (line) => console.warn(line) }), options);
       await writePairs(options.out, pairs);
       console.log(`${options.out}: ${pairs.length} pairs in ${options.folds} folds`);
     });

@@ -6,9 +6,10 @@ import sharp from 'sharp';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { renameDurably, syncFolder } from '../../files.js';
 import { readImageFile, sniffFormat } from '../decodeImage.js';
-import { scanImageFolder, type ImageDataset } from '../imageFolder.js';
+import { scanImageFolder, type ImageFolder } from '../imageFolder.js';
 import { faceRecords, LARGEST_EXACT_LABEL } from './faceRecords.js';
 import { encodeImageRecord } from './imageRecord.js';
+import { recordIdentity, recordName } from './recordDataset.js';
 import { encodeRecord } from './recordFile.js';
 import { indexPathOf } from './recordIndex.js';
 
@@ -51,7 +52,7 @@ export async function recordsToFolder(
           `${from}: record ${key}: expected a JPEG or PNG image, received other contents`,
         );
       }
-      const folder = String(label).padStart(8, '0');
+      const folder = recordIdentity(label);
       if (!labels.has(label)) mkdirSync(join(partial, folder));
       if (label > LARGEST_EXACT_LABEL && !labels.has(label)) {
         onWarning(
@@ -60,7 +61,7 @@ export async function recordsToFolder(
       }
       labels.add(label);
       writeFileSync(
-        join(partial, folder, `${String(key).padStart(9, '0')}.${format === 'jpeg' ? 'jpg' : 'png'}`),
+        join(partial, recordName(label, key, format === 'jpeg' ? 'jpg' : 'png')),
         image,
       );
       images += 1;
@@ -133,7 +134,7 @@ export async function folderToRecords(
 }
 
 /** `height,width` of all images. Their contents are checked on the way. */
-async function commonSize({ root, samples }: ImageDataset, signal: AbortSignal | undefined): Promise<string> {
+async function commonSize({ root, samples }: ImageFolder, signal: AbortSignal | undefined): Promise<string> {
   let common: string | undefined;
   for (const { path } of samples) {
     signal?.throwIfAborted();

@@ -15,6 +15,16 @@ export interface FaceRecord {
   readonly image: Buffer;
 }
 
+/** What a record says of its image. */
+export interface FaceRecordHead {
+  readonly key: number;
+  readonly label: number;
+  /** Where the record begins, in bytes. */
+  readonly offset: number;
+  /** The image's first bytes: 8, if it has that many. */
+  readonly start: Buffer;
+}
+
 /**
  * The images of a face dataset in MXNet's RecordIO, one at a time, in the order of their keys, as InsightFace lays them out: record 0 may be a
  * header with the labels (a, b), then the images are 1 … a − 1 and a … b − 1 describe identities. Without such a header every record is an image.
@@ -23,42 +33,62 @@ export interface FaceRecord {
  */
 export function* faceRecords(path: string, onNoIndex: (message: string) => void = () => {}): Generator<FaceRecord> {
   using file = new RecordFile(path);
-  if (file.bytes === 0) throw new HyperArcError('E_FORMAT', `${path}: expected records, received an empty file`);
-  const read = (key: number, offset: number) => {
+  for (const { key, label, offset } of heads(file, onNoIndex)) {
     const name = `${path}: record ${key}`;
-    const { labels, image } = decodeImageRecord(file.readAt(offset).payload, name);
-    return { key, label: checkWhole(labels[0], name), image };
-  };
+    yield { key, label, image: decodeImageRecord(file.readAt(offset).payload, name).image };
+  }
+}
+
+/** As {@link faceRecords}, without reading the images. */
+export function* faceRecordHeads(path: string, onNoIndex?: (message: string) => void): Generator<FaceRecordHead> {
+  using file = new RecordFile(path);
+  yield* heads(file, onNoIndex ?? (() => {}));
+}
+
+/** Most bytes that the header of a record with one label takes, and the start of its image. */
+const HEAD_BYTES = 64;
+const START_BYTES = 8;
+
+function headAt(file: RecordFile, key: number, offset: number): FaceRecordHead {
+  const name = `${file.path}: record ${key}`;
+  let { payload } = file.peekAt(offset, HEAD_BYTES);
+  // A record may have more labels than that; how many of them there can be, its length says.
+  const needed = payload.length < 4 ? 0 : 24 + 4 * payload.readUInt32LE(0) + START_BYTES;
+  if (needed > HEAD_BYTES) payload = file.peekAt(offset, needed).payload;
+  const { labels, image } = decodeImageRecord(payload, name);
+  return { key, label: checkWhole(labels[0], name), offset, start: image.subarray(0, START_BYTES) };
+}
+
+/** The records that hold an image. */
+function* heads(file: RecordFile, onNoIndex: (message: string) => void): Generator<FaceRecordHead> {
+  const { path } = file;
+  if (file.bytes === 0) throw new HyperArcError('E_FORMAT', `${path}: expected records, received an empty file`);
   const index = readRecordIndex(indexPathOf(path));
   if (index === undefined) {
     onNoIndex(`${indexPathOf(path)} is not there: taking the images of ${path} in the order they stand`);
     let key = 0;
     for (const offset of file.offsets()) {
-      const record = read(key++, offset);
-      if (record.image.length > 0) yield record;
+      const head = headAt(file, key++, offset);
+      if (head.start.length > 0) yield head;
     }
     return;
   }
-  const { first, last } = imagesOf(path, index, read);
+  const { first, last } = imagesOf(file, index);
   for (let i = first; i < last; i++) {
-    const [key, offset] = [index.keys[i]!, index.offsets[i]!];
-    const record = read(key, offset);
-    if (record.image.length === 0) {
+    const head = headAt(file, index.keys[i]!, index.offsets[i]!);
+    if (head.start.length === 0) {
       const fix = "the index is another file's";
-      throw new HyperArcError('E_FORMAT', `${path}: record ${key}: expected an image, received none; ${fix}`);
+      throw new HyperArcError('E_FORMAT', `${path}: record ${head.key}: expected an image, received none; ${fix}`);
     }
-    yield record;
+    yield head;
   }
 }
 
 /** Which entries of the index are images: [first, last). */
-function imagesOf(
-  path: string,
-  { keys, offsets }: RecordIndex,
-  read: (key: number, offset: number) => FaceRecord,
-): { first: number; last: number } {
-  const header = keys[0] === 0 ? read(0, offsets[0]!) : undefined;
-  if (header === undefined || header.image.length > 0) return { first: 0, last: keys.length };
+function imagesOf(file: RecordFile, { keys, offsets }: RecordIndex): { first: number; last: number } {
+  const { path } = file;
+  const header = keys[0] === 0 ? headAt(file, 0, offsets[0]!) : undefined;
+  if (header === undefined || header.start.length > 0) return { first: 0, last: keys.length };
   const firstIdentity = header.label;
   const found = keys.findIndex((key) => key >= firstIdentity);
   const images = (found === -1 ? keys.length : found) - 1;

@@ -7,6 +7,7 @@ export const RECORD_MAGIC = 0xced7230a;
 const LENGTH_BITS = 29;
 const PART = { whole: 0, first: 1, middle: 2, last: 3 } as const;
 const HEADER_BYTES = 8;
+const WINDOW_BYTES = 1 << 20;
 const MAGIC_BYTES = Buffer.alloc(4);
 MAGIC_BYTES.writeUInt32LE(RECORD_MAGIC);
 
@@ -48,6 +49,7 @@ export function encodeRecord(payload: Uint8Array): Buffer {
 export class RecordFile implements Disposable {
   readonly bytes: number;
   private readonly file: number;
+  private window: { start: number; bytes: Buffer } = { start: 0, bytes: Buffer.alloc(0) };
 
   /** @throws HyperArcError E_FORMAT for a file that cannot be opened. */
   constructor(readonly path: string) {
@@ -72,35 +74,52 @@ export class RecordFile implements Disposable {
    * @throws HyperArcError E_FORMAT naming the file and the offset: no record begins there, or the file ends within it.
    */
   readAt(offset: number): { payload: Buffer; next: number } {
-    const contents: Buffer[] = [];
-    let at = offset;
-    for (;;) {
-      const { part, length } = this.headerAt(at, offset);
-      const isExpected =
-        contents.length === 0 ? part === PART.whole || part === PART.first : part === PART.middle || part === PART.last;
-      if (!isExpected)
-        this.fail(
-          at,
-          contents.length === 0 ? 'the beginning of a record' : `another part of the record at ${offset}`,
-          `part ${part}`,
-        );
-      const begin = at + HEADER_BYTES;
-      // Before anything is taken for it.
-      if (begin + length > this.bytes)
-        this.fail(at, `${length} bytes`, `${this.bytes - begin} up to the end of the file`);
-      if (contents.length > 0) contents.push(MAGIC_BYTES);
-      contents.push(this.read(begin, length));
-      at = begin + padded(length);
-      if (part === PART.whole || part === PART.last)
-        return { payload: contents.length === 1 ? contents[0]! : Buffer.concat(contents), next: at };
-    }
+    return this.walk(offset, Infinity);
+  }
+
+  /** As {@link readAt}, but at most the first `bytes` of the payload. The file is read on ahead: for visiting record after record. */
+  peekAt(offset: number, bytes: number): { payload: Buffer; next: number } {
+    return this.walk(offset, bytes);
   }
 
   /** Where each record of the file begins, in order: for files without an index. Errors: those of {@link readAt}. */
   *offsets(): Generator<number> {
     for (let at = 0; at < this.bytes;) {
       yield at;
-      at = this.readAt(at).next;
+      at = this.peekAt(at, 0).next;
+    }
+  }
+
+  private walk(offset: number, most: number): { payload: Buffer; next: number } {
+    const read = most === Infinity ? this.read.bind(this) : this.readAhead.bind(this);
+    const contents: Buffer[] = [];
+    let taken = 0;
+    let at = offset;
+    for (let first = true; ; first = false) {
+      const { part, length } = this.headerAt(at, offset, read);
+      const isExpected = first
+        ? part === PART.whole || part === PART.first
+        : part === PART.middle || part === PART.last;
+      if (!isExpected) {
+        const expected = first ? 'the beginning of a record' : `another part of the record at ${offset}`;
+        this.fail(at, expected, `part ${part}`);
+      }
+      const begin = at + HEADER_BYTES;
+      // Before anything is taken for it.
+      if (begin + length > this.bytes)
+        this.fail(at, `${length} bytes`, `${this.bytes - begin} up to the end of the file`);
+      const add = (bytes: number, content: () => Buffer) => {
+        if (bytes <= 0) return;
+        contents.push(content());
+        taken += bytes;
+      };
+      if (!first) add(Math.min(MAGIC_BYTES.length, most - taken), () => MAGIC_BYTES);
+      const wanted = Math.min(length, most - taken);
+      add(wanted, () => read(begin, wanted));
+      at = begin + padded(length);
+      if (part !== PART.whole && part !== PART.last) continue;
+      const payload = contents.length === 1 ? contents[0]! : Buffer.concat(contents, taken);
+      return { payload, next: at };
     }
   }
 
@@ -108,11 +127,15 @@ export class RecordFile implements Disposable {
     closeSync(this.file);
   }
 
-  private headerAt(at: number, offset: number): { part: number; length: number } {
+  private headerAt(
+    at: number,
+    offset: number,
+    read: (at: number, length: number) => Buffer,
+  ): { part: number; length: number } {
     if (!Number.isSafeInteger(at) || at < 0 || at + HEADER_BYTES > this.bytes) {
       this.fail(at, at === offset ? 'a record' : `another part of the record at ${offset}`, 'the end of the file');
     }
-    const header = this.read(at, HEADER_BYTES);
+    const header = read(at, HEADER_BYTES);
     const magic = header.readUInt32LE(0);
     if (magic !== RECORD_MAGIC) this.fail(at, `the magic 0x${RECORD_MAGIC.toString(16)}`, `0x${magic.toString(16)}`);
     const word = header.readUInt32LE(4);
@@ -127,6 +150,15 @@ export class RecordFile implements Disposable {
       done += count;
     }
     return buffer;
+  }
+
+  /** As {@link read}, out of a window that moves on. */
+  private readAhead(at: number, length: number): Buffer {
+    if (length > WINDOW_BYTES) return this.read(at, length);
+    if (at < this.window.start || at + length > this.window.start + this.window.bytes.length) {
+      this.window = { start: at, bytes: this.read(at, Math.max(length, Math.min(WINDOW_BYTES, this.bytes - at))) };
+    }
+    return this.window.bytes.subarray(at - this.window.start, at - this.window.start + length);
   }
 
   private fail(at: number, expected: string, received: string): never {

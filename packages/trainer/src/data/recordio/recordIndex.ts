@@ -63,6 +63,8 @@ function parse(bytes: Buffer, path: string): RecordIndex {
 }
 
 function sortedByKey(index: RecordIndex, path: string): RecordIndex {
+  // As it nearly always is; sorting tens of millions would take half a minute.
+  if (index.keys.every((key, i) => i === 0 || key > index.keys[i - 1]!)) return index;
   const order = Uint32Array.from(index.keys, (_, i) => i).sort((a, b) => index.keys[a]! - index.keys[b]!);
   const keys = Float64Array.from(order, (i) => index.keys[i]!);
   const twice = keys.findIndex((key, i) => i > 0 && key === keys[i - 1]);

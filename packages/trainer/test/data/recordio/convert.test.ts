@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { describe, expect, it } from 'vitest';
 import { main } from '../../../dist/cli/main.js';
-import { scanImageFolder } from '../../../dist/data/index.js';
 import { folderToRecords, recordsToFolder } from '../../../dist/data/recordio/convert.js';
 import { faceRecords } from '../../../dist/data/recordio/faceRecords.js';
 import { encodeImageRecord } from '../../../dist/data/recordio/imageRecord.js';
@@ -202,12 +201,6 @@ describe('conversion', () => {
       onWarning: (message) => warnings.push(message),
     });
     expect(warnings).toEqual([expect.stringMatching(/record 0: label 16777218 is above 2\^24/)]);
-  });
-
-  it('is what a RecordIO file in place of an image folder is told', () => {
-    expect(() => scanImageFolder(join(VECTORS, 'faces.rec'))).toThrow(
-      /^E_FORMAT: dataset: expected an image folder, received the RecordIO file .*; make one of it: hyperarc data convert .*faces\.rec FOLDER$/,
-    );
   });
 
   it('is a command, which wants one .rec file', async () => {

@@ -1,0 +1,105 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
+import { readImageFile } from './decodeImage.js';
+import { decodeImageRecord } from './recordio/imageRecord.js';
+import { RecordFile } from './recordio/recordFile.js';
+
+/** Where the contents of an image file lie. Plain data: it goes to other threads. */
+export type ImageLocation =
+  | { readonly kind: 'file'; readonly path: string }
+  /** A member of a tar file. */
+  | {
+      readonly kind: 'part';
+      readonly path: string;
+      readonly name: string;
+      readonly offset: number;
+      readonly bytes: number;
+    }
+  /** A RecordIO record with an image header. */
+  | { readonly kind: 'record'; readonly path: string; readonly key: number; readonly offset: number };
+
+export const fileLocation = (path: string): ImageLocation => ({ kind: 'file', path });
+
+/** How errors call an image. */
+export function nameOfLocation(location: ImageLocation): string {
+  if (location.kind === 'file') return location.path;
+  return `${location.path}: ${location.kind === 'part' ? location.name : `record ${location.key}`}`;
+}
+
+/** Files kept open by one reader: a dataset has few, or a thousand shards that are visited in turns. */
+const MAX_OPEN = 32;
+
+/** Reads images wherever they lie, keeping the files of many images open. */
+export class LocationReader implements Disposable {
+  private readonly open = new Map<string, OpenFile>();
+
+  /** @throws HyperArcError E_FORMAT naming a file that cannot be read, or that ends before the image does. */
+  async read(location: ImageLocation): Promise<Buffer> {
+    if (location.kind === 'file') return readImageFile(location.path);
+    const file = this.fileOf(location);
+    if (location.kind === 'part') return (file as PartFile).read(location.offset, location.bytes, location.name);
+    const { payload } = (file as RecordFile).readAt(location.offset);
+    return decodeImageRecord(payload, nameOfLocation(location)).image;
+  }
+
+  [Symbol.dispose](): void {
+    for (const file of this.open.values()) file[Symbol.dispose]();
+    this.open.clear();
+  }
+
+  private fileOf({ kind, path }: ImageLocation): OpenFile {
+    const id = `${kind}:${path}`;
+    const file = this.open.get(id) ?? (kind === 'record' ? new RecordFile(path) : new PartFile(path));
+    // The least recently used one comes first.
+    this.open.delete(id);
+    this.open.set(id, file);
+    if (this.open.size > MAX_OPEN) {
+      const [oldest, other] = this.open.entries().next().value!;
+      other[Symbol.dispose]();
+      this.open.delete(oldest);
+    }
+    return file;
+  }
+}
+
+type OpenFile = RecordFile | PartFile;
+
+/** A file of which parts are read. */
+class PartFile implements Disposable {
+  private readonly file: number;
+  private readonly bytes: number;
+
+  constructor(private readonly path: string) {
+    try {
+      this.file = openSync(path, 'r');
+    } catch (cause) {
+      const reason = (cause as NodeJS.ErrnoException).code ?? (cause as Error).message;
+      throw new HyperArcError('E_FORMAT', `${path}: expected a readable file, received ${reason}; check the path`, {
+        cause,
+      });
+    }
+    this.bytes = fstatSync(this.file).size;
+  }
+
+  read(offset: number, length: number, name: string): Buffer {
+    if (offset + length > this.bytes) this.failShort(name, length);
+    const buffer = Buffer.allocUnsafe(length);
+    for (let done = 0; done < length;) {
+      const count = readSync(this.file, buffer, done, length - done, offset + done);
+      if (count === 0) this.failShort(name, length);
+      done += count;
+    }
+    return buffer;
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.file);
+  }
+
+  private failShort(name: string, length: number): never {
+    throw new HyperArcError(
+      'E_FORMAT',
+      `${this.path}: expected ${length} bytes of ${name}, received the end of the file; the file is cut short or another than was indexed`,
+    );
+  }
+}
