@@ -9,6 +9,9 @@ export { createImageLoader, loadImages, type ImageLoader, type ImageLoaderOption
 export { LocationReader, nameOfLocation, type ImageLocation } from './location.js';
 export { openDataset, openImages } from './openDataset.js';
 export { makePairs, readPairs, writePairs, type ImagePair, type MakePairsOptions } from './pairs.js';
-export { folderToRecords, recordsToFolder, type ConvertOptions, type ConvertResult } from './recordio/convert.js';
+export { convertDataset, type ConvertOptions, type ConvertResult } from './convert/convert.js';
+export { openListFile } from './listFile.js';
+export { openShards } from './shards/shardDataset.js';
 export { faceRecords, type FaceRecord } from './recordio/faceRecords.js';
-export { openRecordDataset, type OpenOptions } from './recordio/recordDataset.js';
+export type { OpenOptions } from './indexCache.js';
+export { openRecordDataset } from './recordio/recordDataset.js';

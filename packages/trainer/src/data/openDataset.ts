@@ -1,34 +1,63 @@
 import { readdirSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { extname, join, resolve } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import type { ImageDataset } from './dataset.js';
 import { scanImageFolder } from './imageFolder.js';
 import { fileLocation, type ImageLocation } from './location.js';
-import { openRecordDataset, type OpenOptions } from './recordio/recordDataset.js';
+import type { OpenOptions } from './indexCache.js';
+import { LIST_EXTENSIONS, openListFile } from './listFile.js';
+import { openRecordDataset } from './recordio/recordDataset.js';
+import { openShards } from './shards/shardDataset.js';
 
 /** What a path holds, and where it begins. */
-type Found = { readonly kind: 'folder' | 'records'; readonly path: string };
+type Found = { readonly kind: 'folder' | 'records' | 'shards' | 'list'; readonly path: string };
 
 /** Looks at the name, and for a folder at what lies in it. */
 function find(root: string): Found {
-  if (!statSync(root, { throwIfNoEntry: false })?.isDirectory()) {
-    return root.endsWith('.rec') ? { kind: 'records', path: root } : { kind: 'folder', path: root };
+  const stat = statSync(root, { throwIfNoEntry: false });
+  if (stat === undefined) {
+    throw new HyperArcError('E_FORMAT', `dataset: expected a folder or file at ${root}, received none; check the path`);
   }
+  if (!stat.isDirectory()) {
+    const extension = extname(root);
+    if (extension === '.rec') return { kind: 'records', path: root };
+    if (extension === '.tar') return { kind: 'shards', path: root };
+    if (LIST_EXTENSIONS.includes(extension)) return { kind: 'list', path: root };
+    const kinds = `an image folder, a RecordIO file (.rec), tar shards (.tar) or a list (${LIST_EXTENSIONS.join(', ')})`;
+    const fix = /\.(tgz|gz|zst|bz2|xz|zip)$/.test(root) ? '; unpack it first' : '';
+    throw new HyperArcError('E_FORMAT', `dataset: expected ${kinds}, received ${root}${fix}`);
+  }
+  const names = entriesOf(root);
   // A folder as InsightFace's datasets come in: train.rec, train.idx, property, and verification sets.
-  const records = readdirSync(root).filter((name) => name.endsWith('.rec'));
-  if (records.length === 0) return { kind: 'folder', path: root };
+  const records = names.filter((name) => name.endsWith('.rec'));
+  if (records.length > 1) {
+    const received = `${records.length} in ${root}`;
+    throw new HyperArcError('E_FORMAT', `dataset: expected one .rec file, received ${received}; name one of them`);
+  }
   if (records.length === 1) return { kind: 'records', path: join(root, records[0]!) };
-  const received = `${records.length} in ${root}`;
-  throw new HyperArcError('E_FORMAT', `dataset: expected one .rec file, received ${received}; name one of them`);
+  return { kind: names.some((name) => name.endsWith('.tar')) ? 'shards' : 'folder', path: root };
+}
+
+/** Files of a folder. */
+function entriesOf(folder: string): string[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [] : [entry.name]));
+  } catch (cause) {
+    const received = `one that cannot be read (${(cause as Error).message})`;
+    throw new HyperArcError('E_FORMAT', `dataset: expected a folder at ${folder}, received ${received}`, { cause });
+  }
 }
 
 /**
- * Opens the face dataset at a path: an image folder (one folder an identity), a RecordIO file, or a folder that holds one.
+ * Opens the face dataset at a path: an image folder (one folder an identity), a RecordIO file or a folder that holds one, tar shards (a file, or a
+ * folder that holds them), or a list of files with labels.
  * @throws HyperArcError E_FORMAT for anything else, or naming what is damaged.
  */
 export async function openDataset(root: string, options: OpenOptions = {}): Promise<ImageDataset> {
   const { kind, path } = find(root);
-  return kind === 'records' ? openRecordDataset(path, options) : scanImageFolder(path);
+  if (kind === 'records') return openRecordDataset(path, options);
+  if (kind === 'shards') return openShards(path, options);
+  return kind === 'list' ? openListFile(path) : scanImageFolder(path);
 }
 
 /**

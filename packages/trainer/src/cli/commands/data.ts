@@ -1,5 +1,4 @@
 import { InvalidArgumentError, type Command } from 'commander';
-import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { StopRequest } from '../../train/signals.js';
 import { stoppedExit } from '../exitCodes.js';
 import { FINDINGS, type DatasetReport, type FindingKind, type HistogramBin } from '../../data/findings.js';
@@ -31,26 +30,20 @@ export function registerDataCommand(program: Command): void {
   data
     .command('convert <from> <to>')
     .description(
-      'RecordIO to an image folder (from FACES.rec), or an image folder to RecordIO (to a new folder, NEW/FACES.rec)',
+      'Write a dataset in another form: an image folder, RecordIO (NEW/FACES.rec) or tar shards (NEW/FACES.tar); always a new folder',
     )
-    .action(async (from: string, to: string) => {
-      const { folderToRecords, recordsToFolder } = await import('../../data/recordio/convert.js');
-      const toRecords = to.endsWith('.rec');
-      if (toRecords === from.endsWith('.rec')) {
-        const message = `convert: expected one of FROM and TO to be a .rec file and the other a folder, received ${from} and ${to}`;
-        throw new HyperArcError('E_RANGE', message);
-      }
+    .option('--shard-size <megabytes>', 'most of a shard', wholeNumber, 1024)
+    .action(async (from: string, to: string, { shardSize }: { shardSize: number }) => {
+      const { convertDataset } = await import('../../data/convert/convert.js');
       const interrupt = new AbortController();
       using stop = new StopRequest(() => interrupt.abort());
-      const options = {
-        onProgress: showCount,
-        onWarning: (message: string) => console.warn(`warning: ${message}`),
-        signal: interrupt.signal,
-      };
       try {
-        const { images, identities } = await (toRecords
-          ? folderToRecords(from, to, options)
-          : recordsToFolder(from, to, options));
+        const { images, identities } = await convertDataset(from, to, {
+          shardBytes: shardSize * 2 ** 20,
+          onProgress: showCount,
+          log: (line) => console.warn(line),
+          signal: interrupt.signal,
+        });
         console.log(`${to}: ${images} images of ${identities} identities`);
       } catch (error) {
         if (stop.signal === undefined) throw error;

@@ -1,19 +1,13 @@
 import { statSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
-import { readArrays, writeArrays } from '../arrayFile.js';
+import type { StoredArray } from '../arrayFile.js';
 import type { ImageDataset } from '../dataset.js';
 import { sniffFormat } from '../decodeImage.js';
+import { cachedIndex, indexProgress, stampOf, type OpenOptions } from '../indexCache.js';
 import type { ImageLocation } from '../location.js';
 import { faceRecordHeads, LARGEST_EXACT_LABEL } from './faceRecords.js';
 import { indexPathOf } from './recordIndex.js';
-
-export interface OpenOptions {
-  /** Told what opening does that takes time, and what falls short. */
-  readonly log?: (line: string) => void;
-  /** Ends the making of an index with its reason. */
-  readonly signal?: AbortSignal;
-}
 
 /** What there is to know of a file's images, by image, sorted by label, then key. */
 interface ImageTable {
@@ -31,7 +25,6 @@ interface ImageTable {
 const FORMATS = ['jpg', 'png'] as const;
 /** Records between two looks at the signal. */
 const BREATH = 1 << 14;
-const LOG_EVERY_MS = 5000;
 
 /** `LABEL/KEY.jpg`, as `hyperarc data convert` names the file: images sorted by name are sorted by label, then key. */
 export const recordName = (label: number, key: number, format: string): string =>
@@ -50,8 +43,18 @@ export const tablePathOf = (recordPath: string): string => `${recordPath}.hypera
  */
 export async function openRecordDataset(path: string, options: OpenOptions = {}): Promise<ImageDataset> {
   const { log = () => {} } = options;
-  const stamp = stampOf(path);
-  const table = readTable(path, stamp, log) ?? (await makeTable(path, stamp, options));
+  const table = await cachedIndex<ImageTable>(
+    {
+      root: path,
+      indexPath: tablePathOf(path),
+      stamp: stampOf([path, indexPathOf(path)]),
+      parse: (arrays) => parseTable(arrays, statSync(path).size),
+      make: () => makeTable(path, options),
+      arraysOf: (table) => ({ ...table }),
+      imagesOf: (table) => table.keys.length,
+    },
+    options,
+  );
   const above = table.labels.findLast((label) => label > LARGEST_EXACT_LABEL);
   if (above !== undefined) {
     log(`${path}: label ${above} is above 2^24, where fp32 labels of neighbouring identities are the same number`);
@@ -91,47 +94,9 @@ function datasetOf(root: string, { keys, offsets, classes, formats, labels }: Im
   };
 }
 
-/** What changes when a file does. */
-function stampOf(path: string): Record<string, number | null> {
-  const index = statSync(indexPathOf(path), { throwIfNoEntry: false });
-  const records = statSync(path, { throwIfNoEntry: false });
-  return {
-    recordBytes: records?.size ?? null,
-    recordTime: records?.mtimeMs ?? null,
-    indexBytes: index?.size ?? null,
-    indexTime: index?.mtimeMs ?? null,
-  };
-}
-
-function readTable(
-  path: string,
-  stamp: Record<string, number | null>,
-  log: (line: string) => void,
-): ImageTable | undefined {
-  const tablePath = tablePathOf(path);
-  if (statSync(tablePath, { throwIfNoEntry: false }) === undefined) return undefined;
-  let read: ReturnType<typeof readArrays>;
-  try {
-    read = readArrays(tablePath);
-  } catch (error) {
-    log(`${(error as Error).message}: making it again`);
-    return undefined;
-  }
-  const { facts, arrays } = read;
-  if (Object.entries(stamp).some(([name, value]) => facts[name] !== value)) {
-    log(`${tablePath} is of another state of ${path}: making it again`);
-    return undefined;
-  }
-  const table = {
-    keys: arrays.get('keys'),
-    offsets: arrays.get('offsets'),
-    classes: arrays.get('classes'),
-    formats: arrays.get('formats'),
-    labels: arrays.get('labels'),
-  } as ImageTable;
-  if (isSound(table, stamp.recordBytes!)) return table;
-  log(`${tablePath} is damaged: making it again`);
-  return undefined;
+function parseTable(arrays: ReadonlyMap<string, StoredArray>, bytes: number): ImageTable | undefined {
+  const table = Object.fromEntries(arrays) as unknown as ImageTable;
+  return isSound(table, bytes) ? table : undefined;
 }
 
 /** Everything that `datasetOf` takes for granted. */
@@ -152,13 +117,8 @@ function isSound({ keys, offsets, classes, formats, labels }: ImageTable, bytes:
   return labels.every((label, i) => Number.isSafeInteger(label) && (i === 0 || label > labels[i - 1]!));
 }
 
-async function makeTable(
-  path: string,
-  stamp: Record<string, number | null>,
-  { log = () => {}, signal }: OpenOptions,
-): Promise<ImageTable> {
-  const started = performance.now();
-  let told = started;
+async function makeTable(path: string, { log = () => {}, signal }: OpenOptions): Promise<ImageTable> {
+  const progress = indexProgress(path, log);
   const keys = new Growing();
   const offsets = new Growing();
   const labels = new Growing();
@@ -176,20 +136,10 @@ async function makeTable(
     if (keys.length % BREATH !== 0) continue;
     await setImmediate();
     signal?.throwIfAborted();
-    if (performance.now() - told < LOG_EVERY_MS) continue;
-    told = performance.now();
-    log(`${path}: ${keys.length} images indexed`);
+    progress(keys.length);
   }
   if (keys.length === 0) throw new HyperArcError('E_FORMAT', `${path}: expected images, received none`);
-  const table = sorted(keys.values(), offsets.values(), labels.values(), formats.values());
-  try {
-    writeArrays(tablePathOf(path), stamp, { ...table });
-    const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    log(`${path}: ${keys.length} images indexed in ${seconds} s, kept in ${tablePathOf(path)}`);
-  } catch (error) {
-    log(`${path}: the index of its images cannot be kept and is made anew each time: ${(error as Error).message}`);
-  }
-  return table;
+  return sorted(keys.values(), offsets.values(), labels.values(), formats.values());
 }
 
 /** Sorts by label, then key: a counting sort by class, which keeps the order of keys. */

@@ -1,10 +1,9 @@
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { BatchLoader, createImageLoader, loadImages, LocationReader, openDataset, scanImageFolder } from '../../../dist/data/index.js';
+import { BatchLoader, convertDataset, createImageLoader, loadImages, LocationReader, openDataset, scanImageFolder } from '../../../dist/data/index.js';
 import type { Batch, ImageDataset } from '../../../dist/data/index.js';
 import { readArrays, writeArrays, type StoredArray } from '../../../dist/data/arrayFile.js';
-import { recordsToFolder } from '../../../dist/data/recordio/convert.js';
 import { encodeImageRecord } from '../../../dist/data/recordio/imageRecord.js';
 import { encodeRecord } from '../../../dist/data/recordio/recordFile.js';
 import { fingerprint, openDatasets } from '../../../dist/train/dataset.js';
@@ -53,7 +52,7 @@ describe('a RecordIO dataset', () => {
     path = await records(LABELS);
     dataset = await openDataset(path);
     const converted = join(temporaryFolder(), 'faces');
-    await recordsToFolder(path, converted);
+    await convertDataset(path, converted);
     folder = scanImageFolder(converted);
   });
   const namesOf = (set: ImageDataset) => Array.from(set.labels, (_, i) => set.nameOf(i));

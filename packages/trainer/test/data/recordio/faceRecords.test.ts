@@ -1,13 +1,11 @@
-import { cpSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { describe, expect, it } from 'vitest';
-import { main } from '../../../dist/cli/main.js';
-import { folderToRecords, recordsToFolder } from '../../../dist/data/recordio/convert.js';
 import { faceRecords } from '../../../dist/data/recordio/faceRecords.js';
 import { encodeImageRecord } from '../../../dist/data/recordio/imageRecord.js';
 import { encodeRecord } from '../../../dist/data/recordio/recordFile.js';
-import { imageFolder, picture, put, temporaryFolder } from '../fixtures.js';
+import { temporaryFolder } from '../fixtures.js';
 
 const VECTORS = join(import.meta.dirname, 'vectors');
 const image = (number: number) => readFileSync(join(VECTORS, `${number}.png`));
@@ -18,15 +16,6 @@ function copy(): string {
   for (const name of ['faces.rec', 'faces.idx']) cpSync(join(VECTORS, name), join(folder, name));
   return folder;
 }
-
-const filesBelow = (folder: string): Record<string, Buffer> =>
-  Object.fromEntries(
-    readdirSync(folder, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map((entry) => join(entry.parentPath, entry.name))
-      .sort()
-      .map((path) => [path.slice(folder.length + 1), readFileSync(path)]),
-  );
 
 describe('images of a RecordIO dataset', () => {
   const expected = [1, 2, 3, 4].map((key) => ({ key, label: key < 3 ? 0 : 2, image: image(key) }));
@@ -134,80 +123,5 @@ describe('images of a RecordIO dataset', () => {
     }
     expect(refused).toBeGreaterThan(count / 5);
     expect(refused).toBeLessThanOrEqual(count);
-  });
-});
-
-describe('conversion', () => {
-  it('to a folder keeps every image byte for byte', async () => {
-    const to = join(temporaryFolder(), 'faces');
-    expect(await recordsToFolder(join(VECTORS, 'faces.rec'), to)).toEqual({ images: 4, identities: 2 });
-    expect(filesBelow(to)).toEqual({
-      '00000000/000000001.png': image(1),
-      '00000000/000000002.png': image(2),
-      '00000002/000000003.png': image(3),
-      '00000002/000000004.png': image(4),
-    });
-  });
-
-  it('there and back gives the same bytes, and so does once more', async () => {
-    const [from, work] = [await imageFolder(3, 4), temporaryFolder()];
-    const records = join(work, 'records', 'train.rec');
-    expect(await folderToRecords(from, records)).toEqual({ images: 12, identities: 3 });
-    expect(readdirSync(join(work, 'records')).sort()).toEqual(['property', 'train.idx', 'train.lst', 'train.rec']);
-    expect(readFileSync(join(work, 'records', 'property'), 'utf8')).toBe('3,24,24\n');
-    expect(readFileSync(join(work, 'records', 'train.lst'), 'utf8').split('\n')[4]).toBe('5\t1\tperson_1/0.jpg');
-    await recordsToFolder(records, join(work, 'folder'));
-    expect(Object.values(filesBelow(join(work, 'folder')))).toEqual(Object.values(filesBelow(from)));
-    await folderToRecords(join(work, 'folder'), join(work, 'again', 'train.rec'));
-    for (const name of ['train.rec', 'train.idx', 'property']) {
-      expect(readFileSync(join(work, 'again', name))).toEqual(readFileSync(join(work, 'records', name)));
-    }
-    expect(readdirSync(work).sort()).toEqual(['again', 'folder', 'records']);
-  });
-
-  it('leaves nothing behind that failed or was stopped', async () => {
-    const [folder, work] = [copy(), temporaryFolder()];
-    const broken = readFileSync(join(folder, 'faces.rec'));
-    broken.write('XXXX', 440 + 8 + 24 + 8, 'latin1');
-    writeFileSync(join(folder, 'faces.rec'), broken);
-    await expect(recordsToFolder(join(folder, 'faces.rec'), join(work, 'a'))).rejects.toThrow(
-      /record 4: expected a JPEG or PNG image/,
-    );
-    const mixed = await imageFolder(2, 2);
-    put(mixed, 'person_1/9.jpg', await picture(9, 32));
-    await expect(folderToRecords(mixed, join(work, 'b', 'a.rec'))).rejects.toThrow(
-      /person_1\/9\.jpg: expected 24,24 pixels .* received 32,32/,
-    );
-    put(mixed, 'person_1/9.jpg', 'no image');
-    await expect(folderToRecords(mixed, join(work, 'b', 'a.rec'))).rejects.toThrow(
-      /^E_FORMAT: .*person_1\/9\.jpg: expected a JPEG or PNG/,
-    );
-    const signal = AbortSignal.abort(new Error('stopped'));
-    await expect(folderToRecords(await imageFolder(1, 2), join(work, 'c', 'a.rec'), { signal })).rejects.toThrow(
-      'stopped',
-    );
-    expect(readdirSync(work)).toEqual([]);
-    await expect(recordsToFolder(join(VECTORS, 'faces.rec'), work)).rejects.toThrow(
-      /^E_RANGE: to: expected a folder that is not there yet/,
-    );
-  });
-
-  it('says when labels are too large to be told apart', async () => {
-    const folder = temporaryFolder();
-    writeFileSync(join(folder, 'a.rec'), encodeRecord(encodeImageRecord([2 ** 24 + 2], 0n, image(1))));
-    writeFileSync(join(folder, 'a.idx'), '0\t0\n');
-    const warnings: string[] = [];
-    await recordsToFolder(join(folder, 'a.rec'), join(folder, 'out'), {
-      onWarning: (message) => warnings.push(message),
-    });
-    expect(warnings).toEqual([expect.stringMatching(/record 0: label 16777218 is above 2\^24/)]);
-  });
-
-  it('is a command, which wants one .rec file', async () => {
-    const work = temporaryFolder();
-    expect(await main(['data', 'convert', join(VECTORS, 'faces.rec'), join(work, 'faces')])).toBe(0);
-    expect(readdirSync(join(work, 'faces'))).toEqual(['00000000', '00000002']);
-    expect(await main(['data', 'convert', join(work, 'faces'), join(work, 'records', 'a.rec')])).toBe(0);
-    expect(await main(['data', 'convert', 'a', 'b'])).toBe(1);
   });
 });
