@@ -11,6 +11,7 @@ export { openDataset, openImages } from './openDataset.js';
 export { makePairs, readPairs, writePairs, type ImagePair, type MakePairsOptions } from './pairs.js';
 export { convertDataset, type ConvertOptions, type ConvertResult } from './convert/convert.js';
 export { openListFile } from './listFile.js';
+export { openParquet } from './parquet/parquetDataset.js';
 export { openShards } from './shards/shardDataset.js';
 export { faceRecords, type FaceRecord } from './recordio/faceRecords.js';
 export type { OpenOptions } from './indexCache.js';

@@ -10,13 +10,12 @@ export const LIST_EXTENSIONS: readonly string[] = ['.lst', '.txt', '.tsv', '.csv
 /**
  * Opens a list of image files with their labels, one a line. `.lst` is MXNet's (index, label, path, separated by tabs); `.csv` has path and label
  * separated by the last comma, and may begin with the line `path,label`; others by the last tab or blanks. Paths are relative to the list's folder. Labels are
- * whole numbers or names; identities are in the order of the numbers, or of the names. Empty lines and lines that begin with # count for nothing.
+ * whole numbers or names; identities are in the order of the numbers, or of the names, and the images of each in the order of the lines. Empty lines and lines that begin with # count for nothing.
  * The files are not looked at.
  * @throws HyperArcError E_FORMAT naming the line, or an image that is there twice.
  */
 export function openListFile(path: string): ImageDataset {
-  const paths: string[] = [];
-  const names: string[] = [];
+  const rows: { image: string; label: string }[] = [];
   const lineOf = new Map<string, number>();
   for (const [i, line] of readText(path).split(/\r?\n/).entries()) {
     if (line.trim() === '' || line.startsWith('#')) continue;
@@ -28,20 +27,21 @@ export function openListFile(path: string): ImageDataset {
     const other = lineOf.get(image);
     if (other !== undefined) fail('each image once', `${image}, which line ${other} has too`);
     lineOf.set(image, i + 1);
-    paths.push(image);
-    names.push(label);
+    rows.push({ image, label });
   }
-  if (paths.length === 0) throw new HyperArcError('E_FORMAT', `${path}: expected images, received none`);
-  const identities = sortedIdentities(names);
+  if (rows.length === 0) throw new HyperArcError('E_FORMAT', `${path}: expected images, received none`);
+  const identities = sortedIdentities(rows.map(({ label }) => label));
   const ranks = new Map(identities.map((name, rank) => [name, rank]));
+  const rankOf = ({ label }: { label: string }): number => ranks.get(label)!;
+  rows.sort((a, b) => rankOf(a) - rankOf(b));
   const folder = dirname(path);
   const locateName = (name: string) => fileLocation(resolve(folder, name));
   return {
     root: path,
     identities,
-    labels: Int32Array.from(names, (name) => ranks.get(name)!),
-    nameOf: (index) => paths[index]!,
-    locate: (index) => locateName(paths[index]!),
+    labels: Int32Array.from(rows, rankOf),
+    nameOf: (index) => rows[index]!.image,
+    locate: (index) => locateName(rows[index]!.image),
     locateName,
   };
 }

@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { readImageFile } from './decodeImage.js';
+import type { ParquetFile } from './parquet/parquetFile.js';
 import { decodeImageRecord } from './recordio/imageRecord.js';
 import { RecordFile } from './recordio/recordFile.js';
 
@@ -16,13 +17,16 @@ export type ImageLocation =
       readonly bytes: number;
     }
   /** A RecordIO record with an image header. */
-  | { readonly kind: 'record'; readonly path: string; readonly key: number; readonly offset: number };
+  | { readonly kind: 'record'; readonly path: string; readonly key: number; readonly offset: number }
+  /** A row of a Parquet file. */
+  | { readonly kind: 'row'; readonly path: string; readonly column: readonly string[]; readonly row: number };
 
 export const fileLocation = (path: string): ImageLocation => ({ kind: 'file', path });
 
 /** How errors call an image. */
 export function nameOfLocation(location: ImageLocation): string {
   if (location.kind === 'file') return location.path;
+  if (location.kind === 'row') return `${location.path}: row ${location.row}`;
   return `${location.path}: ${location.kind === 'part' ? location.name : `record ${location.key}`}`;
 }
 
@@ -32,10 +36,12 @@ const MAX_OPEN = 32;
 /** Reads images wherever they lie, keeping the files of many images open. */
 export class LocationReader implements Disposable {
   private readonly open = new Map<string, OpenFile>();
+  private table: ParquetFile | undefined;
 
   /** @throws HyperArcError E_FORMAT naming a file that cannot be read, or that ends before the image does. */
   async read(location: ImageLocation): Promise<Buffer> {
     if (location.kind === 'file') return readImageFile(location.path);
+    if (location.kind === 'row') return this.readRow(location);
     const file = this.fileOf(location);
     if (location.kind === 'part') return (file as PartFile).read(location.offset, location.bytes, location.name);
     const { payload } = (file as RecordFile).readAt(location.offset);
@@ -45,6 +51,19 @@ export class LocationReader implements Disposable {
   [Symbol.dispose](): void {
     for (const file of this.open.values()) file[Symbol.dispose]();
     this.open.clear();
+  }
+
+  /** Loaded only for those who have such files. */
+  private async readRow(location: ImageLocation & { kind: 'row' }): Promise<Buffer> {
+    const { path, column, row } = location;
+    if (this.table?.path !== path) {
+      const { ParquetFile } = await import('./parquet/parquetFile.js');
+      this.table = await ParquetFile.open(path);
+    }
+    const value = await this.table.bytesAt(column, row);
+    if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+    const received = value === null || value === undefined ? 'none' : `a ${typeof value}`;
+    throw new HyperArcError('E_FORMAT', `${nameOfLocation(location)}: expected the bytes of an image, received ${received}`);
   }
 
   private fileOf({ kind, path }: ImageLocation): OpenFile {

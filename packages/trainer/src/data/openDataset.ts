@@ -10,7 +10,7 @@ import { openRecordDataset } from './recordio/recordDataset.js';
 import { openShards } from './shards/shardDataset.js';
 
 /** What a path holds, and where it begins. */
-type Found = { readonly kind: 'folder' | 'records' | 'shards' | 'list'; readonly path: string };
+type Found = { readonly kind: 'folder' | 'records' | 'shards' | 'list' | 'parquet'; readonly path: string };
 
 /** Looks at the name, and for a folder at what lies in it. */
 function find(root: string): Found {
@@ -22,6 +22,7 @@ function find(root: string): Found {
     const extension = extname(root);
     if (extension === '.rec') return { kind: 'records', path: root };
     if (extension === '.tar') return { kind: 'shards', path: root };
+    if (extension === '.parquet') return { kind: 'parquet', path: root };
     if (LIST_EXTENSIONS.includes(extension)) return { kind: 'list', path: root };
     const kinds = `an image folder, a RecordIO file (.rec), tar shards (.tar) or a list (${LIST_EXTENSIONS.join(', ')})`;
     const fix = /\.(tgz|gz|zst|bz2|xz|zip)$/.test(root) ? '; unpack it first' : '';
@@ -51,10 +52,22 @@ function entriesOf(folder: string): string[] {
 /**
  * Opens the face dataset at a path: an image folder (one folder an identity), a RecordIO file or a folder that holds one, tar shards (a file, or a
  * folder that holds them), or a list of files with labels.
+ * @param options.inOrder the images will be read in the dataset's order: Parquet can be opened then too.
  * @throws HyperArcError E_FORMAT for anything else, or naming what is damaged.
  */
-export async function openDataset(root: string, options: OpenOptions = {}): Promise<ImageDataset> {
+export async function openDataset(
+  root: string,
+  options: OpenOptions & { readonly inOrder?: boolean } = {},
+): Promise<ImageDataset> {
   const { kind, path } = find(root);
+  if (kind === 'parquet') {
+    if (options.inOrder === true) return (await import('./parquet/parquetDataset.js')).openParquet(path);
+    const fix = `make shards of it: hyperarc data convert ${path} NEW/FACES.tar`;
+    throw new HyperArcError(
+      'E_FORMAT',
+      `dataset: expected images that can be read in any order, received the Parquet file ${path}; ${fix}`,
+    );
+  }
   if (kind === 'records') return openRecordDataset(path, options);
   if (kind === 'shards') return openShards(path, options);
   return kind === 'list' ? openListFile(path) : scanImageFolder(path);

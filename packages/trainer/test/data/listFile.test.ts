@@ -14,11 +14,11 @@ async function open(name: string, text: string) {
 
 describe('a list of images', () => {
   it('has whole numbers or names as labels, in their order, and paths that may hold blanks', async () => {
-    expect(await open('a.txt', '# faces\nb 1.jpg  10\n\nb/2.jpg 9\r\n')).toEqual([['b 1.jpg', '10', 1], ['b/2.jpg', '9', 0]]);
-    expect(await open('a.tsv', 'a b.jpg\tAnna Bell\nc.jpg\tAda')).toEqual([['a b.jpg', 'Anna Bell', 1], ['c.jpg', 'Ada', 0]]);
+    expect(await open('a.txt', '# faces\nb 1.jpg  10\n\nb/2.jpg 9\r\n')).toEqual([['b/2.jpg', '9', 0], ['b 1.jpg', '10', 1]]);
+    expect(await open('a.tsv', 'a b.jpg\tAnna Bell\nc.jpg\tAda')).toEqual([['c.jpg', 'Ada', 0], ['a b.jpg', 'Anna Bell', 1]]);
     expect(await open('a.csv', 'path,label\na,b.jpg,x\nc.jpg, y\n')).toEqual([['a,b.jpg', 'x', 0], ['c.jpg', 'y', 1]]);
     expect(await open('a.csv', 'path.jpg,label\n')).toEqual([['path.jpg', 'label', 0]]);
-    expect(await open('a.lst', '0\t7.000000\ta/b.jpg\n1\t3\tc d.jpg\n')).toEqual([['a/b.jpg', '7', 1], ['c d.jpg', '3', 0]]);
+    expect(await open('a.lst', '0\t7.000000\ta/b.jpg\n1\t3\tc d.jpg\n2\t3\tb.jpg\n')).toEqual([['c d.jpg', '3', 0], ['b.jpg', '3', 0], ['a/b.jpg', '7', 1]]);
   });
 
   it.each<[string, string, RegExp]>([

@@ -42,14 +42,14 @@ const BREATH = 64;
 /**
  * Writes a dataset, every image byte for byte, in another form: an image folder, MXNet's RecordIO as InsightFace lays it out (`to` ends in `.rec`), or
  * tar shards as WebDataset reads them (`.tar`). What is written is a new folder: `to`, or that of `to`. It is written beside its place and renamed at the end.
- * @param from what openDataset takes.
+ * @param from what openDataset takes, or a Parquet file.
  * @throws HyperArcError E_RANGE if the folder is there already, or for a name that the form cannot hold; E_FORMAT for a damaged source, naming the image.
  */
 export async function convertDataset(from: string, to: string, options: ConvertOptions = {}): Promise<ConvertResult> {
   const form = /\.(rec|tar)$/.exec(to)?.[1] ?? 'folder';
   const folder = form === 'folder' ? to : dirname(to);
   refuseExisting(folder);
-  const dataset = await openDataset(from, options);
+  const dataset = await openDataset(from, { ...options, inOrder: true });
   await writeWholeFolder(folder, async (partial) => {
     const images = () => imagesOf(dataset, options);
     if (form === 'folder') await writeFolder(dataset, images(), partial);

@@ -14,7 +14,7 @@ import type { ImageFile } from './convert.js';
  * Writes `NAME.rec`, `NAME.idx`, `NAME.lst` and `property` into an empty folder, as InsightFace lays them out: record 0 says where the identities begin, which
  * come after the images and say which images are theirs. Labels are the identities' ranks.
  * @param images gives the images, twice: their common size is found first.
- * @throws HyperArcError E_RANGE for images of different sizes, or more identities than fp32 labels tell apart.
+ * @throws HyperArcError E_RANGE for images of different sizes, images of one identity that are not together, or more identities than fp32 labels tell apart.
  */
 export async function writeRecords(
   dataset: ImageDataset,
@@ -47,6 +47,14 @@ export async function writeRecords(
     const ranges: [number, number][] = [];
     for await (const { index, label, name, bytes } of images()) {
       const key = index + 1;
+      if (ranges[label] !== undefined && ranges[label][1] !== key) {
+        const received = `${name} of ${identities[label]} after others`;
+        const fix = 'write a folder or shards, and then RecordIO of those';
+        throw new HyperArcError(
+          'E_RANGE',
+          `${root}: expected the images of an identity one after another, received ${received}; ${fix}`,
+        );
+      }
       append(key, encodeImageRecord([label], BigInt(key), bytes));
       writeSync(list, `${key}\t${label}\t${name}\n`);
       ranges[label] = [ranges[label]?.[0] ?? key, key + 1];
