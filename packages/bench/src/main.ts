@@ -109,6 +109,17 @@ program
     process.stdout.write(`${await runLayers(backend, results)}\n`);
   });
 program
+  .command('data')
+  .description('time the reading and the opening of datasets, append to data.jsonl, print the table and the verdicts')
+  .option('--rounds <n>', 'epochs of each program', wholeNumber, 7)
+  .option('--records <n>', 'millions of records of the dataset that is opened', wholeNumber, 17)
+  .option('--results <folder>', 'folder of data.jsonl', RESULTS)
+  .action(async ({ rounds, records, results }: { rounds: number; records: number; results: string }) => {
+    const { runData } = await import('./data/run.js');
+    const log = (line: string) => void process.stderr.write(`${line}\n`);
+    process.stdout.write(`${await runData({ rounds, records: records * 1e6, results, log })}\n`);
+  });
+program
   .command('heads')
   .description('train toy models under the margin heads, append to heads.jsonl, print the tables')
   .addOption(new Option('--backend <name>', 'tfjs backend').choices(['auto', 'tensorflow', 'cpu']).default('auto'))
