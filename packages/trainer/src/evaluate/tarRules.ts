@@ -11,13 +11,20 @@ export type TarRule = 'nearest' | 'strict';
 export interface TarFigure {
   /** The FAR asked for. */
   far: number;
-  /** Accepted share of the genuine scores; null when there are too few impostor scores: see `note`. */
+  /** Accepted share of the genuine scores; by the strict rule null when there are too few impostor scores: see `note`. */
   tar: number | null;
   /** The FAR at the threshold; null as above. */
   measuredFar: number | null;
   /** null as above, and where no score is accepted. */
   threshold: number | null;
+  /** Says that there are too few impostor scores to measure this FAR. */
   note?: string;
+}
+
+/** The note where fewer than 1/far impostor scores cannot tell such a FAR from 0. */
+function tooFew(far: number, total: number): string | undefined {
+  const needed = Math.ceil(1 / far - 1e-9);
+  return total < needed ? `needs at least ${needed} impostor scores, has ${total}` : undefined;
 }
 
 /** Scores of one kind, in descending order. */
@@ -60,10 +67,8 @@ export function strictTar(
     checkFar('fars', far);
     // The slack keeps e.g. 300·0.01 from being 2.
     const allowed = Math.floor(total * far * (1 + 1e-12));
-    if (allowed === 0) {
-      const note = `needs at least ${Math.ceil(1 / far - 1e-9)} impostor scores, has ${total}`;
-      return { far, tar: null, measuredFar: null, threshold: null, note };
-    }
+    const note = tooFew(far, total);
+    if (note !== undefined) return { far, tar: null, measuredFar: null, threshold: null, note };
     // The score that would be one too many: only what is above it is accepted.
     const refused = allowed < total ? impostor[allowed]! : -Infinity;
     const accepted = countFrom(impostor, refused, true);
@@ -124,12 +129,16 @@ export function nearestTar(genuine: SortedScores, impostor: SortedScores, fars: 
       if (gap <= best[f]!.gap) best[f] = { gap, falseAccepts, trueAccepts, threshold };
     }
   });
-  return best.map(({ falseAccepts, trueAccepts, threshold }, f) => ({
-    far: fars[f]!,
-    tar: trueAccepts / genuine.length,
-    measuredFar: falseAccepts / impostor.length,
-    threshold: Number.isFinite(threshold) ? threshold : null,
-  }));
+  return best.map(({ falseAccepts, trueAccepts, threshold }, f) => {
+    const note = tooFew(fars[f]!, impostor.length);
+    return {
+      far: fars[f]!,
+      tar: trueAccepts / genuine.length,
+      measuredFar: falseAccepts / impostor.length,
+      threshold: Number.isFinite(threshold) ? threshold : null,
+      ...(note !== undefined && { note }),
+    };
+  });
 }
 
 /** Area under the curve by the trapezoid rule: P(genuine > impostor) + ½·P(equal). */

@@ -14,3 +14,7 @@ export const percent = (share: number | null): string => (share === null ? 'n/a'
 
 /** A FAR as the field writes it: 1e-3. */
 export const powerOfTen = (far: number): string => far.toExponential().replace('e+', 'e');
+
+/** A line for each FAR that could not be measured. */
+export const farNotes = (figures: readonly { far: number; note?: string }[]): string[] =>
+  figures.flatMap(({ far, note }) => (note === undefined ? [] : [`FAR ${powerOfTen(far)} ${note}`]));

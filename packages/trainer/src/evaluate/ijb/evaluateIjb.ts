@@ -2,7 +2,9 @@ import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 
+import type { BackendInfo } from '../../backend/index.js';
 import type { EmbeddingModel } from '../embed.js';
+import { collectEnvironment, type Environment } from '../environment.js';
 import { readFeatureFile, writeFeatureFile, type ImageFeatures } from '../files/featureFile.js';
 import type { TarRule } from '../tarRules.js';
 import { embedFaces } from './embedFaces.js';
@@ -29,6 +31,8 @@ export interface IjbEvaluation {
   verification: TemplateVerification;
   /** null where the 1:N lists are not there. */
   identification: Identification | null;
+  /** Of the process that evaluated. */
+  environment: Environment;
 }
 
 /** A model, and the image size it takes. */
@@ -37,6 +41,8 @@ export interface SizedModel {
   readonly imageSize: number;
   /** How the evaluation calls it. */
   readonly name: string;
+  /** What it runs on, for the record. */
+  readonly backend?: BackendInfo;
 }
 
 export interface IjbOptions extends TemplateOptions {
@@ -91,6 +97,7 @@ export async function evaluateIjb(options: IjbOptions, source?: SizedModel): Pro
     detectorScore,
     verification,
     identification: lists === undefined ? null : identify(templates, lists),
+    environment: collectEnvironment(source?.backend),
   };
 }
 

@@ -1,4 +1,4 @@
-import { alignColumns, percent, powerOfTen } from '../textTable.js';
+import { alignColumns, farNotes, percent, powerOfTen } from '../textTable.js';
 import type { IjbEvaluation } from './evaluateIjb.js';
 
 /** The tables of an evaluation, for a terminal. */
@@ -6,9 +6,6 @@ export function formatIjb(evaluation: IjbEvaluation): string {
   const { protocol, verification, identification, images, templates } = evaluation;
   const name = protocol === 'ijbc' ? 'IJB-C' : 'IJB-B';
   const yes = (on: boolean) => (on ? 'on' : 'off');
-  const notes = verification.tarAtFar.flatMap(({ far, note }) =>
-    note === undefined ? [] : [`n/a: TAR@${powerOfTen(far)} ${note}`],
-  );
   return [
     `${name}, ${evaluation.source}: ${images} images, ${templates} templates`,
     `flip ${yes(evaluation.flip)}, norm score ${yes(evaluation.normScore)}, detector score ${yes(evaluation.detectorScore)}`,
@@ -18,15 +15,15 @@ export function formatIjb(evaluation: IjbEvaluation): string {
       ['FAR', ...verification.tarAtFar.map(({ far }) => powerOfTen(far)), 'AUC'],
       ['TAR %', ...verification.tarAtFar.map(({ tar }) => percent(tar)), verification.auc.toFixed(6)],
     ]),
-    ...notes,
+    ...farNotes(verification.tarAtFar),
     ...(identification === null ? [] : ['', ...formatIdentification(identification)]),
   ].join('\n');
 }
 
 function formatIdentification({ galleries, mean }: NonNullable<IjbEvaluation['identification']>): string[] {
   const header = [
-    '1:N',
-    'gallery',
+    '1:N gallery',
+    'templates',
     'mated',
     'non-mated',
     ...mean.tpirAtFpir.map(({ fpir }) => `TPIR@${fpir} %`),

@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 
 import { createImageLoader } from '../../data/loadImages.js';
+import { collectEnvironment, type Environment } from '../environment.js';
 import { embedImages, normalizeRows } from '../embed.js';
 import { readFeatureFile } from '../files/featureFile.js';
 import type { SizedModel } from '../ijb/evaluateIjb.js';
@@ -31,6 +32,8 @@ export interface MegaFaceEvaluation extends MegaFaceFigures {
   /** What the lists of noises named. */
   noisyProbeImages: number;
   noisyDistractors: number;
+  /** Of the process that evaluated. */
+  environment: Environment;
 }
 
 export interface MegaFaceEvaluationOptions extends Pick<CosineOptions, 'device'> {
@@ -100,6 +103,7 @@ export async function evaluateMegaFace(
     noisyProbeImages: count(probeIsNoise),
     noisyDistractors: count(distractorIsNoise),
     ...figures,
+    environment: collectEnvironment(source?.backend),
   };
 }
 

@@ -1,13 +1,10 @@
-import { alignColumns, percent, powerOfTen } from '../textTable.js';
+import { alignColumns, farNotes, percent, powerOfTen } from '../textTable.js';
 import type { MegaFaceEvaluation } from './evaluateMegaFace.js';
 
 /** The tables of an evaluation, for a terminal. */
 export function formatMegaFace(evaluation: MegaFaceEvaluation): string {
   const { people, probes, distractors, pairs, identification, verification } = evaluation;
   const removed = `${evaluation.noisyDistractors} distractors left out, ${evaluation.noisyProbeImages} probes ${evaluation.noisyProbes === 'center' ? "replaced by their person's mean" : 'left out'}`;
-  const notes = verification.tarAtFar.flatMap(({ far, note }) =>
-    note === undefined ? [] : [`n/a: TAR@${powerOfTen(far)} ${note}`],
-  );
   return [
     `MegaFace${evaluation.cleaned ? ' (R)' : ''}, ${evaluation.source}: ${probes} probes of ${people} people, ${distractors} distractors`,
     evaluation.cleaned ? `cleaned: ${removed}` : 'not cleaned',
@@ -23,6 +20,6 @@ export function formatMegaFace(evaluation: MegaFaceEvaluation): string {
       ['FAR', ...verification.tarAtFar.map(({ far }) => powerOfTen(far))],
       ['TAR %', ...verification.tarAtFar.map(({ tar }) => percent(tar))],
     ]),
-    ...notes,
+    ...farNotes(verification.tarAtFar),
   ].join('\n');
 }
