@@ -3,6 +3,14 @@ export { backendStatus, initBackend, type BackendChoice, type BackendInfo } from
 export * from './backbones/index.js';
 export * from './checkpoint/index.js';
 export * from './config/index.js';
+export { alignFace, decodeWhole, warpAffine, type RgbImage } from './data/align/warp.js';
+export {
+  ARCFACE_TEMPLATE,
+  arcFaceTemplate,
+  similarityTransform,
+  type AffineMatrix,
+  type Point,
+} from './data/align/similarity.js';
 export {
   BatchLoader,
   checkDataset,

@@ -6,6 +6,8 @@ import { Command, CommanderError } from 'commander';
 import { registerDataCommand } from './commands/data.js';
 import { registerDoctorCommand } from './commands/doctor.js';
 import { registerEvaluateCommand } from './commands/evaluate.js';
+import { registerEvaluateIjbCommand } from './commands/evaluateIjb.js';
+import { registerEvaluateMegaFaceCommand } from './commands/evaluateMegaFace.js';
 import { registerHeadsCommand } from './commands/heads.js';
 import { registerReportCommand } from './commands/report.js';
 import { registerStartCommand } from './commands/start.js';
@@ -29,6 +31,8 @@ export function createProgram(): Command {
   registerStartCommand(program);
   registerTrainCommand(program);
   registerEvaluateCommand(program);
+  registerEvaluateIjbCommand(program);
+  registerEvaluateMegaFaceCommand(program);
   registerReportCommand(program);
   registerSummaryCommand(program);
   registerHeadsCommand(program);

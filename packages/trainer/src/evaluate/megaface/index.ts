@@ -1,0 +1,8 @@
+export {
+  evaluateMegaFace,
+  type MegaFaceEvaluation,
+  type MegaFaceEvaluationOptions,
+  type NoisyProbes,
+} from './evaluateMegaFace.js';
+export { formatMegaFace } from './format.js';
+export { evaluateDistractors, type MegaFaceFigures, type MegaFaceOptions, type RankFigure } from './identify.js';

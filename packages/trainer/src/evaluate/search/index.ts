@@ -1,0 +1,3 @@
+export { cosineBlocks, type CosineBlock, type CosineOptions } from './cosineBlocks.js';
+export { searchGallery, type SearchResult } from './exactSearch.js';
+export type { Features } from './features.js';
