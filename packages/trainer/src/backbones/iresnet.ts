@@ -15,8 +15,14 @@ export interface PlanOptions {
   embeddingSize: number;
   /** Share of the flattened features dropped while training, in [0, 1). */
   dropout: number;
-  /** 32-bit integer; here only the dropout masks depend on it. */
+  /** 32-bit integer; here only what is dropped depends on it. */
   seed: number;
+  /** Vision transformers only, by default as arcface_torch's: share of the tokens dropped while training, in [0, 1); default 0.1. */
+  patchDropout?: number | undefined;
+  /** Drop path of the last block, in [0, 1), rising linearly from 0 at the first; default 0.1. */
+  dropPath?: number | undefined;
+  /** Between the two dense layers of a block; default relu6. */
+  activation?: 'relu6' | 'gelu' | undefined;
 }
 
 const INIT = 'normal-0.1';
@@ -45,7 +51,7 @@ function block(plan: PlanBuilder, name: string, input: string, filters: number, 
  * stages, then BN, flatten, dropout, dense with bias, and a batch norm whose γ stays 1.
  */
 export function planIResNet(name: string, shape: IResNetShape, options: PlanOptions): BackbonePlan {
-  const plan = new PlanBuilder(name, options.inputSize);
+  const plan = new PlanBuilder(name, 'iresnet', options.inputSize);
   const stemStride = shape.stemStride ?? 1;
   const stem = { filters: shape.widths[0], kernelSize: 3, stride: stemStride, padding: 1, init: INIT } as const;
   let x = plan.conv('stem/conv', INPUT, stem);
@@ -61,6 +67,6 @@ export function planIResNet(name: string, shape: IResNetShape, options: PlanOpti
   x = plan.flatten('head/flatten', x);
   x = plan.dropout('head/dropout', x, options.dropout, options.seed);
   x = plan.dense('head/fc', x, { units: options.embeddingSize, useBias: true, init: 'uniform-fan-in' });
-  plan.norm('head/features', x, false);
+  plan.norm('head/features', x, { scaleTrainable: false });
   return plan.finish();
 }

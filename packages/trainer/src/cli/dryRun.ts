@@ -34,11 +34,7 @@ export async function describeRun(config: Config): Promise<string> {
     countData(config),
   ]);
   const { backbone, head, training, optimizer } = config;
-  const model = describeBackbone(backbone.name, {
-    embeddingSize: backbone.embeddingSize,
-    inputSize: config.data.imageSize,
-    dropout: backbone.dropout,
-  });
+  const model = describeBackbone(backbone.name, { ...backbone, inputSize: config.data.imageSize });
   const memory = planBackboneMemory(model, { ...training, momentum: optimizer.momentum });
   using device = openDevice(head.device as 'auto' | 'cpu' | `cuda:${number}`);
   const plan = device.plan({

@@ -1,6 +1,7 @@
 import { HyperArcError } from '@hyperarc/kernels-cuda';
 import * as z from 'zod';
 
+import { visionTransformers } from '../backbones/registry.js';
 import { FAMILY_KEYS } from './headSchema.js';
 import { marginProblems, withMarginDefaults } from './margin.js';
 import { configSchema, type Config } from './schema.js';
@@ -77,6 +78,17 @@ function conflicts(config: Config): string[] {
   };
   for (const [key, families] of Object.entries(MARGIN_KEY_FAMILIES)) {
     only(key, families.includes(head.loss), `head.loss ${families.join(', ')}, received head.loss ${head.loss}`);
+  }
+  const isVit = visionTransformers.includes(backbone.name);
+  for (const key of ['patchDropout', 'dropPath', 'activation']) {
+    const vits = `backbone.name ${visionTransformers.join(', ')}`;
+    only(`backbone.${key}`, isVit, `${vits}, received backbone.name ${backbone.name}`);
+  }
+  if (isVit && backbone.dropout !== 0) {
+    const fix = 'use backbone.patchDropout or dropPath';
+    found.push(
+      `backbone.dropout: expected 0 with backbone.name ${backbone.name}, received ${backbone.dropout}; ${fix}`,
+    );
   }
   const kind = `received schedule.kind ${schedule.kind}`;
   only('schedule.power', schedule.kind === 'polynomial', `schedule.kind polynomial, ${kind}`);

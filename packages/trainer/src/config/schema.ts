@@ -22,7 +22,13 @@ const data = z.strictObject({
 const backbone = z.strictObject({
   name: oneOf(backboneNames as readonly [string, ...string[]]).default('mobilefacenet'),
   embeddingSize: integer({ min: 1, max: 16384 }).default(512),
+  /** Of the flattened features; not of a vision transformer. */
   dropout: real({ min: 0, max: 0.95 }).default(0),
+  /** vit-*: share of the tokens dropped; of the last block's drop path; default 0.1. */
+  patchDropout: real({ min: 0, max: 0.95 }).optional(),
+  dropPath: real({ min: 0, max: 0.95 }).optional(),
+  /** vit-*: default relu6. */
+  activation: oneOf(['relu6', 'gelu']).optional(),
   /** Fused batch norm and PReLU; false uses the stock tfjs layers. */
   fused: flag().default(true),
 });

@@ -14,17 +14,14 @@ const FLOAT_BYTES = 4;
 
 /** @param batchSize images of one forward pass. @param accumulate forward passes of an update: above 1 a second set of gradients is held. */
 export function planBackboneMemory(
-  backbone: Pick<BackboneDescription, 'parameters' | 'trainableParameters' | 'layers' | 'inputSize'>,
+  backbone: Pick<BackboneDescription, 'parameters' | 'trainableParameters' | 'activations'>,
   { batchSize, accumulate, momentum }: { batchSize: number; accumulate: number; momentum: number },
 ): BackbonePlan {
   const trained = backbone.trainableParameters * FLOAT_BYTES;
-  const valuesOf = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
-  const image = valuesOf([backbone.inputSize, backbone.inputSize, 3]);
-  const activations = backbone.layers.reduce((sum, { outputShape }) => sum + valuesOf(outputShape), image);
   return {
     parameterBytes: backbone.parameters * FLOAT_BYTES,
     optimizerBytes: momentum > 0 ? trained : 0,
     gradientBytes: accumulate > 1 ? 2 * trained : trained,
-    activationBytes: activations * batchSize * FLOAT_BYTES,
+    activationBytes: backbone.activations * batchSize * FLOAT_BYTES,
   };
 }

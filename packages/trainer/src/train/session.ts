@@ -59,14 +59,7 @@ export async function createSession(
   if (saved !== undefined) checkData(datasets.train, saved.state);
   const backend = await initBackend(config.backend, log);
   if (backend.cannotTrain !== undefined) throw new HyperArcError('E_DEVICE', `backend: ${backend.cannotTrain}`);
-  const backbone = createBackbone({
-    name: config.backbone.name,
-    embeddingSize: config.backbone.embeddingSize,
-    inputSize: data.imageSize,
-    dropout: config.backbone.dropout,
-    fused: config.backbone.fused,
-    seed,
-  });
+  const backbone = createBackbone({ ...config.backbone, inputSize: data.imageSize, seed });
   const weights = backbone.trainableWeights;
   const optimizer = new SgdMomentum({
     momentum: sgd.momentum,

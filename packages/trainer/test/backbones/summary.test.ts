@@ -27,9 +27,18 @@ describe('hyperarc summary', () => {
       total   512           146   2,059,520    437,520,896
 
       2.06 M parameters (0 of them frozen), 0.438 GMACs.
-      Running statistics are not counted; MACs are those of convolutions and dense layers.
+      A training step keeps about 48.1 MB of activations an image (fp32).
+      Running statistics are not counted; MACs are those of convolutions, dense layers and attention.
       "
     `);
+  });
+
+  it('prints the blocks of a vision transformer', () => {
+    const lines = run('vit-t', '--layers').split('\n');
+    expect(lines.find((line) => line.startsWith('block12/attention'))).toMatch(
+      /144×256 +attention +262,400 +48,365,568$/,
+    );
+    expect(lines).toContain('19.14 M parameters (0 of them frozen), 1.505 GMACs.');
   });
 
   it('prints layers, of another size', () => {

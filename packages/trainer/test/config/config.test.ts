@@ -37,6 +37,11 @@ describe('loadConfig', () => {
     expect(config.training).toMatchObject({ epochs: 4, batchSize: 128, accumulate: 1 });
   });
 
+  it('takes what only vision transformers have', () => {
+    const backbone = { name: 'vit-t', patchDropout: 0.25, dropPath: 0, activation: 'gelu' };
+    expect(checkConfig({ name: 'a', data: { root: 'faces' }, backbone }, 'x').backbone).toMatchObject(backbone);
+  });
+
   it('reads back what it wrote', () => {
     const config = loadConfig(write('base.yaml', BASE), ['optimizer.clipNorm=null']);
     expect(config.optimizer.clipNorm).toBeNull();
@@ -114,6 +119,19 @@ describe('checkConfig', () => {
       'schedule: { warmupEpochs: 1, warmupSteps: 3 }',
       'schedule.warmupEpochs, schedule.warmupSteps: expected one of the two',
     ],
+    [
+      'backbone: { dropPath: 0.1 }',
+      'backbone.dropPath: expected only with backbone.name vit-t, vit-s, vit-b, vit-l, received',
+    ],
+    [
+      'backbone: { name: irse50, patchDropout: 0.1, activation: gelu }',
+      'backbone.patchDropout: expected only with backbone.name vit-t',
+    ],
+    [
+      'backbone: { name: vit-s, dropout: 0.1 }',
+      'backbone.dropout: expected 0 with backbone.name vit-s, received 0.1; use backbone.patchDropout or dropPath',
+    ],
+    ['backbone: { name: vit-s, activation: tanh }', 'backbone.activation: expected one of relu6, gelu'],
     ['head: { m2: 0.3 }', 'head.m2: expected only with head.loss combined, received head.loss arcface'],
     [
       'head: { loss: normface, margin: 0.3 }',

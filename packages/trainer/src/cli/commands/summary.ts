@@ -36,6 +36,7 @@ function row(name: string, shape: readonly number[], layers: number | string, pa
 /** The table of `hyperarc summary`: one line a stage, or a layer, and the totals. */
 export function formatSummary(description: BackboneDescription, byLayer = false): string {
   const { name, inputSize, embeddingSize, parameters, trainableParameters, macs, stages, layers } = description;
+  const megabytes = (description.activations * 4) / 1e6;
   const parts = byLayer
     ? layers.map((layer) => row(layer.name, layer.outputShape, layer.operation.kind, layer.parameters, layer.macs))
     : stages.map((stage) => row(stage.stage, stage.outputShape, stage.layers, stage.parameters, stage.macs));
@@ -54,7 +55,8 @@ export function formatSummary(description: BackboneDescription, byLayer = false)
     layout([header, ...parts, total]),
     '',
     `${(parameters / 1e6).toFixed(2)} M parameters (${NUMBERS.format(frozen)} of them frozen), ${(macs / 1e9).toFixed(3)} GMACs.`,
-    'Running statistics are not counted; MACs are those of convolutions and dense layers.',
+    `A training step keeps about ${megabytes.toFixed(1)} MB of activations an image (fp32).`,
+    'Running statistics are not counted; MACs are those of convolutions, dense layers and attention.',
     '',
   ].join('\n');
 }
