@@ -8,3 +8,6 @@ export { createImageLoader, loadImages, type ImageLoader } from './loadImages.js
 export { makePairs, readPairs, writePairs, type ImagePair, type MakePairsOptions } from './pairs.js';
 export { folderToRecords, recordsToFolder, type ConvertOptions, type ConvertResult } from './recordio/convert.js';
 export { faceRecords, type FaceRecord } from './recordio/faceRecords.js';
+export * from './augment/index.js';
+export * from './samplers/index.js';
+export { readGroups, type Groups } from './groups.js';
