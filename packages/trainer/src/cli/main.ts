@@ -6,6 +6,7 @@ import { Command, CommanderError } from 'commander';
 import { registerDataCommand } from './commands/data.js';
 import { registerDoctorCommand } from './commands/doctor.js';
 import { registerEvaluateCommand } from './commands/evaluate.js';
+import { registerFairnessCommand } from './commands/fairness.js';
 import { registerHeadsCommand } from './commands/heads.js';
 import { registerReportCommand } from './commands/report.js';
 import { registerStartCommand } from './commands/start.js';
@@ -29,6 +30,7 @@ export function createProgram(): Command {
   registerStartCommand(program);
   registerTrainCommand(program);
   registerEvaluateCommand(program);
+  registerFairnessCommand(program);
   registerReportCommand(program);
   registerSummaryCommand(program);
   registerHeadsCommand(program);

@@ -7,6 +7,8 @@ import { parse } from 'yaml';
 export interface Groups {
   /** In words, for messages and reports. */
   readonly source: string;
+  /** Names in the order to show them; absent: alphabetical. */
+  readonly order?: readonly string[];
   /** @param path `IDENTITY/IMAGE`. @returns the group of the image, else of its identity; undefined when neither has one. */
   groupOf(path: string): string | undefined;
 }
@@ -34,6 +36,28 @@ export function readGroups(name: string, file: string, column?: string): Groups 
   return {
     source: column === undefined ? file : `${file}, ${column}`,
     groupOf: (path) => groups.get(path) ?? groups.get(path.split('/').slice(-2).join('/')) ?? groups.get(path.split('/').at(-2) ?? ''),
+  };
+}
+
+/**
+ * Groups of a column of numbers, cut at `edges`: below the first, from one edge (included) to the next, from the last on.
+ * @param edges Increasing.
+ * @throws HyperArcError E_FORMAT, at the first look-up, for a value that is no number.
+ */
+export function binGroups(name: string, groups: Groups, edges: readonly number[]): Groups {
+  const names = [`below ${edges[0]}`, ...edges.slice(1).map((edge, i) => `${edges[i]} to ${edge}`), `${edges.at(-1)} and above`];
+  return {
+    source: groups.source,
+    order: names,
+    groupOf: (path) => {
+      const text = groups.groupOf(path);
+      if (text === undefined) return undefined;
+      const value = Number(text);
+      if (text.trim() === '' || Number.isNaN(value)) {
+        throw new HyperArcError('E_FORMAT', `${name}: expected numbers in ${groups.source}, received ${text} for ${path}; leave the edges out or name another column`);
+      }
+      return names[edges.filter((edge) => value >= edge).length];
+    },
   };
 }
 

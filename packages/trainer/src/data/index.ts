@@ -10,4 +10,4 @@ export { folderToRecords, recordsToFolder, type ConvertOptions, type ConvertResu
 export { faceRecords, type FaceRecord } from './recordio/faceRecords.js';
 export * from './augment/index.js';
 export * from './samplers/index.js';
-export { readGroups, type Groups } from './groups.js';
+export { binGroups, readGroups, type Groups } from './groups.js';
