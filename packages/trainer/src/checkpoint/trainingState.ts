@@ -11,7 +11,15 @@ const stateSchema = z.strictObject({
   /** What computed them; with another the last bits differ. */
   arithmetic: z.strictObject({ backend: z.string(), processors: count, engine: z.string() }),
   data: z.strictObject({ classes: count, images: count, sha256: z.string() }),
-  loader: z.strictObject({ epoch: count, position: count, seed: count, batchSize: count, samples: count }),
+  loader: z.strictObject({
+    epoch: count,
+    position: count,
+    seed: count,
+    batchSize: count,
+    samples: count,
+    /** Absent for plain shuffling. */
+    sampler: z.string().optional(),
+  }),
   /** The margin head's own: where its sampler stands. */
   head: z.unknown(),
   /** The numbers of the margin; absent in states written before they were recorded. */

@@ -8,6 +8,7 @@ import { registerDoctorCommand } from './commands/doctor.js';
 import { registerEvaluateCommand } from './commands/evaluate.js';
 import { registerEvaluateIjbCommand } from './commands/evaluateIjb.js';
 import { registerEvaluateMegaFaceCommand } from './commands/evaluateMegaFace.js';
+import { registerFairnessCommand } from './commands/fairness.js';
 import { registerHeadsCommand } from './commands/heads.js';
 import { registerReportCommand } from './commands/report.js';
 import { registerStartCommand } from './commands/start.js';
@@ -33,6 +34,7 @@ export function createProgram(): Command {
   registerEvaluateCommand(program);
   registerEvaluateIjbCommand(program);
   registerEvaluateMegaFaceCommand(program);
+  registerFairnessCommand(program);
   registerReportCommand(program);
   registerSummaryCommand(program);
   registerHeadsCommand(program);

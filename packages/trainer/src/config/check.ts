@@ -4,14 +4,18 @@ import * as z from 'zod';
 import { visionTransformers } from '../backbones/registry.js';
 import { FAMILY_KEYS } from './headSchema.js';
 import { marginProblems, withMarginDefaults } from './margin.js';
+import { samplerProblems } from './samplerSchema.js';
 import { configSchema, type Config } from './schema.js';
 import { nearest } from './suggest.js';
 
 /** Dotted names of every field of the schema, sections included. */
 function fieldPaths(schema: z.ZodType, prefix = ''): string[] {
   let inner: unknown = schema;
-  while (inner instanceof z.ZodOptional || inner instanceof z.ZodPrefault || inner instanceof z.ZodDefault) {
-    inner = inner.unwrap();
+  for (;;) {
+    if (inner instanceof z.ZodOptional || inner instanceof z.ZodPrefault || inner instanceof z.ZodDefault) {
+      inner = inner.unwrap();
+    } else if (inner instanceof z.ZodPipe) inner = inner.out;
+    else break;
   }
   if (!(inner instanceof z.ZodObject)) return [];
   return Object.entries(inner.shape as Record<string, z.ZodType>).flatMap(([key, field]) => {
@@ -70,6 +74,7 @@ function conflicts(config: Config): string[] {
     ...exclusive('training.epochs', 'training.steps', config),
     ...exclusive('schedule.warmupEpochs', 'schedule.warmupSteps', config),
     ...exclusive('schedule.milestoneEpochs', 'schedule.milestoneSteps', config),
+    ...samplerProblems(config),
   ];
   const only = (path: string, allowed: boolean, where: string): void => {
     if (!allowed && valueAt(config, path.split('.')) !== undefined) {

@@ -1,8 +1,10 @@
 import * as z from 'zod';
 
 import { backboneNames } from '../backbones/registry.js';
+import { augmentSchema } from './augmentSchema.js';
 import { flag, increasing, integer, oneOf, real, text } from './fields.js';
 import { headSchema } from './headSchema.js';
+import { samplerSchema } from './samplerSchema.js';
 
 /** Where the images are and how they are read. */
 const data = z.strictObject({
@@ -13,6 +15,10 @@ const data = z.strictObject({
   /** Side of the square input in pixels; a multiple of 16. */
   imageSize: integer({ min: 16, max: 1024 }).default(112),
   flip: flag().default(true),
+  /** A preset's name, or sections of single augmentations on top of a `preset` or of none. */
+  augment: augmentSchema.optional(),
+  /** Which images make a batch. Absent: shuffle. */
+  sampler: samplerSchema.optional(),
   /** Decoding threads. */
   workers: integer({ min: 1, max: 64 }).default(1),
   /** Batches decoded ahead. */

@@ -1,8 +1,10 @@
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
+import type { AugmentPlan } from './augment/plan.js';
 import { DecodePool } from './decodePool.js';
 import type { ImageDataset } from './dataset.js';
 import { KeyedRandom } from './keyedRandom.js';
 import { PIXEL_TO_UNIT } from './loadImages.js';
+import { ShuffleSampler, type Sampler } from './samplers/index.js';
 
 /** Where a loader stands: the next batch that `next` gives. Plain JSON. */
 export interface LoaderState {
@@ -13,6 +15,8 @@ export interface LoaderState {
   readonly seed: number;
   readonly batchSize: number;
   readonly samples: number;
+  /** The sampler's id; absent for plain shuffling. */
+  readonly sampler?: string | undefined;
 }
 
 export interface BatchLoaderOptions {
@@ -24,6 +28,10 @@ export interface BatchLoaderOptions {
   readonly seed: number;
   /** Mirrors every other image, at random. Default true. */
   readonly flip?: boolean;
+  /** What else is done to the images, on the decoding threads. Default nothing. */
+  readonly augment?: AugmentPlan | undefined;
+  /** Which samples make an epoch, and in which order. Default: each once, shuffled. */
+  readonly sampler?: Sampler | undefined;
   /** Decoding threads; changes nothing but the speed. Default: the number of processors, at most 8. */
   readonly workers?: number;
   /** Batches made ahead. Default 4. */
@@ -47,12 +55,12 @@ export interface Batch {
   readonly epoch: number;
 }
 
-const STREAM = { order: 0x6f72646572, flip: 0x666c6970 } as const;
+const STREAM = { flip: 0x666c6970 } as const;
 
 /**
- * Endless shuffled batches of a dataset. Each epoch visits the samples in a permutation keyed on (seed, epoch), and
- * mirrors the image at a position of it by a draw keyed on (seed, epoch, position): neither the number of threads nor
- * their timing changes a batch.
+ * Endless batches of a dataset. Each epoch visits the samples in an order of the sampler's, by default a permutation keyed
+ * on (seed, epoch), and augments and mirrors the image at a position of it by draws keyed on (seed, epoch, position):
+ * neither the number of threads nor their timing changes a batch.
  */
 export class BatchLoader {
   /** Batches of one epoch. */
@@ -60,7 +68,8 @@ export class BatchLoader {
   /** Time that callers of `next` have waited for data, in milliseconds. */
   waitMs = 0;
 
-  private readonly options: Required<Omit<BatchLoaderOptions, 'resume' | 'workers'>>;
+  private readonly options: Required<Omit<BatchLoaderOptions, 'resume' | 'workers' | 'augment'>>;
+  private readonly augment: AugmentPlan | undefined;
   private readonly pool: DecodePool;
   private readonly imageBytes: number;
   /** Decoded images [samples, imageSize, imageSize, 3] and which of them are there. */
@@ -82,10 +91,14 @@ export class BatchLoader {
     checkWhole('seed', seed, 0, Number.MAX_SAFE_INTEGER);
     checkWhole('prefetch', prefetch, 1, 1024);
     checkWhole('cacheDecoded', cacheDecoded, 0, Number.MAX_SAFE_INTEGER);
-    this.batchesPerEpoch = dropLast ? Math.floor(samples / batchSize) : Math.ceil(samples / batchSize);
-    this.given = resume === undefined ? 0 : this.batchNumber(resume, { seed, batchSize, samples });
+    const sampler: Sampler = options.sampler ?? new ShuffleSampler(samples, seed);
+    const perEpoch = sampler.samplesPerEpoch / batchSize;
+    this.batchesPerEpoch = dropLast ? Math.floor(perEpoch) : Math.ceil(perEpoch);
+    this.given = resume === undefined ? 0 : this.batchNumber(resume, { seed, batchSize, samples, sampler: sampler.id });
     this.made = this.given;
-    this.options = { dataset, batchSize, imageSize, seed, flip, prefetch, dropLast, cacheDecoded };
+    this.options = { dataset, batchSize, imageSize, seed, flip, sampler, prefetch, dropLast, cacheDecoded };
+    // A plan of nothing is no plan: batches then need no second visit to the threads.
+    this.augment = options.augment !== undefined && Object.keys(options.augment).length > 0 ? options.augment : undefined;
     this.imageBytes = imageSize * imageSize * 3;
     if (samples * this.imageBytes <= cacheDecoded) {
       this.cache = { pixels: new Uint8Array(samples * this.imageBytes), present: new Uint8Array(samples) };
@@ -116,10 +129,11 @@ export class BatchLoader {
 
   /** Where the loader stands, for `resume`. */
   state(): LoaderState {
-    const { seed, batchSize, dataset } = this.options;
+    const { seed, batchSize, dataset, sampler } = this.options;
     const epoch = Math.floor(this.given / this.batchesPerEpoch);
     const position = this.given - epoch * this.batchesPerEpoch;
-    return { epoch, position, seed, batchSize, samples: dataset.labels.length };
+    const named = sampler.id === undefined ? {} : { sampler: sampler.id };
+    return { epoch, position, seed, batchSize, samples: dataset.labels.length, ...named };
   }
 
   /** Ends the decoding threads. May be called again. */
@@ -129,11 +143,11 @@ export class BatchLoader {
   }
 
   private batchNumber(state: LoaderState, expected: Omit<LoaderState, 'epoch' | 'position'>): number {
-    for (const name of ['seed', 'batchSize', 'samples'] as const) {
+    for (const name of ['seed', 'batchSize', 'samples', 'sampler'] as const) {
       if (state[name] !== expected[name]) {
         throw new HyperArcError(
           'E_FORMAT',
-          `resume: expected a state with ${name} ${expected[name]}, received ${state[name]}; go on with the dataset and settings of the first run`,
+          `resume: expected a state with ${name} ${expected[name] ?? 'shuffle'}, received ${state[name] ?? 'shuffle'}; go on with the dataset and settings of the first run`,
         );
       }
     }
@@ -167,20 +181,33 @@ export class BatchLoader {
         this.cache.present[index] = 1;
       }
     }
+    const pixels = await this.augmented(this.cache === undefined ? decoded : this.cachedImages(indices), epoch, start);
     const images = new Float32Array(indices.length * this.imageBytes);
-    for (const [i, index] of indices.entries()) {
-      const source = this.cache === undefined ? decoded : this.cache.pixels;
-      const from = (this.cache === undefined ? i : index) * this.imageBytes;
+    for (let i = 0; i < indices.length; i++) {
       const mirrored = flip && new KeyedRandom(STREAM.flip, seed, epoch, start + i).chance(0.5);
-      copyImage(source, from, images, i * this.imageBytes, imageSize, mirrored);
+      copyImage(pixels, i * this.imageBytes, images, i * this.imageBytes, imageSize, mirrored);
     }
     return { images, labels, indices, epoch };
   }
 
+  /** Copies [B, imageSize, imageSize, 3] out of the cache, which keeps images as they were decoded. */
+  private cachedImages(indices: Int32Array): Uint8Array {
+    const pixels = new Uint8Array(indices.length * this.imageBytes);
+    for (const [i, index] of indices.entries()) {
+      pixels.set(this.cache!.pixels.subarray(index * this.imageBytes, (index + 1) * this.imageBytes), i * this.imageBytes);
+    }
+    return pixels;
+  }
+
+  private augmented(pixels: Uint8Array, epoch: number, position: number): Uint8Array | Promise<Uint8Array> {
+    if (this.augment === undefined) return pixels;
+    const { seed, imageSize } = this.options;
+    return this.pool.change(pixels, imageSize, { augment: { plan: this.augment, seed, epoch, position } });
+  }
+
   private epochOrder(epoch: number): Uint32Array {
     if (this.order?.epoch !== epoch) {
-      const indices = Uint32Array.from({ length: this.options.dataset.labels.length }, (_, i) => i);
-      this.order = { epoch, indices: new KeyedRandom(STREAM.order, this.options.seed, epoch).shuffle(indices) };
+      this.order = { epoch, indices: this.options.sampler.epoch(epoch) };
     }
     return this.order.indices;
   }

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import type { HyperArcErrorCode } from '@hyperarc/kernels-cuda';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import type { ImageLocation } from './location.js';
+import type { PixelChange } from './pixelChange.js';
 
 export interface DecodeTask {
   readonly id: number;
@@ -10,12 +11,20 @@ export interface DecodeTask {
   readonly size: number;
 }
 
+/** Decoded images to be changed: [images, size, size, 3]. */
+export interface ChangeTask {
+  readonly id: number;
+  readonly pixels: Uint8Array;
+  readonly size: number;
+  readonly change: PixelChange;
+}
+
 export type DecodeAnswer =
   | { readonly id: number; readonly pixels: Uint8Array }
   | { readonly id: number; readonly error: { readonly code: HyperArcErrorCode; readonly message: string } };
 
 interface Pending {
-  readonly task: DecodeTask;
+  readonly task: DecodeTask | ChangeTask;
   readonly resolve: (pixels: Uint8Array) => void;
   readonly reject: (error: Error) => void;
 }
@@ -64,9 +73,23 @@ export class DecodePool {
    * @throws HyperArcError as decodeImage; E_DISPOSED when the pool is closed.
    */
   decode(images: readonly ImageLocation[], size: number): Promise<Uint8Array> {
+    return this.enqueue({ id: this.nextId++, images, size });
+  }
+
+  /**
+   * Changes decoded images on one thread.
+   * @param pixels RGB bytes [images, size, size, 3]. The pool takes their buffer: the caller's array is empty afterwards.
+   * @returns bytes of the same shape.
+   * @throws HyperArcError E_DISPOSED when the pool is closed.
+   */
+  change(pixels: Uint8Array, size: number, change: PixelChange): Promise<Uint8Array> {
+    return this.enqueue({ id: this.nextId++, pixels, size, change });
+  }
+
+  private enqueue(task: DecodeTask | ChangeTask): Promise<Uint8Array> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
     return new Promise((resolve, reject) => {
-      this.queue.push({ task: { id: this.nextId++, images, size }, resolve, reject });
+      this.queue.push({ task, resolve, reject });
       this.dispatch();
     });
   }
@@ -83,7 +106,7 @@ export class DecodePool {
       const pending = this.queue.shift()!;
       this.running.set(worker, pending);
       worker.ref();
-      worker.postMessage(pending.task);
+      worker.postMessage(pending.task, 'pixels' in pending.task ? [pending.task.pixels.buffer as ArrayBuffer] : []);
     }
   }
 

@@ -16,3 +16,6 @@ export { openShards } from './shards/shardDataset.js';
 export { faceRecords, type FaceRecord } from './recordio/faceRecords.js';
 export type { OpenOptions } from './indexCache.js';
 export { openRecordDataset } from './recordio/recordDataset.js';
+export * from './augment/index.js';
+export * from './samplers/index.js';
+export { binGroups, readGroups, type Groups } from './groups.js';

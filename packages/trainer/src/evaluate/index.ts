@@ -11,3 +11,4 @@ export * from './megaface/index.js';
 export { openModel, type OpenModel } from './openModel.js';
 export * from './search/index.js';
 export { nearestTar, strictTar, type TarFigure, type TarRule } from './tarRules.js';
+export * from './fairness/index.js';

@@ -14,6 +14,7 @@ import { openDatasets, type RunDatasets } from './dataset.js';
 import { checkData, FILES, restoreBackbone } from './sessionFiles.js';
 import type { PartialFC } from '@hyperarc/heads/engine';
 import { createHead, loadHead } from './head.js';
+import { createSampler } from './sampler.js';
 import { createSchedule, type Schedule } from './schedule.js';
 import type { StepParts, StepRates } from './step.js';
 
@@ -78,6 +79,8 @@ export async function createSession(
     imageSize: data.imageSize,
     seed,
     flip: data.flip,
+    augment: data.augment,
+    sampler: createSampler(config, datasets.train),
     workers: data.workers,
     prefetch: data.prefetch,
     ...(saved && { resume: saved.state.loader }),

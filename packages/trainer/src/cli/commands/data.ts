@@ -1,6 +1,7 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { StopRequest } from '../../train/signals.js';
 import { stoppedExit } from '../exitCodes.js';
+import { registerDataPreview } from './dataPreview.js';
 import { FINDINGS, type DatasetReport, type FindingKind, type HistogramBin } from '../../data/findings.js';
 
 /** Findings of one kind that are printed; `--json` has them all. */
@@ -65,6 +66,7 @@ export function registerDataCommand(program: Command): void {
       await writePairs(options.out, pairs);
       console.log(`${options.out}: ${pairs.length} pairs in ${options.folds} folds`);
     });
+  registerDataPreview(data);
 }
 
 /** Rewrites one line on a terminal. */

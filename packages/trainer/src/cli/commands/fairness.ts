@@ -1,0 +1,130 @@
+import { join } from 'node:path';
+import { HyperArcError } from '@hyperarc/kernels-cuda';
+import { InvalidArgumentError, Option, type Command } from 'commander';
+
+import type { BackendChoice } from '../../backend/index.js';
+
+interface FairnessFlags {
+  groups: string;
+  column?: string;
+  edges?: number[];
+  pairs?: string;
+  data?: string;
+  heldout?: number;
+  limit: number;
+  far: number;
+  threshold?: number;
+  alpha: number;
+  replicates: number;
+  seed: number;
+  batchSize: number;
+  flip: boolean;
+  backend?: BackendChoice;
+  output?: string;
+}
+
+/** @param min smallest value taken */
+const wholeNumber =
+  (min: number) =>
+  (text: string): number => {
+    if (!/^\d{1,9}$/.test(text) || Number(text) < min) {
+      throw new InvalidArgumentError(`Expected a whole number of at least ${min}.`);
+    }
+    return Number(text);
+  };
+
+function number(text: string): number {
+  if (text.trim() === '' || !Number.isFinite(Number(text))) throw new InvalidArgumentError('Expected a number.');
+  return Number(text);
+}
+
+function increasing(text: string): number[] {
+  const edges = text.split(',').map(number);
+  if (edges.some((edge, i) => i > 0 && edge <= edges[i - 1]!))
+    throw new InvalidArgumentError('Expected increasing numbers.');
+  return edges;
+}
+
+async function runFairness(path: string, flags: FairnessFlags): Promise<void> {
+  const { openTarget } = await import('../../evaluate/openTarget.js');
+  const { binGroups, createImageLoader, openImages, readGroups, readPairs } = await import('../../data/index.js');
+  const { embedImages, evaluateFairness, formatFairness, groupPairs, imagesOfPairs, pairSimilarities, writeFairness } =
+    await import('../../evaluate/index.js');
+  const log = (line: string): void => void process.stderr.write(`${line}\n`);
+  const read = readGroups('--groups', flags.groups, flags.column);
+  const groups = flags.edges === undefined ? read : binGroups('--edges', read, flags.edges);
+  const given = flags.pairs === undefined ? undefined : await readPairs(flags.pairs);
+  const { data, heldout: heldOut, backend, limit, seed } = flags;
+  const target = await openTarget(path, { data, heldOut, backend, log });
+  const output = flags.output ?? (target.folder && join(target.folder, 'fairness.json'));
+  const loader = createImageLoader({
+    locate: await openImages(target.dataset.root),
+    ...(target.workers !== undefined && { workers: target.workers }),
+  });
+  try {
+    const pairs = given ?? groupPairs(target.dataset, groups.groupOf, { limit, seed });
+    if (pairs.length === 0) {
+      const { source } = groups;
+      throw new HyperArcError(
+        'E_RANGE',
+        `--groups: expected groups of the images, received none for any of ${target.data} in ${source}`,
+      );
+    }
+    const { labels } = target.dataset;
+    const without = labels.filter((_, index) => groups.groupOf(target.dataset.nameOf(index)) === undefined).length;
+    if (given === undefined && without > 0) log(`${without} images without a group left out`);
+    const embeddings = await embedImages(target.model, imagesOfPairs(pairs), {
+      imageSize: target.imageSize,
+      load: (paths, size) => loader.load(paths, size),
+      batchSize: flags.batchSize,
+      flip: flags.flip,
+      onProgress: (done, total) => done === total && log(`${total} images embedded`),
+    });
+    const fairness = evaluateFairness({
+      pairs,
+      similarities: pairSimilarities(embeddings, pairs),
+      groupOf: groups.groupOf,
+      data: flags.pairs === undefined ? target.data : `${target.dataset.root}, pairs of ${flags.pairs}`,
+      groupSource: groups.source,
+      order: groups.order,
+      fmr: flags.far,
+      ...(flags.threshold !== undefined && { threshold: flags.threshold }),
+      alpha: flags.alpha,
+      replicates: flags.replicates,
+      seed,
+    });
+    process.stdout.write(`${formatFairness(fairness)}\n`);
+    if (output !== undefined) {
+      writeFairness(output, fairness);
+      process.stdout.write(`${output} written\n`);
+    }
+  } finally {
+    await loader.close();
+    target.model.dispose();
+  }
+}
+
+/** `hyperarc fairness`. */
+export function registerFairnessCommand(program: Command): void {
+  program
+    .command('fairness')
+    .description('error rates of each group of people at one threshold, how unequal they are, and bootstrap intervals')
+    .argument('<run|model>', 'run folder, or folder with a tfjs model.json')
+    .requiredOption('--groups <file>', 'YAML or JSON of `identity: group`, or CSV with a column `path` or `identity`')
+    .option('--column <name>', 'CSV: column of the groups (default: the one after the key)')
+    .option('--edges <numbers>', 'cut a column of numbers into groups, such as 0.3,0.6', increasing)
+    .option('--data <folder>', 'image folder (default: the identities that the run held out)')
+    .option('--heldout <n>', "identities of the folder set apart by the run's seed (default: all)", wholeNumber(0))
+    .option('--pairs <file>', 'pairs, as `hyperarc data pairs` writes them (default: all within groups, up to --limit)')
+    .option('--limit <n>', 'most pairs of each kind in a group', wholeNumber(1), 100_000)
+    .option('--far <rate>', 'false match rate over all pairs that sets the threshold', number, 1e-3)
+    .option('--threshold <cosine>', 'the threshold itself, instead', number)
+    .option('--alpha <weight>', 'weight of FMR against FNMR in the measures', number, 0.5)
+    .option('--replicates <n>', 'of the bootstrap', wholeNumber(1), 1000)
+    .option('--seed <n>', 'of drawing pairs and of the bootstrap', wholeNumber(0), 1)
+    .option('--batch-size <n>', 'images of one forward pass', wholeNumber(1), 64)
+    .option('--no-flip', 'do not add the embedding of the mirrored image')
+    .addOption(new Option('--backend <name>', 'tfjs backend').choices(['auto', 'tensorflow', 'wasm', 'cpu']))
+    .option('--output <file>', 'JSON file (default: fairness.json in the run folder)')
+    .action(runFairness);
+}

@@ -1,0 +1,238 @@
+import { readFileSync } from 'node:fs';
+import { HyperArcError } from '@hyperarc/kernels-cuda';
+
+import { writeAtomically } from '../../files.js';
+import type { ImagePair } from '../pairs.js';
+import { checkFar, checkScores, rocCurve, tarAtFar } from '../roc.js';
+import { bootstrap, type Interval } from './bootstrap.js';
+import { measureFairness, type FairnessMeasures } from './measures.js';
+import { countPairs, weightedRates, type GroupedPair } from './tables.js';
+
+/** One group at the global threshold. */
+export interface GroupFairness {
+  readonly group: string;
+  readonly identities: number;
+  readonly differentPairs: number;
+  readonly falseMatches: number;
+  readonly samePairs: number;
+  readonly falseNonMatches: number;
+  /**
+   * null: no such pair. The intervals are null also where no pair, or every pair, is an error: resampling them gives the same
+   * again and cannot tell what more pairs would give.
+   */
+  readonly fmr: number | null;
+  readonly fmrInterval: Interval | null;
+  readonly fnmr: number | null;
+  readonly fnmrInterval: Interval | null;
+}
+
+/** Contents of fairness.json. */
+export interface Fairness {
+  readonly format: 'hyperarc-fairness-1';
+  /** ISO 8601. */
+  readonly createdAt: string;
+  /** What was verified, in words. */
+  readonly data: string;
+  /** Where the groups come from. */
+  readonly groupSource: string;
+  /** Cosine similarity from which a pair is accepted, one for all groups. */
+  readonly threshold: number;
+  /** The FMR asked for, which set the threshold; null where the threshold was given. */
+  readonly fmrTarget: number | null;
+  /** Over all pairs, those across groups too. */
+  readonly overall: {
+    readonly fmr: number;
+    readonly fnmr: number;
+    readonly differentPairs: number;
+    readonly samePairs: number;
+  };
+  readonly alpha: number;
+  readonly bootstrap: { readonly replicates: number; readonly confidence: number; readonly seed: number };
+  readonly groups: readonly GroupFairness[];
+  readonly measures: FairnessMeasures;
+  readonly measureIntervals: { readonly [Name in keyof FairnessMeasures]: Interval | null };
+  /** Pairs of two groups, which only the threshold and the overall rates count. */
+  readonly pairsAcrossGroups: number;
+}
+
+export interface FairnessOptions {
+  /** [N] */
+  readonly pairs: readonly ImagePair[];
+  /** [N] cosine similarities. */
+  readonly similarities: ArrayLike<number>;
+  /** By path; every image of the pairs must have one. */
+  readonly groupOf: (path: string) => string | undefined;
+  /** By path. Default: the folder the image is in. */
+  readonly identityOf?: (path: string) => string;
+  readonly data: string;
+  readonly groupSource: string;
+  /** Groups in the order to show them. Default: alphabetical. */
+  readonly order?: readonly string[] | undefined;
+  /** FMR over all different pairs that sets the threshold: the most permissive one that does not exceed it. Default 1e-3. */
+  readonly fmr?: number;
+  /** The threshold itself, instead. */
+  readonly threshold?: number;
+  /** Weight of FMR against FNMR in the measures. Default 0.5. */
+  readonly alpha?: number;
+  /** Default 1000. */
+  readonly replicates?: number;
+  /** Default 0.95. */
+  readonly confidence?: number;
+  /** Default 1. */
+  readonly seed?: number;
+}
+
+/** `faces/person/1.jpg` is of `person`. */
+export const folderOf = (path: string): string => path.split('/').at(-2) ?? path;
+
+/**
+ * The most permissive threshold whose FMR over all different pairs does not exceed `fmr`.
+ * @throws HyperArcError E_RANGE when there are too few different pairs to measure it.
+ */
+function thresholdAt(similarities: ArrayLike<number>, same: readonly boolean[], fmr: number): number {
+  const differentPairs = same.filter((value) => !value).length;
+  const { tar, threshold, note } = tarAtFar(rocCurve(similarities, same), fmr, differentPairs);
+  if (tar === null) {
+    throw new HyperArcError(
+      'E_RANGE',
+      `far: expected a rate that the pairs can measure, received ${fmr}, which ${note}; give a higher rate or more pairs`,
+    );
+  }
+  if (threshold !== null) return threshold;
+  // Even the best score is false: the threshold is just above it.
+  let best = -1;
+  for (let i = 0; i < similarities.length; i++) best = Math.max(best, similarities[i]!);
+  return best + Number.EPSILON;
+}
+
+function* grouped(
+  { pairs, similarities, identityOf = folderOf, groupOf }: FairnessOptions,
+  threshold: number,
+  numberOf: (group: string) => number,
+): Generator<GroupedPair> {
+  const identities = new Map<string, number>();
+  const identity = (path: string): number => {
+    const name = identityOf(path);
+    const known = identities.get(name);
+    if (known !== undefined) return known;
+    identities.set(name, identities.size);
+    return identities.size - 1;
+  };
+  for (const [i, { a, b, same }] of pairs.entries()) {
+    const [groupA, groupB] = [groupOf(a)!, groupOf(b)!];
+    const group = groupA === groupB ? numberOf(groupA) : undefined;
+    yield { same, accepted: similarities[i]! >= threshold, a: identity(a), b: identity(b), group };
+  }
+}
+
+function checkOptions({ alpha = 0.5, replicates = 1000, confidence = 0.95, threshold }: FairnessOptions): void {
+  const refuse = (name: string, expected: string, received: number): never => {
+    throw new HyperArcError('E_RANGE', `${name}: expected ${expected}, received ${received}`);
+  };
+  if (!(alpha >= 0 && alpha <= 1)) refuse('alpha', 'a number in [0, 1]', alpha);
+  if (!(confidence > 0 && confidence < 1)) refuse('confidence', 'a number in (0, 1)', confidence);
+  if (!Number.isInteger(replicates) || replicates < 1 || replicates > 1e6) {
+    refuse('replicates', 'a whole number from 1 to 1000000', replicates);
+  }
+  if (threshold !== undefined && !(Math.abs(threshold) <= 1)) refuse('threshold', 'a cosine in [-1, 1]', threshold);
+}
+
+const varies = (rate: number | null): boolean => rate !== null && rate > 0 && rate < 1;
+
+/** The groups of the pairs, in order. @throws HyperArcError E_RANGE for an image without one, or fewer than two. */
+function groupsOfPairs({ pairs, groupOf, groupSource, order }: FairnessOptions): string[] {
+  const names = new Set<string>();
+  for (const path of pairs.flatMap(({ a, b }) => [a, b])) {
+    const group = groupOf(path);
+    if (group === undefined) {
+      throw new HyperArcError(
+        'E_RANGE',
+        `groups: expected a group for every image of the pairs, received none for ${path} in ${groupSource}; add it or its identity`,
+      );
+    }
+    names.add(group);
+  }
+  if (names.size < 2) {
+    throw new HyperArcError(
+      'E_RANGE',
+      `groups: expected at least two, received ${[...names].join(', ')} in ${groupSource}`,
+    );
+  }
+  return order?.filter((name) => names.has(name)) ?? [...names].sort();
+}
+
+/**
+ * Error rates of each group at one threshold, how unequal they are, and bootstrap intervals over identities. A group's FMR is
+ * over pairs of two people of that group, its FNMR over pairs of one.
+ * @throws HyperArcError E_RANGE for options out of range, one group only, an image without a group, or too few pairs for `fmr`;
+ *   E_SHAPE, E_NONFINITE as checkScores.
+ */
+export function evaluateFairness(options: FairnessOptions): Fairness {
+  const { pairs, similarities, alpha = 0.5, replicates = 1000, confidence = 0.95, seed = 1, fmr = 1e-3 } = options;
+  checkOptions(options);
+  const same = pairs.map((pair) => pair.same);
+  checkScores(similarities, same);
+  checkFar('far', fmr);
+  const names = groupsOfPairs(options);
+  const threshold = options.threshold ?? thresholdAt(similarities, same, fmr);
+  const all = [...grouped(options, threshold, (group) => names.indexOf(group))];
+  const tables = countPairs(all, names.length);
+  // Identities are numbered in order of appearance: there are fewer than images.
+  const ones = new Float64Array(2 * all.length).fill(1);
+  const plain = tables.map((table) => weightedRates(table, ones));
+  const drawn = bootstrap(tables, { replicates, confidence, seed, alpha });
+  const sum = (values: Float64Array): number => values.reduce((total, value) => total + value, 0);
+  const share = (kind: boolean): number => {
+    const ofKind = all.filter((pair) => pair.same === kind);
+    return ofKind.filter((pair) => pair.accepted !== kind).length / ofKind.length;
+  };
+  const samePairs = same.filter(Boolean).length;
+  return {
+    format: 'hyperarc-fairness-1',
+    createdAt: new Date().toISOString(),
+    data: options.data,
+    groupSource: options.groupSource,
+    threshold,
+    fmrTarget: options.threshold === undefined ? fmr : null,
+    overall: { fmr: share(false), fnmr: share(true), differentPairs: same.length - samePairs, samePairs },
+    alpha,
+    bootstrap: { replicates, confidence, seed },
+    groups: names.map((group, g) => ({
+      group,
+      identities: tables[g]!.identities.length,
+      differentPairs: sum(tables[g]!.impostors.pairs),
+      falseMatches: sum(tables[g]!.impostors.errors),
+      samePairs: sum(tables[g]!.mated.pairs),
+      falseNonMatches: sum(tables[g]!.mated.errors),
+      fmr: plain[g]!.fmr,
+      fmrInterval: varies(plain[g]!.fmr) ? drawn.groups[g]!.fmr : null,
+      fnmr: plain[g]!.fnmr,
+      fnmrInterval: varies(plain[g]!.fnmr) ? drawn.groups[g]!.fnmr : null,
+    })),
+    measures: measureFairness(plain, alpha),
+    measureIntervals: drawn.measures,
+    pairsAcrossGroups: all.filter(({ group }) => group === undefined).length,
+  };
+}
+
+/** Writes fairness.json whole or not at all. */
+export function writeFairness(path: string, fairness: Fairness): void {
+  writeAtomically(path, `${JSON.stringify(fairness, null, 1)}\n`);
+}
+
+/** @throws HyperArcError E_FORMAT if the file is not one of this format. */
+export function readFairness(path: string): Fairness {
+  let value: Partial<Fairness> | null = null;
+  try {
+    value = JSON.parse(readFileSync(path, 'utf8')) as Partial<Fairness> | null;
+  } catch {
+    // Answered below.
+  }
+  if (value?.format !== 'hyperarc-fairness-1' || !Array.isArray(value.groups)) {
+    throw new HyperArcError(
+      'E_FORMAT',
+      `${path}: expected a file of format hyperarc-fairness-1; run hyperarc fairness again`,
+    );
+  }
+  return value as Fairness;
+}

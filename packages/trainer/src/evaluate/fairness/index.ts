@@ -1,0 +1,12 @@
+export {
+  evaluateFairness,
+  readFairness,
+  writeFairness,
+  type Fairness,
+  type FairnessOptions,
+  type GroupFairness,
+} from './fairness.js';
+export { formatFairness } from './format.js';
+export { measureFairness, type FairnessMeasures, type GroupRates } from './measures.js';
+export { type Interval } from './bootstrap.js';
+export { groupPairs, type GroupPairsOptions } from './pairs.js';

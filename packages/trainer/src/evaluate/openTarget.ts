@@ -1,0 +1,91 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { HyperArcError } from '@hyperarc/kernels-cuda';
+
+import { initBackend, type BackendChoice, type BackendInfo } from '../backend/index.js';
+import { loadModelFolder } from '../checkpoint/modelFolder.js';
+import { openDataset, splitIdentities, type ImageDataset } from '../data/index.js';
+import { RunFolder } from '../train/runFolder.js';
+
+export interface TargetOptions {
+  /** Image folder. Default: the run's, with the identities it held out. */
+  readonly data?: string | undefined;
+  /** Identities of `data` set apart by the seed; 0: all. */
+  readonly heldOut?: number | undefined;
+  readonly seed?: number | undefined;
+  readonly backend?: BackendChoice | undefined;
+  readonly log?: (line: string) => void;
+}
+
+/** A trained backbone and the images to try it on. */
+export interface Target {
+  readonly model: Awaited<ReturnType<typeof loadModelFolder>>;
+  readonly imageSize: number;
+  readonly dataset: ImageDataset;
+  /** The images in words. */
+  readonly data: string;
+  readonly backend: BackendInfo;
+  /** Folder for results: the run's; undefined for a model folder. */
+  readonly folder: string | undefined;
+  /** Decoding threads. */
+  readonly workers: number | undefined;
+  /** Of the run, for drawing pairs. */
+  readonly seed: number;
+  readonly pairs: number;
+  readonly folds: number;
+}
+
+/** Side of the model's square input. @throws HyperArcError E_SHAPE */
+function inputSide(path: string, shape: readonly (number | null)[]): number {
+  const [, height, width, channels] = shape;
+  if (!height || height !== width || channels !== 3) {
+    throw new HyperArcError(
+      'E_SHAPE',
+      `${path}: expected a model of images [B, side, side, 3], received [${shape.join(', ')}]`,
+    );
+  }
+  return height;
+}
+
+/**
+ * Opens a run folder, or a folder with a tfjs model.json.
+ * @throws HyperArcError E_FORMAT if it is neither, E_RANGE if there are no images to try it on; those of the backend and the data.
+ */
+export async function openTarget(path: string, options: TargetOptions = {}): Promise<Target> {
+  const isModel = existsSync(join(path, 'model.json'));
+  const run = isModel ? undefined : RunFolder.open(path);
+  const config = run?.readConfig();
+  const root = options.data ?? config?.data.root;
+  if (root === undefined)
+    throw new HyperArcError('E_RANGE', 'data: expected an image folder to try a model on, received none; give --data');
+  const heldOut = options.heldOut ?? (options.data === undefined ? (config?.data.heldOut ?? 0) : 0);
+  if (options.data === undefined && heldOut === 0) {
+    throw new HyperArcError(
+      'E_RANGE',
+      'data: expected held-out identities, received a run with data.heldOut = 0; give --data',
+    );
+  }
+  const seed = options.seed ?? config?.seed ?? 1;
+  const all = await openDataset(root, options.log === undefined ? {} : { log: options.log });
+  const dataset = heldOut === 0 ? all : splitIdentities(all, { heldOut, seed }).test;
+  const backend = await initBackend(options.backend ?? config?.backend, options.log);
+  const folder = run === undefined ? path : run.modelPath;
+  const model = await loadModelFolder(folder);
+  try {
+    return {
+      model,
+      imageSize: inputSide(folder, model.inputs[0]!.shape),
+      dataset,
+      data: `${root}, ${heldOut === 0 ? `all ${dataset.identities.length}` : `${heldOut} held-out`} identities`,
+      backend,
+      folder: run?.path,
+      workers: config?.data.workers,
+      seed,
+      pairs: config?.evaluate.pairs ?? 6000,
+      folds: config?.evaluate.folds ?? 10,
+    };
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
+}
