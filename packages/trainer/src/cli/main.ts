@@ -9,6 +9,7 @@ import { registerEvaluateCommand } from './commands/evaluate.js';
 import { registerFairnessCommand } from './commands/fairness.js';
 import { registerHeadsCommand } from './commands/heads.js';
 import { registerReportCommand } from './commands/report.js';
+import { registerRobustnessCommand } from './commands/robustness.js';
 import { registerStartCommand } from './commands/start.js';
 import { registerSummaryCommand } from './commands/summary.js';
 import { registerSynthCommand } from './commands/synth.js';
@@ -31,6 +32,7 @@ export function createProgram(): Command {
   registerTrainCommand(program);
   registerEvaluateCommand(program);
   registerFairnessCommand(program);
+  registerRobustnessCommand(program);
   registerReportCommand(program);
   registerSummaryCommand(program);
   registerHeadsCommand(program);

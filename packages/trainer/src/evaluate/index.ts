@@ -6,3 +6,4 @@ export * from './evaluation.js';
 export * from './environment.js';
 export * from './evaluateRun.js';
 export * from './fairness/index.js';
+export * from './robustness/index.js';
