@@ -11,6 +11,7 @@ import { registerEvaluateMegaFaceCommand } from './commands/evaluateMegaFace.js'
 import { registerFairnessCommand } from './commands/fairness.js';
 import { registerHeadsCommand } from './commands/heads.js';
 import { registerReportCommand } from './commands/report.js';
+import { registerRobustnessCommand } from './commands/robustness.js';
 import { registerStartCommand } from './commands/start.js';
 import { registerSummaryCommand } from './commands/summary.js';
 import { registerSynthCommand } from './commands/synth.js';
@@ -35,6 +36,7 @@ export function createProgram(): Command {
   registerEvaluateIjbCommand(program);
   registerEvaluateMegaFaceCommand(program);
   registerFairnessCommand(program);
+  registerRobustnessCommand(program);
   registerReportCommand(program);
   registerSummaryCommand(program);
   registerHeadsCommand(program);

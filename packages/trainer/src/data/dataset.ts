@@ -14,10 +14,10 @@ export interface ImageDataset {
   /** [images], indices into `identities`. */
   readonly labels: Int32Array;
   /** Name of an image, no other's in the dataset; with `/`, `IDENTITY/IMAGE.jpg` in most formats. */
-  nameOf(index: number): string;
-  locate(index: number): ImageLocation;
+  readonly nameOf: (index: number) => string;
+  readonly locate: (index: number) => ImageLocation;
   /** @throws HyperArcError E_RANGE for a name that no image has, where that is known without reading the image. */
-  locateName(name: string): ImageLocation;
+  readonly locateName: (name: string) => ImageLocation;
 }
 
 /** Some of a dataset's identities with all of their images, numbered anew from 0 in the order they had. */

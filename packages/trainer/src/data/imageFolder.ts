@@ -24,17 +24,12 @@ export class ImageFolder implements ImageDataset {
     this.labels = Int32Array.from(samples, ({ label }) => label);
   }
 
-  nameOf(index: number): string {
-    return this.samples[index]!.path;
-  }
+  // Arrow functions: datasets are taken apart ({ labels, nameOf }).
+  readonly nameOf = (index: number): string => this.samples[index]!.path;
 
-  locate(index: number): ImageLocation {
-    return this.locateName(this.nameOf(index));
-  }
+  readonly locate = (index: number): ImageLocation => this.locateName(this.nameOf(index));
 
-  locateName(name: string): ImageLocation {
-    return fileLocation(join(this.root, name));
-  }
+  readonly locateName = (name: string): ImageLocation => fileLocation(join(this.root, name));
 }
 
 const EXTENSIONS = new Set(['.jpg', '.jpeg', '.png']);

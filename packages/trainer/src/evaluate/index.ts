@@ -12,3 +12,4 @@ export { openModel, type OpenModel } from './openModel.js';
 export * from './search/index.js';
 export { nearestTar, strictTar, type TarFigure, type TarRule } from './tarRules.js';
 export * from './fairness/index.js';
+export * from './robustness/index.js';

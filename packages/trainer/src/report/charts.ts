@@ -209,3 +209,40 @@ export function histogramChart({ edges, same, different }: SimilarityHistogram):
     240,
   );
 }
+
+/** A figure in [0, 1] at severities 0 (clean) to 5. */
+export function severityChart(name: string, values: readonly number[], low: number): Html {
+  return draw(
+    {
+      grid: GRID,
+      xAxis: {
+        type: 'value',
+        min: 0,
+        max: values.length - 1,
+        interval: 1,
+        ...xAxis('severity'),
+        splitLine: { show: false },
+      },
+      yAxis: {
+        type: 'value',
+        min: low,
+        max: 1,
+        ...yAxis(name),
+        axisLabel: { ...axisLook.axisLabel, formatter: (share: number) => `${Math.round(100 * share)}%` },
+      },
+      series: [
+        {
+          type: 'line',
+          name,
+          data: values.map((value, severity): Point => [severity, value]),
+          symbol: 'circle',
+          symbolSize: 7,
+          lineStyle: { width: 2.5, color: COLOR.series[0] },
+          itemStyle: { color: COLOR.series[0] },
+        },
+      ],
+    },
+    340,
+    220,
+  );
+}

@@ -1,7 +1,8 @@
-import type { Environment, Evaluation, ModelEvaluation, ScoredPair } from '../evaluate/index.js';
+import type { Environment, Evaluation, Fairness, ModelEvaluation, Robustness, ScoredPair } from '../evaluate/index.js';
 import type { MetricsRecord } from '../metrics/jsonLines.js';
 import { histogramChart, lossChart, modelColor, rocChart, stepChart } from './charts.js';
 import { html, Html } from './html.js';
+import { fairnessSection, robustnessSection } from './limits.js';
 import { COLOR, STYLE } from './style.js';
 
 /** Everything a report shows. Absent parts are left out of it. */
@@ -11,6 +12,8 @@ export interface ReportData {
   createdAt: string;
   metrics?: readonly MetricsRecord[];
   evaluation?: Evaluation;
+  robustness?: Robustness;
+  fairness?: Fairness;
   /** Pictures by path, as `data:image/jpeg;base64,…`. A path without one is shown as "no picture". */
   pictures?: ReadonlyMap<string, string>;
   /** The resolved configuration, YAML. */
@@ -29,6 +32,8 @@ export function renderReport(data: ReportData): string {
     ...(evaluation && evaluation.models.length > 0
       ? [rocSection(evaluation.models), histogramSection(evaluation.models), worstSection(evaluation, data.pictures)]
       : []),
+    ...(data.robustness ? [robustnessSection(data.robustness)] : []),
+    ...(data.fairness ? [fairnessSection(data.fairness)] : []),
     ...(config === undefined
       ? []
       : [

@@ -2,14 +2,21 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import sharp from 'sharp';
 
-import { collectEnvironment, readEvaluation, type Environment, type Evaluation } from '../evaluate/index.js';
 import { LocationReader, openImages } from '../data/index.js';
+import {
+  collectEnvironment,
+  readEvaluation,
+  readFairness,
+  readRobustness,
+  type Environment,
+  type Evaluation,
+} from '../evaluate/index.js';
 import { readMetrics } from '../metrics/jsonLines.js';
 import { writeAtomically } from '../files.js';
 import { renderReport } from './render.js';
 
 export interface ReportOptions {
-  /** Folder of the run: config.yaml, metrics.jsonl and evaluation.json are shown where they exist. */
+  /** Folder of the run: config.yaml, metrics.jsonl, evaluation.json, robustness.json and fairness.json are shown where they exist. */
   runFolder: string;
   /** Default: evaluation.json of the run folder, if there is one. */
   evaluation?: Evaluation;
@@ -36,6 +43,8 @@ export async function writeReport(options: ReportOptions): Promise<string> {
     environment: options.environment ?? evaluation?.environment ?? collectEnvironment(),
     ...(existsSync(inRun('metrics.jsonl')) && { metrics: readMetrics(inRun('metrics.jsonl')) }),
     ...(existsSync(inRun('config.yaml')) && { config: readFileSync(inRun('config.yaml'), 'utf8') }),
+    ...(existsSync(inRun('robustness.json')) && { robustness: readRobustness(inRun('robustness.json')) }),
+    ...(existsSync(inRun('fairness.json')) && { fairness: readFairness(inRun('fairness.json')) }),
     ...(evaluation && { evaluation, pictures: await readPictures(evaluation) }),
   });
   writeAtomically(output, report);

@@ -7,3 +7,4 @@ export { drawMask, MASK_COLOURS, MASK_SHAPES, type MaskColour, type MaskOptions,
 export { adjustBrightness, adjustContrast, adjustHue, adjustSaturation, toGrey } from './photometric.js';
 export { AUGMENT_PRESET_NAMES, AUGMENT_PRESETS, resolvePlan, type AugmentPlan, type AugmentPreset } from './plan.js';
 export { INTERPOLATIONS, lowerResolution, resample, type Interpolation, type Region } from './resample.js';
+export { corruptImage, CORRUPTION_NAMES, CORRUPTIONS, SEVERITIES, type Corruption, type CorruptionName, type Severity } from './corrupt.js';

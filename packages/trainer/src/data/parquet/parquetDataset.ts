@@ -46,7 +46,7 @@ export async function openParquet(path: string): Promise<ImageDataset> {
     labels: Int32Array.from(names, (name) => ranks.get(name)!),
     nameOf: (row) => String(row).padStart(9, '0'),
     locate,
-    locateName(name) {
+    locateName: (name) => {
       const row = /^\d{9,15}$/.test(name) ? Number(name) : NaN;
       if (row < names.length) return locate(row);
       throw new HyperArcError('E_RANGE', `${path}: expected the number of a row below ${names.length}, received ${name}`);

@@ -84,7 +84,7 @@ function datasetOf(root: string, { keys, offsets, classes, formats, labels }: Im
     labels: classes,
     nameOf,
     locate,
-    locateName(name) {
+    locateName: (name) => {
       const [label, key] = name.split(/[/.]/);
       const index = find(Number(label), Number(key));
       if (index < keys.length && nameOf(index) === name) return locate(index);

@@ -88,7 +88,7 @@ function datasetOf(root: string, paths: readonly string[], table: ShardTable): I
     labels: table.classes,
     nameOf,
     locate,
-    locateName(name) {
+    locateName: (name) => {
       const index = indexOf(name);
       if (index !== undefined) return locate(index);
       throw new HyperArcError('E_RANGE', `${root}: expected the name of an image in its shards, received ${name}`);

@@ -3,7 +3,8 @@ import { HyperArcError } from '@hyperarc/kernels-cuda';
 
 import { writeAtomically } from '../../files.js';
 import type { ImagePair } from '../pairs.js';
-import { checkFar, checkScores, rocCurve, tarAtFar } from '../roc.js';
+import { checkFar, checkScores } from '../roc.js';
+import { thresholdAtFmr } from '../threshold.js';
 import { bootstrap, type Interval } from './bootstrap.js';
 import { measureFairness, type FairnessMeasures } from './measures.js';
 import { countPairs, weightedRates, type GroupedPair } from './tables.js';
@@ -85,24 +86,14 @@ export interface FairnessOptions {
 /** `faces/person/1.jpg` is of `person`. */
 export const folderOf = (path: string): string => path.split('/').at(-2) ?? path;
 
-/**
- * The most permissive threshold whose FMR over all different pairs does not exceed `fmr`.
- * @throws HyperArcError E_RANGE when there are too few different pairs to measure it.
- */
+/** @throws HyperArcError E_RANGE when there are too few different pairs to measure the rate. */
 function thresholdAt(similarities: ArrayLike<number>, same: readonly boolean[], fmr: number): number {
-  const differentPairs = same.filter((value) => !value).length;
-  const { tar, threshold, note } = tarAtFar(rocCurve(similarities, same), fmr, differentPairs);
-  if (tar === null) {
-    throw new HyperArcError(
-      'E_RANGE',
-      `far: expected a rate that the pairs can measure, received ${fmr}, which ${note}; give a higher rate or more pairs`,
-    );
-  }
-  if (threshold !== null) return threshold;
-  // Even the best score is false: the threshold is just above it.
-  let best = -1;
-  for (let i = 0; i < similarities.length; i++) best = Math.max(best, similarities[i]!);
-  return best + Number.EPSILON;
+  const at = thresholdAtFmr(similarities, same, fmr);
+  if ('threshold' in at) return at.threshold;
+  throw new HyperArcError(
+    'E_RANGE',
+    `far: expected a rate that the pairs can measure, received ${fmr}, which ${at.note}; give a higher rate or more pairs`,
+  );
 }
 
 function* grouped(

@@ -1,0 +1,147 @@
+import { join } from 'node:path';
+import { HyperArcError } from '@hyperarc/kernels-cuda';
+import { InvalidArgumentError, Option, type Command } from 'commander';
+
+import type { BackendChoice } from '../../backend/index.js';
+import type { CorruptionName } from '../../data/augment/corrupt.js';
+
+interface RobustnessFlags {
+  data?: string;
+  heldout?: number;
+  pairs?: string;
+  count?: number;
+  folds?: number;
+  only?: string[];
+  corrupt: 'both' | 'probe';
+  far: number;
+  attributes?: string;
+  yawColumn: string;
+  yawUnit: 'degrees' | 'radians';
+  seed: number;
+  batchSize: number;
+  flip: boolean;
+  backend?: BackendChoice;
+  output?: string;
+}
+
+/** @param min smallest value taken */
+const wholeNumber =
+  (min: number) =>
+  (text: string): number => {
+    if (!/^\d{1,9}$/.test(text) || Number(text) < min) {
+      throw new InvalidArgumentError(`Expected a whole number of at least ${min}.`);
+    }
+    return Number(text);
+  };
+
+function rate(text: string): number {
+  if (!(Number(text) > 0 && Number(text) <= 1)) throw new InvalidArgumentError('Expected a number in (0, 1].');
+  return Number(text);
+}
+
+/** Yaw in degrees by path. */
+async function openYaw(
+  { attributes, yawColumn, yawUnit }: RobustnessFlags,
+  log: (line: string) => void,
+): Promise<((path: string) => number | undefined) | undefined> {
+  if (attributes === undefined) return undefined;
+  const { readGroups } = await import('../../data/groups.js');
+  const { groupOf, source } = readGroups('--attributes', attributes, yawColumn);
+  log(`yaw of ${source}, in ${yawUnit}`);
+  return (path) => {
+    const text = groupOf(path);
+    if (text === undefined) return undefined;
+    const yaw = Number(text);
+    if (text.trim() !== '' && Number.isFinite(yaw)) return yawUnit === 'radians' ? (yaw * 180) / Math.PI : yaw;
+    throw new HyperArcError('E_FORMAT', `--attributes: expected angles, received ${text} for ${path} in ${source}`);
+  };
+}
+
+async function runRobustness(path: string, flags: RobustnessFlags): Promise<void> {
+  const { openTarget } = await import('../../evaluate/openTarget.js');
+  const { createImageLoader, makePairs, readPairs } = await import('../../data/index.js');
+  const { CorruptingLoader, evaluateRobustness, formatRobustness, writeRobustness } =
+    await import('../../evaluate/index.js');
+  const { nearest } = await import('../../config/suggest.js');
+  const { CORRUPTION_NAMES } = await import('../../data/augment/corrupt.js');
+  const log = (line: string): void => void process.stderr.write(`${line}\n`);
+  for (const name of flags.only ?? []) {
+    if ((CORRUPTION_NAMES as readonly string[]).includes(name)) continue;
+    const near = nearest(name, CORRUPTION_NAMES);
+    const fix = near === undefined ? '' : `; did you mean ${near}?`;
+    throw new HyperArcError(
+      'E_RANGE',
+      `--only: expected some of ${CORRUPTION_NAMES.join(', ')}, received ${name}${fix}`,
+    );
+  }
+  const yawOf = await openYaw(flags, log);
+  const given = flags.pairs === undefined ? undefined : await readPairs(flags.pairs);
+  const { data, heldout: heldOut, backend, seed } = flags;
+  const target = await openTarget(path, { data, heldOut, backend, log });
+  const { root } = target.dataset;
+  const workers = target.workers;
+  const loader = createImageLoader({ root, ...(workers !== undefined && { workers }) });
+  const load = (paths: readonly string[], size: number): Promise<Float32Array> => loader.load(paths, size);
+  const corrupting = new CorruptingLoader(load, seed, workers);
+  try {
+    const count = flags.count ?? target.pairs;
+    const folds = flags.folds ?? target.folds;
+    const robustness = await evaluateRobustness({
+      model: target.model,
+      pairs: given ?? makePairs(target.dataset, { pairs: count, folds, seed: target.seed }),
+      imageSize: target.imageSize,
+      load,
+      loadCorrupted: (name, severity) => corrupting.with(name, severity),
+      data: given === undefined ? target.data : `${root}, pairs of ${flags.pairs}`,
+      seed,
+      ...(flags.only && { corruptions: flags.only as CorruptionName[] }),
+      corrupted: flags.corrupt,
+      fmr: flags.far,
+      batchSize: flags.batchSize,
+      flip: flags.flip,
+      ...(yawOf && { yawOf }),
+      onProgress: (done, total, condition) => log(`${done}/${total} ${condition}`),
+    });
+    process.stdout.write(`${formatRobustness(robustness)}\n`);
+    const output = flags.output ?? (target.folder && join(target.folder, 'robustness.json'));
+    if (output !== undefined) {
+      writeRobustness(output, robustness);
+      process.stdout.write(`${output} written\n`);
+    }
+  } finally {
+    await corrupting.close();
+    await loader.close();
+    target.model.dispose();
+  }
+}
+
+/** `hyperarc robustness`. */
+export function registerRobustnessCommand(program: Command): void {
+  program
+    .command('robustness')
+    .description(
+      'verification under blur, noise, JPEG, low light, low resolution, occlusion and masks of five severities, and by pose',
+    )
+    .argument('<run|model>', 'run folder, or folder with a tfjs model.json')
+    .option('--data <folder>', 'image folder (default: the identities that the run held out)')
+    .option('--heldout <n>', "identities of the folder set apart by the run's seed (default: all)", wholeNumber(0))
+    .option('--pairs <file>', 'pairs to verify, as `hyperarc data pairs` writes them (default: drawn)')
+    .option('--count <n>', 'pairs to draw', wholeNumber(4))
+    .option('--folds <n>', 'folds of the drawn pairs', wholeNumber(2))
+    .option('--only <names>', 'corruptions, separated by commas (default: all)', (text) => text.split(','))
+    .addOption(
+      new Option('--corrupt <which>', 'both images of a pair, or the second against a clean first')
+        .choices(['both', 'probe'])
+        .default('both'),
+    )
+    .option('--far <rate>', 'false match rate that sets the threshold on the clean images', rate, 1e-2)
+    .option('--attributes <file>', 'CSV with a column path and the yaw of each image: adds figures by pose')
+    .option('--yaw-column <name>', 'its column of angles', 'yaw')
+    .addOption(new Option('--yaw-unit <unit>', 'of that column').choices(['degrees', 'radians']).default('degrees'))
+    .option('--seed <n>', 'of the corruptions', wholeNumber(0), 1)
+    .option('--batch-size <n>', 'images of one forward pass', wholeNumber(1), 64)
+    .option('--no-flip', 'do not add the embedding of the mirrored image')
+    .addOption(new Option('--backend <name>', 'tfjs backend').choices(['auto', 'tensorflow', 'wasm', 'cpu']))
+    .option('--output <file>', 'JSON file (default: robustness.json in the run folder, which the report shows)')
+    .action(runRobustness);
+}
