@@ -12,6 +12,10 @@ const stateSchema = z.strictObject({
   arithmetic: z.strictObject({ backend: z.string(), processors: count, engine: z.string() }),
   data: z.strictObject({ classes: count, images: count, sha256: z.string() }),
   loader: z.strictObject({ epoch: count, position: count, seed: count, batchSize: count, samples: count }),
+  /** Kind of the backbone's optimizer; absent in states written when there was only sgd. */
+  optimizer: z.string().optional(),
+  /** Updates in the moving average of the weights, where the run has one. */
+  ema: z.strictObject({ updates: count }).optional(),
   /** The margin head's own: where its sampler stands. */
   head: z.unknown(),
   /** The numbers of the margin; absent in states written before they were recorded. */
