@@ -46,9 +46,11 @@ export class AdamW extends Optimizer {
     };
     const first = moment(FIRST, beta1, g);
     const second = moment(SECOND, beta2, tf.square(g));
-    // The corrections are formed in double: 1 − β₂ᵗ loses four digits in fp32 at the first update.
-    const denominator = tf.add(tf.div(tf.sqrt(second), Math.sqrt(1 - beta2 ** t)), this.epsilon);
-    const step = tf.mul(tf.div(first, denominator), rule.learningRate / (1 - beta1 ** t));
+    // √v/c + ε under η·m is (√v + ε·c) under η·c·m: a pass over memory less. The corrections are formed in double: 1 − β₂ᵗ
+    // loses four digits in fp32 at the first update.
+    const [correction1, c] = [1 - beta1 ** t, Math.sqrt(1 - beta2 ** t)];
+    const denominator = tf.add(tf.sqrt(second), this.epsilon * c);
+    const step = tf.mul(tf.div(first, denominator), (rule.learningRate * c) / correction1);
     const decayed =
       rule.weightDecay === 0 ? group.weights() : tf.mul(group.weights(), 1 - rule.learningRate * rule.weightDecay);
     group.assign(tf.sub(decayed, step));

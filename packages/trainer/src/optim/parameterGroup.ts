@@ -8,16 +8,17 @@ export interface NamedVariable {
   readonly variable: tf.Variable;
 }
 
-/** Tensors as one vector; a single one as it is. */
+/** Tensors as one vector; a single one as it is. Vectors are not reshaped: even that is an op, and there are hundreds of them. */
 export function join(tensors: readonly tf.Tensor[]): tf.Tensor {
-  return tensors.length === 1 ? tensors[0]! : tf.concat(tensors.map((t) => tf.reshape(t, [t.size])));
+  if (tensors.length === 1) return tensors[0]!;
+  return tf.concat(tensors.map((t) => (t.rank === 1 ? t : tf.reshape(t, [t.size]))));
 }
 
 /** {@link join} undone: tensors of the shapes of `like`. */
 export function split(joined: tf.Tensor, like: readonly tf.Tensor[]): tf.Tensor[] {
   if (like.length === 1) return [joined];
   const sizes = like.map(({ size }) => size);
-  return tf.split(joined, sizes).map((part, i) => tf.reshape(part, like[i]!.shape));
+  return tf.split(joined, sizes).map((part, i) => (like[i]!.rank === 1 ? part : tf.reshape(part, like[i]!.shape)));
 }
 
 /**
