@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import * as tf from '@tensorflow/tfjs-core';
@@ -105,8 +105,11 @@ export function restoreBackbone(
  * `model-raw` or `model-ema`.
  */
 export async function saveModels({ backbone, average, config, verified }: Session, modelPath: string): Promise<void> {
+  const [raw, ema] = [`${modelPath}-raw`, `${modelPath}-ema`];
   await verified(() => saveModelFolder(backbone, modelPath));
   if (average === undefined) return;
-  if (verifiesRaw(config)) await average.apply(() => saveModelFolder(backbone, `${modelPath}-ema`));
-  else await saveModelFolder(backbone, `${modelPath}-raw`);
+  if (verifiesRaw(config)) await average.apply(() => saveModelFolder(backbone, ema));
+  else await saveModelFolder(backbone, raw);
+  // Of an earlier end of the run, before evaluate.weights was changed.
+  rmSync(verifiesRaw(config) ? raw : ema, { recursive: true, force: true });
 }

@@ -36,8 +36,8 @@ async function openCheckpoint(path: string, key: string, expected: string): Prom
 interface Source {
   weights: Map<string, TensorData>;
   from: string;
-  /** What they were trained as, where that is known. */
-  config?: Config;
+  /** Path of the configuration that they were trained with, where there is one. */
+  config?: string;
 }
 
 async function openBackbone(path: string): Promise<Source> {
@@ -46,7 +46,21 @@ async function openBackbone(path: string): Promise<Source> {
   const averaged = existsSync(join(folder, FILES.ema));
   const weights = readSafetensors(join(folder, averaged ? FILES.ema : FILES.backbone));
   const from = averaged ? `${folder}, the moving average` : folder;
-  return { weights, from, config: loadConfig(join(folder, FILES.config)) };
+  return { weights, from, config: join(folder, FILES.config) };
+}
+
+type Shape = Pick<Config, 'backbone' | 'data'>;
+
+const describeShape = ({ backbone: { name, embeddingSize, fused }, data }: Shape): string =>
+  `backbone.name ${name}, embeddingSize ${embeddingSize}, data.imageSize ${data.imageSize}, fused ${fused}`;
+
+/** What a configuration of any age says of its backbone: for an error message, so nothing where it cannot be read. */
+function shapeIn(path: string | undefined): string {
+  try {
+    return path === undefined ? '' : ` (${describeShape(loadConfig(path))})`;
+  } catch {
+    return '';
+  }
 }
 
 const isCounter = ({ values }: TensorData): boolean => values instanceof Int32Array;
@@ -55,12 +69,7 @@ const isCounter = ({ values }: TensorData): boolean => values instanceof Int32Ar
  * Sets a new backbone to the weights of `backbone.weights`, running statistics included. Counters of dropout stay at zero.
  * @throws HyperArcError E_RANGE if the path holds no weights or those of another backbone; E_FORMAT for damaged files.
  */
-export async function startBackbone(
-  model: LayersModel,
-  path: string,
-  { backbone, data }: Pick<Config, 'backbone' | 'data'>,
-  log: Log,
-): Promise<void> {
+export async function startBackbone(model: LayersModel, path: string, shape: Shape, log: Log): Promise<void> {
   const { weights, from, config } = await openBackbone(path);
   const own = [...readModelWeights(model)].filter(([, tensor]) => isCounter(tensor));
   const merged = new Map([...[...weights].filter(([, tensor]) => !isCounter(tensor)), ...own]);
@@ -68,13 +77,10 @@ export async function startBackbone(
     writeModelWeights(model, merged);
   } catch (cause) {
     if (!(cause instanceof HyperArcError)) throw cause;
-    const describe = (b: Config['backbone'], imageSize: number): string =>
-      `backbone.name ${b.name}, embeddingSize ${b.embeddingSize}, data.imageSize ${imageSize}, fused ${b.fused}`;
-    const there = config === undefined ? '' : ` (${describe(config.backbone, config.data.imageSize)})`;
     const detail = cause.message.replace(/^E_FORMAT: weights: /, '');
     throw new HyperArcError(
       'E_RANGE',
-      `backbone.weights: expected weights of ${describe(backbone, data.imageSize)}, received others in ${from}${there}: ${detail}; give the numbers that they were trained with`,
+      `backbone.weights: expected weights of ${describeShape(shape)}, received others in ${from}${shapeIn(config)}: ${detail}; give the numbers that they were trained with`,
       { cause },
     );
   }
