@@ -120,6 +120,15 @@ program
     process.stdout.write(`${await runData({ rounds, records: records * 1e6, results, log })}\n`);
   });
 program
+  .command('optimizer')
+  .description("time the optimizers' updates beside forward and backward, append to optimizer.jsonl, print the table")
+  .addOption(new Option('--backend <name>', 'tfjs backend').choices(['auto', 'tensorflow', 'wasm']).default('auto'))
+  .option('--results <folder>', 'folder of optimizer.jsonl', RESULTS)
+  .action(async ({ backend, results }: { backend: BackendChoice; results: string }) => {
+    const { runOptimizer } = await import('./optimizer.js');
+    process.stdout.write(`${await runOptimizer(backend, results)}\n`);
+  });
+program
   .command('heads')
   .description('train toy models under the margin heads, append to heads.jsonl, print the tables')
   .addOption(new Option('--backend <name>', 'tfjs backend').choices(['auto', 'tensorflow', 'cpu']).default('auto'))

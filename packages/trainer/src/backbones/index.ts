@@ -1,6 +1,8 @@
 /** Backbones: images to embeddings, as tf.LayersModel. */
 export { createBackbone, type BackboneOptions } from './create.js';
 export { describeBackbone, type BackboneDescription, type StageSummary } from './describe.js';
+export { freezeLayers } from './freeze.js';
+export { frozenLayers } from './frozenLayers.js';
 export {
   backboneNames,
   DEFAULT_EMBEDDING_SIZE,

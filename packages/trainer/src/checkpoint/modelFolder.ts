@@ -6,6 +6,7 @@ import type { io } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
 import { renameDurably, syncFolder } from '../files.js';
+import type { TensorData } from './safetensors.js';
 
 const TOPOLOGY_FILE = 'model.json';
 const WEIGHTS_FILE = 'weights.bin';
@@ -80,4 +81,26 @@ export async function loadModelFolder(folder: string): Promise<LayersModel> {
   // The backbones' own layers must be registered before a topology that names them is read.
   const [{ loadLayersModel }] = await Promise.all([import('@tensorflow/tfjs-layers'), import('../layers/index.js')]);
   return loadLayersModel({ load: () => Promise.resolve(artifacts) });
+}
+
+/**
+ * The weights of a model that {@link saveModelFolder} wrote, by name (`LAYER/part`), without building it.
+ * @throws HyperArcError E_FORMAT if the folder does not hold a whole model of float32 and int32 weights.
+ */
+export function readModelFolderWeights(folder: string): Map<string, TensorData> {
+  const { weightSpecs = [], weightData } = readArtifacts(folder);
+  const bytes = weightData as ArrayBuffer;
+  const weights = new Map<string, TensorData>();
+  let offset = 0;
+  for (const { name, shape, dtype } of weightSpecs) {
+    if (dtype !== 'float32' && dtype !== 'int32') {
+      const path = join(folder, TOPOLOGY_FILE);
+      throw new HyperArcError('E_FORMAT', `${path}: expected float32 or int32 weights, received ${dtype} of ${name}`);
+    }
+    const count = shape.reduce((product, size) => product * size, 1);
+    const values = dtype === 'float32' ? new Float32Array(bytes, offset, count) : new Int32Array(bytes, offset, count);
+    weights.set(name, { shape, values });
+    offset += values.byteLength;
+  }
+  return weights;
 }

@@ -20,6 +20,10 @@ const stateSchema = z.strictObject({
     /** Absent for plain shuffling. */
     sampler: z.string().optional(),
   }),
+  /** Kind of the backbone's optimizer; absent in states written when there was only sgd. */
+  optimizer: z.string().optional(),
+  /** Updates in the moving average of the weights, where the run has one. */
+  ema: z.strictObject({ updates: count }).optional(),
   /** The margin head's own: where its sampler stands. */
   head: z.unknown(),
   /** The numbers of the margin; absent in states written before they were recorded. */

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 
-import { formatConfig, type Config } from '../config/index.js';
+import { formatConfig, headOptimizer, type Config } from '../config/index.js';
 
 /** `1.5 GiB`, `12.0 MiB`. */
 export function formatBytes(bytes: number): string {
@@ -26,23 +26,35 @@ async function countData(config: Config): Promise<{ classes: number; images: num
 
 /** What `hyperarc train --dry-run` prints: the resolved configuration, the model, and memory by part. Trains nothing, takes no memory. */
 export async function describeRun(config: Config): Promise<string> {
-  const [{ openDevice }, { describeBackbone }, { planBackboneMemory }, { createSchedule }, data] = await Promise.all([
-    import('@hyperarc/kernels-cuda'),
-    import('../backbones/index.js'),
-    import('../train/memoryPlan.js'),
-    import('../train/schedule.js'),
-    countData(config),
-  ]);
+  const [{ openDevice }, { describeBackbone, frozenLayers }, { planBackboneMemory }, { createSchedule }, data] =
+    await Promise.all([
+      import('@hyperarc/kernels-cuda'),
+      import('../backbones/index.js'),
+      import('../train/memoryPlan.js'),
+      import('../train/schedule.js'),
+      countData(config),
+    ]);
   const { backbone, head, training, optimizer } = config;
   const model = describeBackbone(backbone.name, { ...backbone, inputSize: config.data.imageSize });
-  const memory = planBackboneMemory(model, { ...training, momentum: optimizer.momentum });
+  const frozen = frozenLayers(model.layers, backbone.frozen ?? []);
+  const trained = model.layers
+    .filter(({ name }) => !frozen.has(name))
+    .reduce((sum, layer) => sum + layer.parameters - layer.frozenParameters, 0);
+  const memory = planBackboneMemory(
+    { ...model, trainableParameters: trained },
+    {
+      ...training,
+      stateTensors: optimizer.kind === 'adamw' ? 2 : optimizer.momentum === 0 ? 0 : 1,
+      averaged: training.ema !== undefined,
+    },
+  );
   using device = openDevice(head.device as 'auto' | 'cpu' | `cuda:${number}`);
   const plan = device.plan({
     classes: data.classes,
     subCenters: head.subCenters,
     dim: backbone.embeddingSize,
     precision: head.precision,
-    momentum: (optimizer.head.momentum ?? optimizer.momentum) > 0,
+    momentum: headOptimizer(optimizer).momentum > 0,
     batch: training.batchSize,
     rate: head.rate,
   });
@@ -54,6 +66,9 @@ export async function describeRun(config: Config): Promise<string> {
     '',
     `data      ${data.classes} identities, ${data.images} images (${data.note})`,
     `model     ${model.name}: ${millions(model.parameters, 2)} M parameters, ${millions(model.macs, 0)} M multiply-adds an image of ${model.inputSize}×${model.inputSize}`,
+    ...(frozen.size === 0
+      ? []
+      : [`frozen    ${frozen.size} of ${model.layers.length} layers; ${millions(trained, 2)} M parameters learn`]),
     `schedule  ${schedule.totalSteps} steps, ${schedule.warmupSteps} of them warm-up; ${schedule.stepsPerEpoch.toFixed(1)} steps an epoch`,
     '',
     `memory of the head, on ${device.info.name}`,
@@ -63,6 +78,7 @@ export async function describeRun(config: Config): Promise<string> {
     'memory of the backbone',
     row('parameters', memory.parameterBytes),
     row('optimizer', memory.optimizerBytes),
+    ...(training.ema === undefined ? [] : [row('average', memory.averageBytes)]),
     row('gradients', memory.gradientBytes),
     row(`activations of ${training.batchSize} images (estimate)`, memory.activationBytes),
     '',

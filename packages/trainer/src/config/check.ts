@@ -1,9 +1,11 @@
 import { HyperArcError } from '@hyperarc/kernels-cuda';
 import * as z from 'zod';
 
+import { frozenProblems } from '../backbones/frozenLayers.js';
 import { visionTransformers } from '../backbones/registry.js';
 import { FAMILY_KEYS } from './headSchema.js';
 import { marginProblems, withMarginDefaults } from './margin.js';
+import { optimizerProblems, withOptimizerDefaults } from './optimizerSchema.js';
 import { samplerProblems } from './samplerSchema.js';
 import { configSchema, type Config } from './schema.js';
 import { nearest } from './suggest.js';
@@ -62,15 +64,19 @@ function explain(issue: z.core.$ZodIssue, raw: unknown): string[] {
   return [`${issue.path.join('.') || 'configuration'}: ${expected}, received ${show(received)}${fix}`];
 }
 
-function exclusive(a: string, b: string, config: Config): string[] {
+/** As the schema has it: numbers that depend on others are still open. */
+type RawConfig = z.infer<typeof configSchema>;
+
+function exclusive(a: string, b: string, config: RawConfig): string[] {
   const set = (path: string): boolean => valueAt(config, path.split('.')) !== undefined;
   return set(a) && set(b) ? [`${a}, ${b}: expected one of the two, received both; set one to null`] : [];
 }
 
 /** Keys that exclude each other, or that mean nothing beside another. */
-function conflicts(config: Config): string[] {
+function conflicts(config: RawConfig): string[] {
   const { head, schedule, data, backbone } = config;
   const found = [
+    ...optimizerProblems(config.optimizer),
     ...exclusive('training.epochs', 'training.steps', config),
     ...exclusive('schedule.warmupEpochs', 'schedule.warmupSteps', config),
     ...exclusive('schedule.milestoneEpochs', 'schedule.milestoneSteps', config),
@@ -108,8 +114,12 @@ function conflicts(config: Config): string[] {
   } else if (found.length === 0) {
     found.push(...marginProblems(head));
   }
+  only('evaluate.weights', config.training.ema !== undefined, 'training.ema, received none');
+  only('head.weights', backbone.weights !== undefined, 'backbone.weights, the backbone that the centres go with');
   if (data.imageSize % 16 !== 0) {
     found.push(`data.imageSize: expected a multiple of 16 for ${backbone.name}, received ${data.imageSize}`);
+  } else {
+    found.push(...frozenProblems({ ...backbone, inputSize: data.imageSize }));
   }
   return found;
 }
@@ -126,5 +136,6 @@ export function checkConfig(raw: unknown, source: string): Config {
   if (!result.success || problems.length > 0) {
     throw new HyperArcError('E_RANGE', `${source}: ${problems.join('\n  ')}`);
   }
-  return { ...result.data, head: withMarginDefaults(result.data.head) };
+  const { head, optimizer } = result.data;
+  return { ...result.data, head: withMarginDefaults(head), optimizer: withOptimizerDefaults(optimizer) };
 }

@@ -84,6 +84,8 @@ export const headSchema = z.strictObject({
   /** Kernel family of the CUDA engine; auto takes its table's choice. */
   kernels: oneOf(['auto', 'plain', 'mma', 'wgmma']).default('auto'),
   device: text(/^(auto|cpu|cuda:\d+)$/, 'auto, cpu or cuda:N').default('auto'),
+  /** Start from the class centres of a run or a checkpoint, for the identities that it knows by name. */
+  weights: text(/./, 'the path of a run or a checkpoint').optional(),
 });
 
 export type HeadConfig = z.infer<typeof headSchema>;

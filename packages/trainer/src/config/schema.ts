@@ -4,6 +4,7 @@ import { backboneNames } from '../backbones/registry.js';
 import { augmentSchema } from './augmentSchema.js';
 import { flag, increasing, integer, oneOf, real, text } from './fields.js';
 import { headSchema } from './headSchema.js';
+import { optimizerSchema, type OptimizerConfig } from './optimizerSchema.js';
 import { samplerSchema } from './samplerSchema.js';
 
 /** Where the images are and how they are read. */
@@ -37,28 +38,13 @@ const backbone = z.strictObject({
   activation: oneOf(['relu6', 'gelu']).optional(),
   /** Fused batch norm and PReLU; false uses the stock tfjs layers. */
   fused: flag().default(true),
+  /** Layers that do not learn, by name: `stem`, `stage1/block2`, `stage*` (hyperarc summary). */
+  frozen: z.array(text(/./, 'a list of names of layers'), { error: 'expected a list of names of layers' }).optional(),
+  /** Start from the weights of a model folder, a run or a checkpoint. */
+  weights: text(/./, 'the path of a model folder, a run or a checkpoint').optional(),
 });
 
 const rate = { min: 0, openMin: true } as const;
-
-/** SGD with momentum, PyTorch's form: v ← μ·v + (g + λ·w); w ← w − η·v. */
-const optimizer = z.strictObject({
-  learningRate: real(rate).default(0.1),
-  momentum: real({ min: 0, max: 0.9999 }).default(0.9),
-  weightDecay: real({ min: 0, max: 1 }).default(5e-4),
-  /** False: no weight decay on normalisation parameters, PReLU slopes and biases. */
-  decayNormAndBias: flag().default(true),
-  /** Global L2 norm the backbone's gradient is clipped to; null: not clipped. */
-  clipNorm: real(rate).nullable().default(5),
-  /** The class centres' own numbers; what is absent is as for the backbone. */
-  head: z
-    .strictObject({
-      learningRate: real(rate).optional(),
-      momentum: real({ min: 0, max: 0.9999 }).optional(),
-      weightDecay: real({ min: 0, max: 1 }).optional(),
-    })
-    .prefault({}),
-});
 
 const schedule = z.strictObject({
   kind: oneOf(['constant', 'polynomial', 'cosine', 'step']).default('polynomial'),
@@ -82,6 +68,14 @@ const training = z.strictObject({
   batchSize: integer({ min: 1, max: 65536 }).default(128),
   /** Forward passes of one update; equal to one batch of accumulate × batchSize, but for batch statistics. */
   accumulate: integer({ min: 1, max: 4096 }).default(1),
+  /** A moving average of the backbone's weights, for verification and the saved model. */
+  ema: z
+    .strictObject({
+      decay: real({ min: 0, max: 0.999999, openMin: true }).default(0.999),
+      /** Update n averages with min(decay, (1 + n)/(10 + n)). */
+      warmup: flag().default(true),
+    })
+    .optional(),
   /** Steps between two lines of metrics.jsonl. */
   logEvery: integer({ min: 1 }).default(10),
 });
@@ -98,6 +92,8 @@ const evaluate = z.strictObject({
   every: integer({ min: 0 }).default(0),
   pairs: integer({ min: 20 }).default(6000),
   folds: integer({ min: 2, max: 100 }).default(10),
+  /** With training.ema: which weights are verified and saved as the run's model (default ema). */
+  weights: oneOf(['ema', 'raw']).optional(),
 });
 
 /** What `hyperarc start` draws when the data folder is absent. */
@@ -117,7 +113,7 @@ export const configSchema = z.strictObject({
   data,
   backbone: backbone.prefault({}),
   head: headSchema.prefault({}),
-  optimizer: optimizer.prefault({}),
+  optimizer: optimizerSchema.prefault({}),
   schedule: schedule.prefault({}),
   training: training.prefault({}),
   checkpoint: checkpoint.prefault({}),
@@ -126,4 +122,4 @@ export const configSchema = z.strictObject({
 });
 
 /** A checked configuration, every default filled in. */
-export type Config = z.infer<typeof configSchema>;
+export type Config = Omit<z.infer<typeof configSchema>, 'optimizer'> & { optimizer: OptimizerConfig };

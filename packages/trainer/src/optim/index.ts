@@ -1,4 +1,7 @@
 /** The backbone's optimizer. */
+export { AdamW, type AdamWOptions } from './adamW.js';
 export { globalNorm, nonFiniteNames } from './globalNorm.js';
 export { GradientSum } from './gradientSum.js';
-export { type ApplyOptions, SgdMomentum, type SgdMomentumOptions } from './sgdMomentum.js';
+export { MovingAverage, type MovingAverageOptions } from './movingAverage.js';
+export { type ApplyOptions, Optimizer, type OptimizerOptions } from './optimizer.js';
+export { SgdMomentum, type SgdMomentumOptions } from './sgdMomentum.js';

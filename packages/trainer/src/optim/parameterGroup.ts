@@ -8,78 +8,90 @@ export interface NamedVariable {
   readonly variable: tf.Variable;
 }
 
-export interface UpdateRule {
-  learningRate: number;
-  momentum: number;
-  /** λ of this group. */
-  weightDecay: number;
-  /** Factor on the gradient, from clipping. */
-  gradientScale: number;
+/** Tensors as one vector; a single one as it is. Vectors are not reshaped: even that is an op, and there are hundreds of them. */
+export function join(tensors: readonly tf.Tensor[]): tf.Tensor {
+  if (tensors.length === 1) return tensors[0]!;
+  return tf.concat(tensors.map((t) => (t.rank === 1 ? t : tf.reshape(t, [t.size]))));
+}
+
+/** {@link join} undone: tensors of the shapes of `like`. */
+export function split(joined: tf.Tensor, like: readonly tf.Tensor[]): tf.Tensor[] {
+  if (like.length === 1) return [joined];
+  const sizes = like.map(({ size }) => size);
+  return tf.split(joined, sizes).map((part, i) => (like[i]!.rank === 1 ? part : tf.reshape(part, like[i]!.shape)));
 }
 
 /**
  * Variables that are updated by one sequence of ops: a single one as it is, several (the many short vectors of norms, slopes and
- * biases) joined into one vector, since dispatching an op costs more than the arithmetic on a few hundred numbers.
+ * biases) joined into one vector, since dispatching an op costs more than the arithmetic on a few hundred numbers. The state of an
+ * optimizer is held joined too, by the suffix that its tensors' names have.
  */
 export class ParameterGroup {
-  private velocity: tf.Tensor | null = null;
+  private readonly slots = new Map<string, tf.Tensor>();
+  private readonly variables: readonly tf.Variable[];
 
-  constructor(readonly members: readonly NamedVariable[]) {}
-
-  private join(tensors: tf.Tensor[]): tf.Tensor {
-    return tensors.length === 1 ? tensors[0]! : tf.concat(tensors.map((t) => tf.reshape(t, [t.size])));
+  constructor(readonly members: readonly NamedVariable[]) {
+    this.variables = members.map(({ variable }) => variable);
   }
 
-  private split(joined: tf.Tensor): tf.Tensor[] {
-    if (this.members.length === 1) return [joined];
-    const parts = tf.split(
-      joined,
-      this.members.map(({ variable }) => variable.size),
-    );
-    return parts.map((part, i) => tf.reshape(part, this.members[i]!.variable.shape));
+  /** Rank of the variables: the group's are all vectors, or it has one. */
+  get rank(): number {
+    return this.variables[0]!.rank;
   }
 
   gradient(grads: tf.NamedTensorMap): tf.Tensor {
-    return this.join(this.members.map(({ gradientName }) => grads[gradientName]!));
+    return join(this.members.map(({ gradientName }) => grads[gradientName]!));
   }
 
-  /** v ← μ·v + s·g + λ·w, w ← w − η·v. `gradient` is joined. Call inside tidy. */
-  update(gradient: tf.Tensor, rule: UpdateRule): void {
-    const weights = this.join(this.members.map(({ variable }) => variable));
-    let direction = rule.gradientScale === 1 ? gradient : tf.mul(gradient, rule.gradientScale);
-    if (rule.weightDecay !== 0) direction = tf.add(direction, tf.mul(weights, rule.weightDecay));
-    if (rule.momentum !== 0) {
-      if (this.velocity !== null) direction = tf.add(tf.mul(this.velocity, rule.momentum), direction);
-      this.velocity?.dispose();
-      // A copy of the handle, so that a gradient that became the velocity as it is stays the caller's to dispose.
-      this.velocity = tf.keep(tf.clone(direction));
-    }
-    const updated = this.split(tf.sub(weights, tf.mul(direction, rule.learningRate)));
-    this.members.forEach(({ variable }, i) => variable.assign(updated[i]!));
+  weights(): tf.Tensor {
+    return join(this.variables);
   }
 
-  /** Velocities by state name, as new tensors; zeros before the first update. */
-  state(): tf.NamedTensorMap {
+  /** Sets the variables from their joined values. Call inside tidy. */
+  assign(weights: tf.Tensor): void {
+    const parts = split(weights, this.variables);
+    this.variables.forEach((variable, i) => variable.assign(parts[i]!));
+  }
+
+  /** Joined state; undefined before the first update, when it stands for zeros. */
+  slot(suffix: string): tf.Tensor | undefined {
+    return this.slots.get(suffix);
+  }
+
+  setSlot(suffix: string, joined: tf.Tensor): void {
+    // A copy of the handle, so that a gradient that became the state as it is stays the caller's to dispose.
+    const kept = tf.keep(tf.clone(joined));
+    this.slots.get(suffix)?.dispose();
+    this.slots.set(suffix, kept);
+  }
+
+  /** State of these suffixes by name, as new tensors; zeros before the first update. */
+  state(suffixes: readonly string[]): tf.NamedTensorMap {
     return tf.tidy(() => {
-      const parts =
-        this.velocity === null
-          ? this.members.map(({ variable }) => tf.zerosLike(variable))
-          : this.split(this.velocity).map((part) => tf.clone(part));
-      return Object.fromEntries(this.members.map(({ stateName }, i) => [stateName, parts[i]!]));
+      const entries = suffixes.flatMap((suffix) => {
+        const joined = this.slots.get(suffix);
+        const parts = joined && split(joined, this.variables);
+        return this.members.map(({ stateName, variable }, i): [string, tf.Tensor] => [
+          stateName + suffix,
+          parts === undefined ? tf.zerosLike(variable) : tf.clone(parts[i]!),
+        ]);
+      });
+      return Object.fromEntries(entries);
     });
   }
 
-  /** Copies the velocities in; members that `state` lacks start at zero. */
-  loadState(state: tf.NamedTensorMap): void {
-    const velocity = tf.tidy(() => {
-      return tf.clone(this.join(this.members.map((m) => state[m.stateName] ?? tf.zerosLike(m.variable))));
-    });
-    this.velocity?.dispose();
-    this.velocity = tf.keep(velocity);
+  /** Copies the state in; members that `state` lacks start at zero. */
+  loadState(state: tf.NamedTensorMap, suffixes: readonly string[]): void {
+    for (const suffix of suffixes) {
+      tf.tidy(() => {
+        const parts = this.members.map((m) => state[m.stateName + suffix] ?? tf.zerosLike(m.variable));
+        this.setSlot(suffix, join(parts));
+      });
+    }
   }
 
   dispose(): void {
-    this.velocity?.dispose();
-    this.velocity = null;
+    for (const slot of this.slots.values()) slot.dispose();
+    this.slots.clear();
   }
 }

@@ -5,13 +5,17 @@ import type * as tf from '@tensorflow/tfjs-core';
 import { HyperArcError } from '@hyperarc/kernels-cuda';
 
 import { initBackend, type BackendInfo } from '../backend/index.js';
-import { createBackbone } from '../backbones/index.js';
+import { createBackbone, freezeLayers, frozenLayers, planBackbone } from '../backbones/index.js';
 import type { TrainingState } from '../checkpoint/trainingState.js';
-import type { Config } from '../config/index.js';
+import { headOptimizer, type Config } from '../config/index.js';
 import { BatchLoader, nameOfLocation } from '../data/index.js';
-import { SgdMomentum } from '../optim/index.js';
+import { MovingAverage, type Optimizer } from '../optim/index.js';
 import { openDatasets, type RunDatasets } from './dataset.js';
-import { checkData, FILES, restoreBackbone } from './sessionFiles.js';
+import { verifiesRaw } from './average.js';
+import { FILES } from './files.js';
+import { createOptimizer } from './optimizer.js';
+import { checkData, restoreBackbone } from './sessionFiles.js';
+import { startBackbone, startHead } from './startingWeights.js';
 import type { PartialFC } from '@hyperarc/heads/engine';
 import { createHead, loadHead } from './head.js';
 import { createSampler } from './sampler.js';
@@ -24,25 +28,67 @@ export interface Session {
   backend: BackendInfo;
   datasets: RunDatasets;
   backbone: LayersModel;
-  optimizer: SgdMomentum;
+  optimizer: Optimizer;
+  /** Of the backbone's weights; only with training.ema. */
+  average: MovingAverage | undefined;
   head: PartialFC;
   loader: BatchLoader;
   schedule: Schedule;
   parts: StepParts;
+  /** Runs `use` while the backbone has the weights that are to be verified and saved: the averages, if there are any and none other are asked for. */
+  verified<T>(use: () => Promise<T>): Promise<T>;
   close(): Promise<void>;
 }
 
 /** Rates of the update after `step` updates. */
 export function ratesAt({ config, schedule }: Pick<Session, 'config' | 'schedule'>, step: number): StepRates {
   const factor = schedule.factorAt(step);
-  const { learningRate, head } = config.optimizer;
-  return { learningRate: learningRate * factor, headLearningRate: (head.learningRate ?? learningRate) * factor };
+  const head = headOptimizer(config.optimizer);
+  return { learningRate: config.optimizer.learningRate * factor, headLearningRate: head.learningRate * factor };
 }
 
 /** A checkpoint folder and the state in it. */
 export interface SavedSession {
   folder: string;
   state: TrainingState;
+}
+
+/** @param isNew whether it starts from backbone.weights; else the caller sets it to where it was. */
+async function createStartingBackbone(
+  config: Config,
+  log: (line: string) => void,
+  isNew: boolean,
+): Promise<LayersModel> {
+  const { seed, data } = config;
+  const { name, frozen = [], weights } = config.backbone;
+  const options = { ...config.backbone, inputSize: data.imageSize, seed };
+  const backbone = createBackbone(options);
+  freezeLayers(backbone, frozenLayers(planBackbone(name, options).layers, frozen));
+  if (!isNew || weights === undefined) return backbone;
+  try {
+    await startBackbone(backbone, weights, config, log);
+  } catch (error) {
+    backbone.dispose();
+    throw error;
+  }
+  return backbone;
+}
+
+async function createStartingHead(
+  config: Config,
+  { train }: RunDatasets,
+  log: (line: string) => void,
+): Promise<PartialFC> {
+  const head = createHead(config, train);
+  const { weights } = config.head;
+  if (weights === undefined) return head;
+  try {
+    await startHead(head, weights, train.identities, log);
+  } catch (error) {
+    head.dispose();
+    throw error;
+  }
+  return head;
 }
 
 /**
@@ -55,23 +101,18 @@ export async function createSession(
   log: (line: string) => void,
   saved?: SavedSession,
 ): Promise<Session> {
-  const { seed, data, training, optimizer: sgd } = config;
+  const { seed, data, training } = config;
   const datasets = await openDatasets(config, { log });
   if (saved !== undefined) checkData(datasets.train, saved.state);
   const backend = await initBackend(config.backend, log);
   if (backend.cannotTrain !== undefined) throw new HyperArcError('E_DEVICE', `backend: ${backend.cannotTrain}`);
-  const backbone = createBackbone({ ...config.backbone, inputSize: data.imageSize, seed });
-  const weights = backbone.trainableWeights;
-  const optimizer = new SgdMomentum({
-    momentum: sgd.momentum,
-    weightDecay: sgd.weightDecay,
-    decayNormAndBias: sgd.decayNormAndBias,
-    weights,
-  });
-  if (saved !== undefined) restoreBackbone(backbone, optimizer, saved.folder);
+  const backbone = await createStartingBackbone(config, log, saved === undefined);
+  const optimizer = createOptimizer(config.optimizer, backbone.trainableWeights);
+  const average = training.ema && new MovingAverage(backbone, training.ema);
+  if (saved !== undefined) restoreBackbone({ backbone, optimizer, average, config }, saved);
   const head =
     saved === undefined
-      ? createHead(config, datasets.train)
+      ? await createStartingHead(config, datasets, log)
       : await loadHead(join(saved.folder, FILES.head), saved.state, config, datasets.train);
   const loader = new BatchLoader({
     dataset: datasets.train,
@@ -91,24 +132,28 @@ export async function createSession(
     datasets,
     backbone,
     optimizer,
+    average,
     head,
     loader,
     schedule: createSchedule(config, loader.batchesPerEpoch),
     parts: {
       backbone,
       // tfjs types the tf.Variable of a LayerVariable as protected, though training needs it.
-      variables: weights.map((weight) => (weight as unknown as { val: tf.Variable }).val),
+      variables: backbone.trainableWeights.map((weight) => (weight as unknown as { val: tf.Variable }).val),
       optimizer,
+      average,
       head,
       inputSize: data.imageSize,
-      clipNorm: sgd.clipNorm,
-      headMomentum: sgd.head.momentum ?? sgd.momentum,
-      headWeightDecay: sgd.head.weightDecay ?? sgd.weightDecay,
+      clipNorm: config.optimizer.clipNorm,
+      headMomentum: headOptimizer(config.optimizer).momentum,
+      headWeightDecay: headOptimizer(config.optimizer).weightDecay,
       nameOf: (index) => nameOfLocation(datasets.train.locate(index)),
     },
+    verified: (use) => (average === undefined || verifiesRaw(config) ? use() : average.apply(use)),
     close: async () => {
       await loader.close();
       head.dispose();
+      average?.dispose();
       optimizer.dispose();
       backbone.dispose();
     },

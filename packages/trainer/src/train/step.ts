@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
-import { GradientSum, type SgdMomentum } from '../optim/index.js';
+import { GradientSum, type MovingAverage, type Optimizer } from '../optim/index.js';
 import { atStep, checkEmbeddings, checkLoss, type BatchContext } from './guard.js';
 
 /** One forward pass's worth of training data. */
@@ -32,9 +32,11 @@ export interface StepHead {
 
 export interface StepParts {
   backbone: LayersModel;
-  /** The backbone's trained variables. */
+  /** The backbone's trained variables; none where all of it is frozen and only the head learns. */
   variables: tf.Variable[];
-  optimizer: SgdMomentum;
+  optimizer: Pick<Optimizer, 'apply'>;
+  /** Takes the backbone's weights in after the update. */
+  average?: Pick<MovingAverage, 'update'> | undefined;
   head: StepHead;
   inputSize: number;
   clipNorm: number | null;
@@ -62,11 +64,13 @@ function backward(
   const { backbone, head, inputSize, variables } = parts;
   const images = tf.tensor4d(batch.images, [batch.labels.length, inputSize, inputSize, 3]);
   try {
-    const { value, grads } = tf.variableGrads(() => {
+    const forward = (): tf.Scalar => {
       const embeddings = backbone.apply(images, { training: true }) as tf.Tensor2D;
       checkEmbeddings(embeddings.dataSync() as Float32Array, embeddings.shape[1], context);
       return head.loss(embeddings, batch.labels);
-    }, variables);
+    };
+    const { value, grads } =
+      variables.length > 0 ? tf.variableGrads(forward, variables) : { value: tf.tidy(forward), grads: {} };
     const loss = value.dataSync()[0]!;
     value.dispose();
     return { loss, grads };
@@ -77,7 +81,7 @@ function backward(
 
 /**
  * One update of backbone and head from one or more micro-batches of equal size: gradients are those of the mean loss over all samples.
- * Order: loss and gradients of each, then the backbone, then the head.
+ * Order: loss and gradients of each, then the backbone, then the head, then the average of the backbone's weights.
  * @param step 1-based number of the update, for messages.
  * @throws HyperArcError E_NONFINITE naming the embedding rows, the loss or the variables that are not finite. No weight has moved then.
  */
@@ -107,10 +111,12 @@ export function trainStep(
     const gradients = sum.take();
     try {
       const clipNorm = parts.clipNorm ?? undefined;
-      result.gradientNorm = atStep(
-        last,
-        () => parts.optimizer.apply(gradients, rates.learningRate, { clipNorm }).gradNorm,
-      );
+      if (parts.variables.length > 0) {
+        result.gradientNorm = atStep(
+          last,
+          () => parts.optimizer.apply(gradients, rates.learningRate, { clipNorm }).gradNorm,
+        );
+      }
     } finally {
       tf.dispose(gradients);
     }
@@ -121,6 +127,7 @@ export function trainStep(
       // The same in a resumed run: stochastic rounding then draws the same numbers.
       roundingStep: step,
     });
+    parts.average?.update();
     return result;
   } finally {
     sum.dispose();

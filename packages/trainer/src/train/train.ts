@@ -1,6 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
 
-import { saveModelFolder } from '../checkpoint/modelFolder.js';
 import { CheckpointStore } from '../checkpoint/store.js';
 import type { Config } from '../config/index.js';
 import type { Batch } from '../data/index.js';
@@ -9,7 +8,7 @@ import { Journal } from './journal.js';
 import { Progress } from './progress.js';
 import type { RunFolder } from './runFolder.js';
 import { createSession, ratesAt, type SavedSession, type Session } from './session.js';
-import { readSessionState, writeSession } from './sessionFiles.js';
+import { readSessionState, saveModels, writeSession } from './sessionFiles.js';
 import { trainStep } from './step.js';
 import { HeldOutVerification } from './verification.js';
 
@@ -74,14 +73,15 @@ class Run {
       await setImmediate();
     }
     if (this.#savedStep !== step) await this.#save(step);
-    await saveModelFolder(this.session.backbone, this.options.run.modelPath);
+    await saveModels(this.session, this.options.run.modelPath);
     const stoppedBy = step < totalSteps ? stop?.signal : undefined;
     return { step, totalSteps, checkpoint: this.#checkpoint!, stoppedBy };
   }
 
   async #verify(step: number): Promise<void> {
     if (this.verification === undefined) return;
-    const { mean, std } = await this.verification.run(this.session.backbone);
+    const { verification, session } = this;
+    const { mean, std } = await session.verified(() => verification.run(session.backbone));
     this.#lastAccuracy = mean;
     this.journal.evaluation(step, mean, std);
   }

@@ -59,7 +59,7 @@ async function openYaw(
 
 async function runRobustness(path: string, flags: RobustnessFlags): Promise<void> {
   const { openTarget } = await import('../../evaluate/openTarget.js');
-  const { createImageLoader, makePairs, readPairs } = await import('../../data/index.js');
+  const { createImageLoader, makePairs, openImages, readPairs } = await import('../../data/index.js');
   const { CorruptingLoader, evaluateRobustness, formatRobustness, writeRobustness } =
     await import('../../evaluate/index.js');
   const { nearest } = await import('../../config/suggest.js');
@@ -80,7 +80,7 @@ async function runRobustness(path: string, flags: RobustnessFlags): Promise<void
   const target = await openTarget(path, { data, heldOut, backend, log });
   const { root } = target.dataset;
   const workers = target.workers;
-  const loader = createImageLoader({ root, ...(workers !== undefined && { workers }) });
+  const loader = createImageLoader({ locate: await openImages(root), ...(workers !== undefined && { workers }) });
   const load = (paths: readonly string[], size: number): Promise<Float32Array> => loader.load(paths, size);
   const corrupting = new CorruptingLoader(load, seed, workers);
   try {

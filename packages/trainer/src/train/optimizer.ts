@@ -1,0 +1,23 @@
+import { HyperArcError } from '@hyperarc/kernels-cuda';
+import type { LayerVariable } from '@tensorflow/tfjs-layers';
+
+import type { OptimizerConfig } from '../config/index.js';
+import { AdamW, type Optimizer, SgdMomentum } from '../optim/index.js';
+
+/** The backbone's optimizer. @param weights the model's `trainableWeights`. */
+export function createOptimizer(config: OptimizerConfig, weights: readonly LayerVariable[]): Optimizer {
+  const { weightDecay, decayNormAndBias, kind, momentum = 0, betas, epsilon } = config;
+  const common = { weightDecay, decayNormAndBias, weights };
+  if (kind === 'sgd') return new SgdMomentum({ ...common, momentum });
+  return new AdamW({ ...common, ...(betas && { betas }), ...(epsilon !== undefined && { epsilon }) });
+}
+
+/**
+ * @param saved kind in a checkpoint; absent in those written when there was only sgd.
+ * @throws HyperArcError E_RANGE if it is another than the run's: its state means nothing to it.
+ */
+export function checkOptimizerKind({ kind }: Pick<OptimizerConfig, 'kind'>, saved = 'sgd'): void {
+  if (kind === saved) return;
+  const fix = 'go on with the same, or start a new run from its weights (backbone.weights and head.weights)';
+  throw new HyperArcError('E_RANGE', `optimizer.kind: expected ${saved} of the checkpoint, received ${kind}; ${fix}`);
+}
