@@ -16,6 +16,7 @@ const FREE_ON_RESUME = new Set([
   'evaluate.every',
   'evaluate.pairs',
   'evaluate.folds',
+  'evaluate.sets',
 ]);
 
 function flatten(value: unknown, prefix: string, into: Map<string, string>): Map<string, string> {

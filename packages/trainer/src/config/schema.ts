@@ -1,7 +1,7 @@
 import * as z from 'zod';
 
 import { backboneNames } from '../backbones/registry.js';
-import { flag, increasing, integer, oneOf, real, text } from './fields.js';
+import { flag, increasing, integer, oneOf, real, text, texts } from './fields.js';
 import { headSchema } from './headSchema.js';
 
 /** Where the images are and how they are read. */
@@ -82,10 +82,12 @@ const checkpoint = z.strictObject({
 });
 
 const evaluate = z.strictObject({
-  /** Steps between two verifications of the held-out identities; 0: none during training. */
+  /** Steps between two verifications, of the held-out identities and of the sets; 0: none during training. */
   every: integer({ min: 0 }).default(0),
   pairs: integer({ min: 20 }).default(6000),
   folds: integer({ min: 2, max: 100 }).default(10),
+  /** Verification sets of InsightFace's form: lfw.bin, cfp_fp.bin, agedb_30.bin, … */
+  sets: texts('the paths of .bin files').default([]),
 });
 
 /** What `hyperarc start` draws when the data folder is absent. */

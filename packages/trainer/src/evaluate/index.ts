@@ -5,3 +5,4 @@ export * from './pairs.js';
 export * from './evaluation.js';
 export * from './environment.js';
 export * from './evaluateRun.js';
+export * from './sets/index.js';

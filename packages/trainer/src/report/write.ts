@@ -2,7 +2,15 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import sharp from 'sharp';
 
-import { collectEnvironment, readEvaluation, type Environment, type Evaluation } from '../evaluate/index.js';
+import {
+  collectEnvironment,
+  readEvaluation,
+  readVerificationBin,
+  setsOf,
+  type Environment,
+  type Evaluation,
+  type SetEvaluation,
+} from '../evaluate/index.js';
 import { readMetrics } from '../metrics/jsonLines.js';
 import { writeAtomically } from '../files.js';
 import { renderReport } from './render.js';
@@ -42,19 +50,34 @@ export async function writeReport(options: ReportOptions): Promise<string> {
 }
 
 /** Small JPEGs of the worst pairs as data URIs; an image that is gone or broken is left out, and the report says "no picture". */
-async function readPictures({ worst, root }: Evaluation): Promise<Map<string, string>> {
-  const paths = new Set([...worst.falseAccepts, ...worst.falseRejects].flatMap((pair) => [pair.a, pair.b]));
+async function readPictures(evaluation: Evaluation): Promise<Map<string, string>> {
   const pictures = new Map<string, string>();
-  for (const path of paths) {
-    try {
-      const jpeg = await sharp(resolve(root, path))
-        .resize(PICTURE_SIDE, PICTURE_SIDE, { fit: 'cover' })
-        .jpeg({ quality: 75 })
-        .toBuffer();
-      pictures.set(path, `data:image/jpeg;base64,${jpeg.toString('base64')}`);
-    } catch {
-      // Shown as "no picture".
+  for (const set of setsOf(evaluation)) {
+    const { falseAccepts, falseRejects } = set.worst;
+    const paths = new Set([...falseAccepts, ...falseRejects].flatMap((pair) => [pair.a, pair.b]));
+    const source = imagesOf(set);
+    for (const path of paths) {
+      try {
+        const jpeg = await sharp(source(path))
+          .resize(PICTURE_SIDE, PICTURE_SIDE, { fit: 'cover' })
+          .jpeg({ quality: 75 })
+          .toBuffer();
+        pictures.set(path, `data:image/jpeg;base64,${jpeg.toString('base64')}`);
+      } catch {
+        // Shown as "no picture".
+      }
     }
   }
   return pictures;
+}
+
+/** Where a set's images are: files below its root, or, with a name, parts of the verification set that the root is. */
+function imagesOf({ name, root }: SetEvaluation): (path: string) => string | Uint8Array {
+  if (name === undefined) return (path) => resolve(root, path);
+  try {
+    const { images } = readVerificationBin(root);
+    return (path) => images[Number(path.slice(name.length + 1))]!;
+  } catch {
+    return () => new Uint8Array(0);
+  }
 }

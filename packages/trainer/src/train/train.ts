@@ -11,7 +11,7 @@ import type { RunFolder } from './runFolder.js';
 import { createSession, ratesAt, type SavedSession, type Session } from './session.js';
 import { readSessionState, writeSession } from './sessionFiles.js';
 import { trainStep } from './step.js';
-import { HeldOutVerification } from './verification.js';
+import { PeriodicVerification, verificationScore } from './verification.js';
 
 export interface TrainOptions {
   config: Config;
@@ -53,7 +53,7 @@ class Run {
     private readonly store: CheckpointStore,
     private readonly journal: Journal,
     private readonly progress: Progress,
-    private readonly verification: HeldOutVerification | undefined,
+    private readonly verification: PeriodicVerification | undefined,
   ) {}
 
   async loop(saved: SavedSession | undefined): Promise<TrainResult> {
@@ -81,12 +81,12 @@ class Run {
 
   async #verify(step: number): Promise<void> {
     if (this.verification === undefined) return;
-    const { mean, std } = await this.verification.run(this.session.backbone);
-    this.#lastAccuracy = mean;
-    this.journal.evaluation(step, mean, std);
+    const results = await this.verification.run(this.session.backbone);
+    this.#lastAccuracy = verificationScore(results);
+    this.journal.evaluation(step, results);
   }
 
-  /** The score is the last accuracy where held-out identities are verified during training, else the falling loss. */
+  /** The score is the last mean accuracy where sets or held-out identities are verified during training, else the falling loss. */
   async #save(step: number): Promise<void> {
     const { lastLoss } = this.journal;
     const score = this.verification === undefined ? (lastLoss === undefined ? null : -lastLoss) : this.#lastAccuracy;
@@ -115,7 +115,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const session = await createSession(config, log, saved);
   let progress: Progress | undefined;
   let journal: Journal | undefined;
-  let verification: HeldOutVerification | undefined;
+  let verification: PeriodicVerification | undefined;
   try {
     log(`head on ${session.head.centers.device.info.name}: ${engineOf(session)}`);
     if (saved !== undefined) {
@@ -124,8 +124,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const difference = arithmeticDifference(state.arithmetic, arithmeticOf(session));
       if (difference !== undefined) log(difference);
     }
-    const { heldOut } = session.datasets;
-    if (config.evaluate.every > 0 && heldOut !== undefined) verification = new HeldOutVerification(heldOut, config);
+    verification = await PeriodicVerification.open(session.datasets.heldOut, config);
     progress = new Progress(stream, session.schedule.totalSteps);
     const imagesPerStep = config.training.batchSize * config.training.accumulate;
     journal = new Journal(run, session.schedule, imagesPerStep, progress, saved?.state);

@@ -1,6 +1,7 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { StopRequest } from '../../train/signals.js';
+import { registerDataBinCommand } from './dataBin.js';
 import { stoppedExit } from '../exitCodes.js';
 import { FINDINGS, type DatasetReport, type FindingKind, type HistogramBin } from '../../data/findings.js';
 
@@ -15,7 +16,7 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
-/** `hyperarc data check`, `hyperarc data convert`, `hyperarc data pairs`. The image library is loaded only when an action runs. */
+/** `hyperarc data check`, `hyperarc data convert`, `hyperarc data pairs`, `hyperarc data bin`. The image library is loaded only when an action runs. */
 export function registerDataCommand(program: Command): void {
   const data = program.command('data').description('Look after face datasets (image folders, one folder an identity)');
   data
@@ -72,6 +73,7 @@ export function registerDataCommand(program: Command): void {
       await writePairs(options.out, pairs);
       console.log(`${options.out}: ${pairs.length} pairs in ${options.folds} folds`);
     });
+  registerDataBinCommand(data);
 }
 
 /** Rewrites one line on a terminal. */
