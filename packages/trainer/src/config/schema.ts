@@ -87,7 +87,7 @@ const evaluate = z.strictObject({
   pairs: integer({ min: 20 }).default(6000),
   folds: integer({ min: 2, max: 100 }).default(10),
   /** Verification sets of InsightFace's form: lfw.bin, cfp_fp.bin, agedb_30.bin, … */
-  sets: texts('the paths of .bin files').default([]),
+  sets: texts('paths of .bin files').default([]),
 });
 
 /** What `hyperarc start` draws when the data folder is absent. */

@@ -11,7 +11,7 @@ import type { RunFolder } from './runFolder.js';
 import { createSession, ratesAt, type SavedSession, type Session } from './session.js';
 import { readSessionState, writeSession } from './sessionFiles.js';
 import { trainStep } from './step.js';
-import { PeriodicVerification, verificationScore } from './verification.js';
+import { openTrainingSets, PeriodicVerification, verificationScore } from './verification.js';
 
 export interface TrainOptions {
   config: Config;
@@ -112,6 +112,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const store = new CheckpointStore(run.checkpointsPath);
   const folder = resume && (await store.newest(resume.fallBack, log)).path;
   const saved = folder === undefined ? undefined : { folder, state: readSessionState(folder) };
+  const sets = await openTrainingSets(config);
   const session = await createSession(config, log, saved);
   let progress: Progress | undefined;
   let journal: Journal | undefined;
@@ -124,7 +125,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const difference = arithmeticDifference(state.arithmetic, arithmeticOf(session));
       if (difference !== undefined) log(difference);
     }
-    verification = await PeriodicVerification.open(session.datasets.heldOut, config);
+    verification = PeriodicVerification.of(session.datasets.heldOut, sets, config);
     progress = new Progress(stream, session.schedule.totalSteps);
     const imagesPerStep = config.training.batchSize * config.training.accumulate;
     journal = new Journal(run, session.schedule, imagesPerStep, progress, saved?.state);

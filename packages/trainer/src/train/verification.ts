@@ -14,7 +14,7 @@ import {
   type ImageLoader,
   type ImagePair,
 } from '../evaluate/index.js';
-import { openCheckedSets, openVerificationSets } from '../evaluate/sets/verificationSet.js';
+import { openCheckedSets, openVerificationSets, type VerificationSet } from '../evaluate/sets/verificationSet.js';
 
 /** How the backbone did on the held-out identities, or on one set. */
 export interface VerificationResult {
@@ -49,6 +49,20 @@ function heldOutPart({ root, ...dataset }: ImageDataset, { data, evaluate, seed 
   };
 }
 
+/**
+ * The sets of `evaluate.sets`, every image of them decoded once.
+ * @returns none if `evaluate.every` is 0; but the files must be there and right in form.
+ * @throws HyperArcError E_FORMAT for a set that cannot be read; as openCheckedSets.
+ */
+export async function openTrainingSets({
+  data,
+  evaluate,
+}: Pick<Config, 'data' | 'evaluate'>): Promise<VerificationSet[]> {
+  if (evaluate.every > 0) return openCheckedSets(evaluate.sets, { imageSize: data.imageSize });
+  openVerificationSets(evaluate.sets);
+  return [];
+}
+
 /** Verifies the backbone during training: the held-out identities, if there are any, and the sets of `evaluate.sets`. */
 export class PeriodicVerification {
   private constructor(
@@ -57,19 +71,15 @@ export class PeriodicVerification {
   ) {}
 
   /**
-   * Opens all that is to be verified, and decodes every image of the sets once.
    * @returns undefined if there is nothing to verify, or `evaluate.every` is 0.
-   * @throws HyperArcError E_FORMAT for a set that cannot be read; those of openCheckedSets and makePairs.
+   * @throws HyperArcError: those of makePairs.
    */
-  static async open(
+  static of(
     heldOut: ImageDataset | undefined,
+    sets: readonly VerificationSet[],
     config: VerificationConfig,
-  ): Promise<PeriodicVerification | undefined> {
-    const { evaluate, data } = config;
-    // Files that are named must be there, even if no step comes to them.
-    if (evaluate.every === 0) return void openVerificationSets(evaluate.sets);
-    const sets = await openCheckedSets(evaluate.sets, { imageSize: data.imageSize });
-    if (heldOut === undefined && sets.length === 0) return undefined;
+  ): PeriodicVerification | undefined {
+    if (config.evaluate.every === 0 || (heldOut === undefined && sets.length === 0)) return undefined;
     const parts = sets.map(({ name, pairs, load }): Part => ({ set: name, pairs, load, close: async () => {} }));
     return new PeriodicVerification(heldOut === undefined ? parts : [heldOutPart(heldOut, config), ...parts], config);
   }

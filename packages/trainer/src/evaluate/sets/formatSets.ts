@@ -6,6 +6,10 @@ export function meanAccuracy(accuracies: readonly number[]): number {
   return accuracies.reduce((sum, accuracy) => sum + accuracy, 0) / accuracies.length;
 }
 
+/** What a set lacks where there is no TAR at a FAR; how many pairs each set has is in its row. */
+export const naNote = (far: number): string =>
+  `n/a: TAR@${power(far)} needs at least ${Math.ceil(1 / far - 1e-9)} different pairs`;
+
 /** The figures of the last model on named sets as lines of text, one row a set, and their mean accuracy. */
 export function formatSets(sets: readonly SetEvaluation[]): string[] {
   const results = sets.map(({ name = '', images, models }) => ({ name, images, model: models.at(-1)! }));
@@ -39,7 +43,7 @@ export function formatSets(sets: readonly SetEvaluation[]): string[] {
     rows.push(header.map((_, i) => (i === 0 ? 'mean' : i === 3 ? mean.padEnd(rows[0]![3]!.length) : '')));
   }
   const notes = results.flatMap(({ model }) =>
-    model.tarAtFar.flatMap(({ far, note }) => (note === undefined ? [] : [`n/a: TAR@${power(far)} ${note}`])),
+    model.tarAtFar.flatMap(({ far, note }) => (note === undefined ? [] : [naNote(far)])),
   );
   return [
     `verification sets, ${accuracy.folds.length} folds, model ${first.model.name}`,

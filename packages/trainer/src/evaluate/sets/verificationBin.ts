@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 
 import { sniffFormat } from '../../data/decodeImage.js';
+import { OP } from '../../pickle/opcodes.js';
 import { latin1Bytes, NumpyArray, numpyGlobals, plainGlobals, unpickle } from '../../pickle/index.js';
 
 /** Images of pairs, two after another, as InsightFace's verification sets keep them. */
@@ -13,6 +14,9 @@ export interface VerificationBin {
 }
 
 const GLOBALS = new Map([...plainGlobals, ...numpyGlobals]);
+
+/** PROTO of protocols 2 and up; MARK and EMPTY_LIST of 0 and 1, where both begin with a tuple or list. */
+const FIRST_BYTES: readonly number[] = [OP.PROTO, OP.MARK, OP.EMPTY_LIST];
 
 function refuse(name: string, expected: string, received: string): never {
   throw new HyperArcError('E_FORMAT', `${name}: expected ${expected}, received ${received}`);
@@ -59,6 +63,9 @@ function items(value: unknown, name: string): readonly unknown[] {
  *   an image that is neither JPEG nor PNG.
  */
 export function parseVerificationBin(bytes: Uint8Array, name: string): VerificationBin {
+  if (bytes.length > 0 && !FIRST_BYTES.includes(bytes[0]!)) {
+    refuse(name, 'a verification set (a pickle)', 'other contents; a list of pairs is for --pairs');
+  }
   const { value } = unpickle(bytes, { name, globals: GLOBALS, encoding: 'bytes' });
   if (!Array.isArray(value) || value.length !== 2) {
     refuse(name, 'a pickle of two lists, the images and whether each pair is the same', kind(value));

@@ -35,7 +35,7 @@ it.each([
   ['no pair', `]]\x86.`, /one or more pairs, received 0 images for 0 pairs/],
   ['a list alone', `](${PNG}${PNG}e.`, /an encoded image|two lists|a list, received/],
   ['three lists', `]]]\x87.`, /a pickle of two lists.*received a list of 3/],
-  ['a dict', `}.`, /a pickle of two lists, .*received Map/],
+  ['a dict', `\x80\x02}.`, /a pickle of two lists, .*received Map/],
   [
     'an image of other bytes',
     `](${PNG}C\x03abce](\x88e\x86.`,
@@ -43,8 +43,8 @@ it.each([
   ],
   ['an image that is a number', `](${PNG}K\x01e](\x88e\x86.`, /image 1 \(of pair 0\): .*as bytes, received number/],
   ['a label that is no bool', `](${PNG}${PNG}e](K\x02e\x86.`, /pair 0: expected True or False, received number/],
-  ['code', `cposix\nsystem\n(S'true'\ntR.`, /a pickle that asks for code, "posix.system"; it is not run/],
-  ['a JPEG', '\xff\xd8\xff\xe0', /a pickle opcode at byte 0/],
+  ['code', `(cposix\nsystem\n(S'true'\ntRl.`, /a pickle that asks for code, "posix.system"; it is not run/],
+  ['a JPEG', '\xff\xd8\xff\xe0', /a verification set \(a pickle\), received other contents/],
 ])('refuses %s', (_, contents, message) => {
   expect(() => parseVerificationBin(text(contents), 'set.bin')).toThrow(message);
   expect(() => parseVerificationBin(text(contents), 'set.bin')).toThrow(/^E_FORMAT: set\.bin/);
