@@ -112,7 +112,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const store = new CheckpointStore(run.checkpointsPath);
   const folder = resume && (await store.newest(resume.fallBack, log)).path;
   const saved = folder === undefined ? undefined : { folder, state: readSessionState(folder) };
-  const sets = await openTrainingSets(config);
+  const sets = await openTrainingSets(config, log);
   const session = await createSession(config, log, saved);
   let progress: Progress | undefined;
   let journal: Journal | undefined;

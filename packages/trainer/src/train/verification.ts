@@ -54,13 +54,18 @@ function heldOutPart({ root, ...dataset }: ImageDataset, { data, evaluate, seed 
  * @returns none if `evaluate.every` is 0; but the files must be there and right in form.
  * @throws HyperArcError E_FORMAT for a set that cannot be read; as openCheckedSets.
  */
-export async function openTrainingSets({
-  data,
-  evaluate,
-}: Pick<Config, 'data' | 'evaluate'>): Promise<VerificationSet[]> {
-  if (evaluate.every > 0) return openCheckedSets(evaluate.sets, { imageSize: data.imageSize });
-  openVerificationSets(evaluate.sets);
-  return [];
+export async function openTrainingSets(
+  { data, evaluate }: Pick<Config, 'data' | 'evaluate'>,
+  log: (line: string) => void,
+): Promise<VerificationSet[]> {
+  if (evaluate.every === 0) {
+    openVerificationSets(evaluate.sets);
+    return [];
+  }
+  const sets = await openCheckedSets(evaluate.sets, { imageSize: data.imageSize });
+  for (const { name, pairs } of sets)
+    log(`set ${name}: ${pairs.length} pairs of ${imagesOfPairs(pairs).length} images`);
+  return sets;
 }
 
 /** Verifies the backbone during training: the held-out identities, if there are any, and the sets of `evaluate.sets`. */

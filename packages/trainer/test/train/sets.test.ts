@@ -57,7 +57,9 @@ it('verifies sets on the way: logged by name, the checkpoint scored by their mea
   const [lfw, agedb] = records.slice(2) as [EvaluateRecord, EvaluateRecord];
   const percent = (value: number) => (100 * value).toFixed(2);
   const mean = (lfw.accuracy + agedb.accuracy) / 2;
-  expect(String(stream.read())).toContain(
+  const output = String(stream.read());
+  expect(output).toMatch(/^set lfw: 20 pairs of \d+ images\nset agedb_30: 20 pairs/);
+  expect(output).toContain(
     `step 2: lfw ${percent(lfw.accuracy)} ± ${percent(lfw.accuracyStd)}%  ` +
       `agedb_30 ${percent(agedb.accuracy)} ± ${percent(agedb.accuracyStd)}%  mean of 2 sets ${percent(mean)}%\n`,
   );

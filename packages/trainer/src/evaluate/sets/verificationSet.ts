@@ -17,7 +17,10 @@ export interface VerificationSet {
   readonly pairs: readonly ImagePair[];
   /** The encoded image of such a name; undefined if there is none. */
   image(name: string): Uint8Array | undefined;
-  /** Images by their names: [N, imageSize, imageSize, 3] in [−1, 1]. */
+  /**
+   * Images by their names: [N, imageSize, imageSize, 3] in [−1, 1].
+   * @throws HyperArcError E_FORMAT naming a damaged image; E_RANGE for a name that is none.
+   */
   load(names: readonly string[], imageSize: number): Promise<Float32Array>;
 }
 
@@ -51,7 +54,11 @@ export function openVerificationSet(path: string, { folds = 10 }: { folds?: numb
       const values = imageSize * imageSize * 3;
       const pixels = new Float32Array(names.length * values);
       const decode = async (of: string, n: number): Promise<void> => {
-        const bytes = await decodeImage(image(of)!, imageSize, `${path}: image ${of.slice(name.length + 1)}`);
+        const encoded = image(of);
+        if (encoded === undefined) {
+          throw new HyperArcError('E_RANGE', `${path}: expected names of its ${images.length} images, received ${of}`);
+        }
+        const bytes = await decodeImage(encoded, imageSize, `${path}: image ${of.slice(name.length + 1)}`);
         for (let i = 0; i < values; i++) pixels[n * values + i] = PIXEL_TO_UNIT[bytes[i]!]!;
       };
       // All settle before the first error is thrown: no decoding goes on behind the caller.

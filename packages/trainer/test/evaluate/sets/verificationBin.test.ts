@@ -79,6 +79,9 @@ it('names a damaged image of a set', async () => {
     /E_FORMAT: .*damaged\.bin: image 2: .*damaged one/,
   );
   expect(await set.load(['damaged/0'], 8)).toHaveLength(192);
+  await expect(set.load(['damaged/500'], 8)).rejects.toThrow(
+    /E_RANGE: .*names of its 128 images, received damaged\/500/,
+  );
 });
 
 it('10,000 damaged sets are read, or refused with E_FORMAT, in little memory', () => {
