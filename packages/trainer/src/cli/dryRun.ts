@@ -26,14 +26,21 @@ async function countData(config: Config): Promise<{ classes: number; images: num
 
 /** What `hyperarc train --dry-run` prints: the resolved configuration, the model, and memory by part. Trains nothing, takes no memory. */
 export async function describeRun(config: Config): Promise<string> {
-  const [{ openDevice }, { describeBackbone, frozenLayers }, { planBackboneMemory }, { createSchedule }, data] =
-    await Promise.all([
-      import('@hyperarc/kernels-cuda'),
-      import('../backbones/index.js'),
-      import('../train/memoryPlan.js'),
-      import('../train/schedule.js'),
-      countData(config),
-    ]);
+  const [
+    { openDevice },
+    { describeBackbone, frozenLayers },
+    { planBackboneMemory },
+    { createSchedule },
+    { openVerificationSets },
+    data,
+  ] = await Promise.all([
+    import('@hyperarc/kernels-cuda'),
+    import('../backbones/index.js'),
+    import('../train/memoryPlan.js'),
+    import('../train/schedule.js'),
+    import('../evaluate/sets/verificationSet.js'),
+    countData(config),
+  ]);
   const { backbone, head, training, optimizer } = config;
   const model = describeBackbone(backbone.name, { ...backbone, inputSize: config.data.imageSize });
   const frozen = frozenLayers(model.layers, backbone.frozen ?? []);
@@ -58,6 +65,9 @@ export async function describeRun(config: Config): Promise<string> {
     batch: training.batchSize,
     rate: head.rate,
   });
+  const setLines = openVerificationSets(config.evaluate.sets).map(
+    ({ name, path, pairs }) => `set       ${name}: ${pairs.length} pairs (${path})`,
+  );
   const schedule = createSchedule(config, Math.max(1, Math.floor(data.images / training.batchSize)));
   const row = (name: string, bytes: number): string => `  ${name.padEnd(42)} ${formatBytes(bytes).padStart(10)}`;
   const millions = (count: number, digits: number): string => (count / 1e6).toFixed(digits);
@@ -65,6 +75,7 @@ export async function describeRun(config: Config): Promise<string> {
     formatConfig(config).trimEnd(),
     '',
     `data      ${data.classes} identities, ${data.images} images (${data.note})`,
+    ...setLines,
     `model     ${model.name}: ${millions(model.parameters, 2)} M parameters, ${millions(model.macs, 0)} M multiply-adds an image of ${model.inputSize}×${model.inputSize}`,
     ...(frozen.size === 0
       ? []

@@ -17,6 +17,7 @@ const FREE_ON_RESUME = new Set([
   'evaluate.pairs',
   'evaluate.folds',
   'evaluate.weights',
+  'evaluate.sets',
 ]);
 
 function flatten(value: unknown, prefix: string, into: Map<string, string>): Map<string, string> {

@@ -50,3 +50,9 @@ export function increasing(): z.ZodType<number[]> {
     .array(z.number({ error }), { error })
     .refine((list) => list.length > 0 && list.every((value, i) => value > (i === 0 ? 0 : list[i - 1]!)), { error });
 }
+
+/** A list of strings, none of them empty. */
+export function texts(expected: string): z.ZodType<string[]> {
+  const error = `expected a list of ${expected}`;
+  return z.array(z.string({ error }).min(1, { error }), { error });
+}

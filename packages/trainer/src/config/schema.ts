@@ -2,7 +2,7 @@ import * as z from 'zod';
 
 import { backboneNames } from '../backbones/registry.js';
 import { augmentSchema } from './augmentSchema.js';
-import { flag, increasing, integer, oneOf, real, text } from './fields.js';
+import { flag, increasing, integer, oneOf, real, text, texts } from './fields.js';
 import { headSchema } from './headSchema.js';
 import { optimizerSchema, type OptimizerConfig } from './optimizerSchema.js';
 import { samplerSchema } from './samplerSchema.js';
@@ -88,12 +88,14 @@ const checkpoint = z.strictObject({
 });
 
 const evaluate = z.strictObject({
-  /** Steps between two verifications of the held-out identities; 0: none during training. */
+  /** Steps between two verifications, of the held-out identities and of the sets; 0: none during training. */
   every: integer({ min: 0 }).default(0),
   pairs: integer({ min: 20 }).default(6000),
   folds: integer({ min: 2, max: 100 }).default(10),
   /** With training.ema: which weights are verified and saved as the run's model (default ema). */
   weights: oneOf(['ema', 'raw']).optional(),
+  /** Verification sets of InsightFace's form: lfw.bin, cfp_fp.bin, agedb_30.bin, … */
+  sets: texts('paths of .bin files').default([]),
 });
 
 /** What `hyperarc start` draws when the data folder is absent. */

@@ -1,7 +1,9 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import type { ImageDataset } from './dataset.js';
+import { contiguousFolds } from './folds.js';
 import { KeyedRandom } from './keyedRandom.js';
+import { isLfwHeader, parseLfwPairs } from './lfwPairs.js';
 
 /** Two images of a verification protocol, paths relative to the dataset's root. */
 export interface ImagePair {
@@ -90,27 +92,41 @@ export async function writePairs(file: string, pairs: readonly ImagePair[]): Pro
   }
 }
 
+export interface ReadPairsOptions {
+  /** Folder of the images: in LFW's layout their endings are looked up there. */
+  readonly root?: string;
+  /** Folds, unshuffled and of equal size, of a list that names none. Default 10. */
+  readonly folds?: number;
+}
+
 /**
- * Reads what `writePairs` wrote; fields may also be separated by spaces.
+ * Reads a list of pairs: lines `pathA pathB 0|1 fold` as `writePairs` writes them, or without folds, fields between tabs or spaces; or LFW's official
+ * pairs.txt, known by its header (`parseLfwPairs`).
  * @throws HyperArcError E_FORMAT naming the line.
  */
-export async function readPairs(file: string): Promise<ImagePair[]> {
+export async function readPairs(file: string, { root, folds = 10 }: ReadPairsOptions = {}): Promise<ImagePair[]> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
   } catch (cause) {
     throw new HyperArcError('E_FORMAT', `pairs: expected a readable file, received ${file} (${(cause as Error).message}); check the path`, { cause });
   }
-  const pairs: ImagePair[] = [];
-  for (const [i, line] of text.split(/\r?\n/).entries()) {
+  const lines = text.split(/\r?\n/);
+  if (isLfwHeader(lines[0]!)) return parseLfwPairs(lines, file, root);
+  const pairs: { a: string; b: string; same: boolean; fold: number | undefined }[] = [];
+  for (const [i, line] of lines.entries()) {
     if (line.trim() === '' || line.startsWith('#')) continue;
     const fields = line.includes('\t') ? line.split('\t') : line.trim().split(/ +/);
     const [a, b, same, fold] = fields;
-    if (fields.length !== 4 || !a || !b || !/^[01]$/.test(same!) || !/^\d{1,6}$/.test(fold!)) {
-      throw new HyperArcError('E_FORMAT', `pairs: expected "pathA pathB 0|1 fold", received "${line.slice(0, 120)}" at ${file}:${i + 1}; mend the line`);
+    const isPair = (fields.length === 3 || (fields.length === 4 && /^\d{1,6}$/.test(fold!))) && a && b && /^[01]$/.test(same!);
+    const first = pairs[0];
+    if (!isPair || (first !== undefined && (first.fold === undefined) !== (fold === undefined))) {
+      const expected = first === undefined ? 'pathA pathB 0|1 fold' : `pathA pathB 0|1${first.fold === undefined ? '' : ' fold'}`;
+      throw new HyperArcError('E_FORMAT', `pairs: expected "${expected}", received "${line.slice(0, 120)}" at ${file}:${i + 1}; mend the line`);
     }
-    pairs.push({ a, b, same: same === '1', fold: Number(fold) });
+    pairs.push({ a, b, same: same === '1', fold: fold === undefined ? undefined : Number(fold) });
   }
   if (pairs.length === 0) throw new HyperArcError('E_FORMAT', `pairs: expected at least one pair, received none in ${file}; make it with hyperarc data pairs`);
-  return pairs;
+  const foldOf = contiguousFolds(pairs.length, folds);
+  return pairs.map((pair, i) => ({ ...pair, fold: pair.fold ?? foldOf[i]! }));
 }

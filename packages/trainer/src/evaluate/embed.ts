@@ -16,6 +16,12 @@ export interface Embeddings {
   dim: number;
 }
 
+/** Embeddings as the model answered them, before their lengths were taken out. */
+export interface EmbeddedImages extends Embeddings {
+  /** [N] length of each image's embedding; with `flip` the mean of it and of the mirrored image's. */
+  normsN: Float32Array;
+}
+
 export interface EmbedOptions {
   imageSize: number;
   load: ImageLoader;
@@ -35,23 +41,28 @@ export async function embedImages(
   model: EmbeddingModel,
   paths: readonly string[],
   options: EmbedOptions,
-): Promise<Embeddings> {
+): Promise<EmbeddedImages> {
   const { imageSize, load, batchSize = 64, flip = true, onProgress } = options;
   if (!Number.isInteger(batchSize) || batchSize < 1) {
     throw new HyperArcError('E_RANGE', `batchSize: expected a whole number ≥ 1, received ${batchSize}`);
   }
   let valuesND = new Float32Array(0);
+  const normsN = new Float32Array(paths.length);
   let dim = 0;
   for (let first = 0; first < paths.length; first += batchSize) {
     const batch = paths.slice(first, first + batchSize);
     const pixels = await load(batch, imageSize);
-    const embeddingsBD = tf.tidy(() => {
+    const [embeddingsBD, normsB] = tf.tidy(() => {
       const images = tf.tensor4d(pixels, [batch.length, imageSize, imageSize, 3]);
       const plain = predict(model, images);
-      return flip ? tf.add(plain, predict(model, tf.reverse(images, 2))) : plain;
+      const plainNorms = tf.norm(plain, 2, 1);
+      if (!flip) return [plain, plainNorms] as const;
+      const mirrored = predict(model, tf.reverse(images, 2));
+      return [tf.add(plain, mirrored), tf.div(tf.add(plainNorms, tf.norm(mirrored, 2, 1)), 2)] as const;
     });
     const values = (await embeddingsBD.data()) as Float32Array;
-    embeddingsBD.dispose();
+    normsN.set((await normsB.data()) as Float32Array, first);
+    tf.dispose([embeddingsBD, normsB]);
     if (first === 0) {
       dim = values.length / batch.length;
       valuesND = new Float32Array(paths.length * dim);
@@ -60,7 +71,7 @@ export async function embedImages(
     onProgress?.(first + batch.length, paths.length);
   }
   normalizeRows(valuesND, dim, paths);
-  return { paths, valuesND, dim };
+  return { paths, valuesND, dim, normsN };
 }
 
 function predict(model: EmbeddingModel, images: tf.Tensor4D): tf.Tensor2D {

@@ -18,10 +18,15 @@ import type { RunFolder } from '../train/runFolder.js';
 import { collectEnvironment } from './environment.js';
 import { rawPixelModel, type EmbeddingModel } from './embed.js';
 import { evaluatePairs, writeEvaluation, type Evaluation } from './evaluation.js';
+import { openVerificationSets } from './sets/verificationSet.js';
 
 export interface EvaluationSource {
-  /** What openDataset takes. */
-  root: string;
+  /** What openDataset takes. Absent: `sets` alone. */
+  root?: string;
+  /** Verification sets of InsightFace's form (lfw.bin). Each is verified with the model alone, in ten unshuffled folds. */
+  sets?: readonly string[];
+  /** Folds of the sets where the protocol's ten do not fit. */
+  setFolds?: number;
   /** Pairs file; its paths are relative to `root`. Otherwise pairs are drawn. */
   pairsFile?: string | undefined;
   /** Draws pairs of this many identities, set apart as training does with the same seed; 0: of all. Default 0. */
@@ -44,49 +49,85 @@ export interface EvaluationSettings {
 
 /** The pairs of a source, and in words what they are. */
 async function openPairs(
-  source: EvaluationSource,
+  source: EvaluationSource & { root: string },
   log: (line: string) => void,
 ): Promise<{ pairs: ImagePair[]; data: string }> {
   const { root, pairsFile, heldOut = 0, seed = 1, pairs = 6000, folds = 10 } = source;
-  if (pairsFile !== undefined) return { pairs: await readPairs(pairsFile), data: `${root}, pairs of ${pairsFile}` };
+  if (pairsFile !== undefined) {
+    return { pairs: await readPairs(pairsFile, { root, folds }), data: `${root}, pairs of ${pairsFile}` };
+  }
   const all = await openDataset(root, { log });
   const dataset: ImageDataset = heldOut === 0 ? all : splitIdentities(all, { heldOut, seed }).test;
   const whose = heldOut === 0 ? `all ${dataset.identities.length}` : `${heldOut} held-out`;
   return { pairs: makePairs(dataset, { pairs, folds, seed }), data: `${root}, ${whose} identities` };
 }
 
+type Models = Readonly<Record<string, EmbeddingModel>>;
+
+/** Verifies the source's pairs with every model, then each of its sets with the last one. */
 async function evaluateModels(
-  models: Readonly<Record<string, EmbeddingModel>>,
+  models: Models,
   imageSize: number,
   source: EvaluationSource,
   settings: EvaluationSettings,
   backend: BackendInfo,
 ): Promise<Evaluation> {
   const { batchSize, flip, workers, log = () => undefined } = settings;
-  const { pairs, data } = await openPairs(source, log);
-  const locate = await openImages(source.root);
-  const loader = createImageLoader({ locate, ...(workers !== undefined && { workers }) });
-  try {
-    return await evaluatePairs({
-      pairs,
-      models,
-      imageSize,
-      load: (paths, size) => loader.load(paths, size),
-      data,
-      root: source.root,
-      environment: collectEnvironment(backend),
-      ...(batchSize !== undefined && { batchSize }),
-      ...(flip !== undefined && { flip }),
-      onProgress: (model, done, total) => done === total && log(`${model}: ${total} images embedded`),
-    });
-  } finally {
-    await loader.close();
+  const { root, sets: setPaths = [], setFolds: folds } = source;
+  // Before any work: a bad file ends it here.
+  const sets = openVerificationSets(setPaths, folds === undefined ? {} : { folds });
+  const common = {
+    imageSize,
+    environment: collectEnvironment(backend),
+    ...(batchSize !== undefined && { batchSize }),
+    ...(flip !== undefined && { flip }),
+  };
+  const progress = (of: string) => (model: string, done: number, total: number) => {
+    if (done === total) log(`${of}${model}: ${total} images embedded`);
+  };
+  const evaluations: Evaluation[] = [];
+  if (root !== undefined) {
+    const { pairs, data } = await openPairs({ ...source, root }, log);
+    const locate = await openImages(root);
+    const loader = createImageLoader({ locate, ...(workers !== undefined && { workers }) });
+    try {
+      const load = (paths: readonly string[], size: number) => loader.load(paths, size);
+      evaluations.push(await evaluatePairs({ ...common, pairs, models, load, data, root, onProgress: progress('') }));
+    } finally {
+      await loader.close();
+    }
   }
+  const last = Object.fromEntries(Object.entries(models).slice(-1));
+  for (const { name, path, pairs, load } of sets) {
+    evaluations.push(
+      await evaluatePairs({
+        ...common,
+        pairs,
+        models: last,
+        load,
+        name,
+        data: path,
+        root: path,
+        onProgress: progress(`${name}, `),
+      }),
+    );
+  }
+  const [first, ...further] = evaluations;
+  if (further.length === 0) return first!;
+  const furtherSets = further.map(({ name, data, root, images, models, worst }) => ({
+    ...(name !== undefined && { name }),
+    data,
+    root,
+    images,
+    models,
+    worst,
+  }));
+  return { ...first!, furtherSets };
 }
 
 /**
- * Evaluates a run's trained backbone beside raw pixels and the same backbone untrained, and writes evaluation.json into the run folder. By
- * default on the identities that the run held out.
+ * Evaluates a run's trained backbone, and writes evaluation.json into the run folder. By default on the identities that the run held out, beside raw
+ * pixels and the same backbone untrained, and on the verification sets of its configuration.
  *
  * @param source replaces parts of the run's own source
  * @throws HyperArcError E_FORMAT if the run has no trained model yet; E_RANGE if it held out no identity and no source is given; those of
@@ -99,10 +140,14 @@ export async function evaluateRun(
 ): Promise<Evaluation> {
   const { data, backbone, evaluate, seed, backend } = run.readConfig();
   const ownData = source.root === undefined && source.pairsFile === undefined;
-  if (ownData && (source.heldOut ?? data.heldOut) === 0) {
+  const sets = source.sets ?? (ownData ? evaluate.sets : []);
+  const heldOut = source.heldOut ?? (source.root === undefined ? data.heldOut : 0);
+  // Sets that are asked for are all that is verified, unless pairs are asked for too.
+  const withPairs = !ownData || (source.sets === undefined ? heldOut > 0 : source.heldOut !== undefined);
+  if (!withPairs && sets.length === 0) {
     throw new HyperArcError(
       'E_RANGE',
-      `data: expected held-out identities, received a run with data.heldOut = 0; give --data, or --pairs`,
+      `data: expected held-out identities, received a run with data.heldOut = 0; give --data, --pairs, or --set`,
     );
   }
   const backendInfo = await initBackend(settings.backend ?? backend, settings.log);
@@ -113,12 +158,13 @@ export async function evaluateRun(
       { 'raw pixels': rawPixelModel, untrained: untrained, trained: trained },
       data.imageSize,
       {
-        root: data.root,
         seed,
         pairs: evaluate.pairs,
         folds: evaluate.folds,
-        heldOut: source.root === undefined ? data.heldOut : 0,
         ...source,
+        ...(withPairs && { root: source.root ?? data.root }),
+        heldOut,
+        sets,
       },
       { workers: data.workers, ...settings },
       backendInfo,
@@ -140,6 +186,9 @@ export async function evaluateModelFolder(
   source: EvaluationSource,
   settings: EvaluationSettings = {},
 ): Promise<Evaluation> {
+  if (source.root === undefined && (source.sets ?? []).length === 0) {
+    throw new HyperArcError('E_RANGE', 'data: expected an image folder or verification sets, received neither');
+  }
   const backendInfo = await initBackend(settings.backend, settings.log);
   const model = await loadModelFolder(folder);
   try {

@@ -5,6 +5,7 @@ import type { Environment } from './environment.js';
 import { embedImages, type EmbeddingModel, type ImageLoader } from './embed.js';
 import {
   imagesOfPairs,
+  meanNorm,
   pairSimilarities,
   similarityHistogram,
   worstPairs,
@@ -13,6 +14,8 @@ import {
   type SimilarityHistogram,
 } from './pairs.js';
 import { thinCurve } from './roc.js';
+import { formatSets } from './sets/formatSets.js';
+import { alignColumns, percent, powerOfTen } from './textTable.js';
 import { verify, type Verification } from './verify.js';
 
 /** How one model did. The curve is thinned for the file; every figure comes from the full one. */
@@ -20,27 +23,42 @@ export interface ModelEvaluation extends Omit<Verification, 'roc'> {
   /** For example "raw pixels", "untrained", "trained". */
   name: string;
   roc: { far: number[]; tar: number[] };
+  /** InsightFace's XNorm: mean length of the embeddings of all the pairs' images and their mirror images, before normalising. */
+  xNorm?: number;
   histogram: SimilarityHistogram;
 }
 
-/** Contents of evaluation.json. */
-export interface Evaluation {
+/** Some pairs, and how each model did on them. */
+export interface SetEvaluation {
+  /** Of a verification set: `lfw` of lfw.bin. */
+  name?: string;
+  /** What was verified, in words: the data folder and which identities. */
+  data: string;
+  /** Folder that the paths of the worst pairs are relative to; of a verification set, its file. */
+  root: string;
+  images: number;
+  /** In the order given; the last is the one the report is about. */
+  models: ModelEvaluation[];
+  /** Of the last model. */
+  worst: { falseRejects: ScoredPair[]; falseAccepts: ScoredPair[] };
+}
+
+/** Contents of evaluation.json: the pairs that were verified first, and those of further sets. */
+export interface Evaluation extends SetEvaluation {
   format: 'hyperarc-evaluation-1';
   /** ISO 8601. */
   createdAt: string;
-  /** What was verified, in words: the data folder and which identities. */
-  data: string;
-  /** Folder that the paths of the worst pairs are relative to. */
-  root: string;
-  images: number;
   imageSize: number;
   flip: boolean;
-  /** In the order given; the last is the one the report is about. */
-  models: ModelEvaluation[];
   /** Of the process that evaluated. */
   environment?: Environment;
-  /** Of the last model. */
-  worst: { falseRejects: ScoredPair[]; falseAccepts: ScoredPair[] };
+  /** What was verified after the first, in order. */
+  furtherSets?: SetEvaluation[];
+}
+
+/** Everything that was verified, in order. */
+export function setsOf(evaluation: Evaluation): SetEvaluation[] {
+  return [evaluation, ...(evaluation.furtherSets ?? [])];
 }
 
 export interface EvaluateOptions {
@@ -51,6 +69,8 @@ export interface EvaluateOptions {
   load: ImageLoader;
   /** What is verified, in words. */
   data: string;
+  /** Of a verification set. */
+  name?: string;
   /** Folder that the pairs' paths are relative to; `load` knows it. Kept for the report's pictures. Default ".". */
   root?: string;
   batchSize?: number;
@@ -72,6 +92,7 @@ export async function evaluatePairs(options: EvaluateOptions): Promise<Evaluatio
   const evaluation: Evaluation = {
     format: 'hyperarc-evaluation-1',
     createdAt: new Date().toISOString(),
+    ...(options.name !== undefined && { name: options.name }),
     data,
     root,
     images: images.length,
@@ -92,7 +113,13 @@ export async function evaluatePairs(options: EvaluateOptions): Promise<Evaluatio
     const similarities = pairSimilarities(embeddings, pairs);
     const { roc, ...figures } = verify(similarities, same, folds);
     const { far, tar } = thinCurve(roc, CURVE_POINTS);
-    evaluation.models.push({ name, ...figures, roc: { far, tar }, histogram: similarityHistogram(similarities, same) });
+    evaluation.models.push({
+      name,
+      ...figures,
+      xNorm: meanNorm(embeddings, pairs),
+      roc: { far, tar },
+      histogram: similarityHistogram(similarities, same),
+    });
     evaluation.worst = worstPairs(similarities, pairs, worstCount);
   }
   return evaluation;
@@ -121,42 +148,41 @@ export function readEvaluation(path: string): Evaluation {
   return value as Evaluation;
 }
 
-const share = (value: number): string => (100 * value).toFixed(2);
-
-/** A FAR as the field writes it: 1e-3. */
-const power = (far: number): string => far.toExponential(0);
-
-/** The figures as lines of text, one row a model. */
+/** The figures as lines of text: one row a model, and for verification sets one row a set. */
 export function formatEvaluation(evaluation: Evaluation): string {
+  const sets = setsOf(evaluation);
+  const parts = sets.filter(({ name }) => name === undefined).map(formatModels);
+  const named = sets.filter(({ name }) => name !== undefined);
+  if (named.length > 0) parts.push(formatSets(named).join('\n'));
+  return parts.join('\n\n');
+}
+
+function formatModels(evaluation: SetEvaluation): string {
   const first = evaluation.models[0];
   if (first === undefined) return `${evaluation.data}: no model`;
   const header = [
     'model',
     'accuracy %',
-    `VAL@${power(first.val.farTarget)} %`,
+    `VAL@${powerOfTen(first.val.farTarget)} %`,
     'AUC',
     'EER %',
-    ...first.tarAtFar.map((entry) => `TAR@${power(entry.far)} %`),
+    ...first.tarAtFar.map((entry) => `TAR@${powerOfTen(entry.far)} %`),
   ];
   const rows = evaluation.models.map((model) => [
     model.name,
-    `${share(model.accuracy.mean)} ± ${share(model.accuracy.std)}`,
-    `${share(model.val.mean)} ± ${share(model.val.std)}`,
+    `${percent(model.accuracy.mean)} ± ${percent(model.accuracy.std)}`,
+    `${percent(model.val.mean)} ± ${percent(model.val.std)}`,
     model.auc.toFixed(4),
-    share(model.eer),
-    ...model.tarAtFar.map((entry) => (entry.tar === null ? 'n/a' : share(entry.tar))),
+    percent(model.eer),
+    ...model.tarAtFar.map((entry) => (entry.tar === null ? 'n/a' : percent(entry.tar))),
   ]);
-  const widths = header.map((_, column) => Math.max(...[header, ...rows].map((row) => row[column]!.length)));
-  const line = (cells: string[]) =>
-    cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  ');
   const notes = first.tarAtFar.flatMap(({ far, note }) =>
-    note === undefined ? [] : [`n/a: TAR@${power(far)} ${note}`],
+    note === undefined ? [] : [`n/a: TAR@${powerOfTen(far)} ${note}`],
   );
   const { samePairs, differentPairs } = first;
   return [
     `${evaluation.data}: ${samePairs} same and ${differentPairs} different pairs of ${evaluation.images} images`,
-    line(header),
-    ...rows.map(line),
+    ...alignColumns([header, ...rows]),
     ...notes,
   ].join('\n');
 }

@@ -13,3 +13,4 @@ export * from './search/index.js';
 export { nearestTar, strictTar, type TarFigure, type TarRule } from './tarRules.js';
 export * from './fairness/index.js';
 export * from './robustness/index.js';
+export * from './sets/index.js';

@@ -1,6 +1,6 @@
 import { HyperArcError } from '@hyperarc/kernels-cuda';
 import type { ImagePair } from '../data/pairs.js';
-import type { Embeddings } from './embed.js';
+import type { EmbeddedImages, Embeddings } from './embed.js';
 
 export type { ImagePair };
 
@@ -34,6 +34,12 @@ export function pairSimilarities(embeddings: Embeddings, pairs: readonly ImagePa
     for (let d = 0; d < dim; d++) dot += valuesND[a + d]! * valuesND[b + d]!;
     return Math.min(1, Math.max(-1, dot));
   });
+}
+
+/** Mean length of the embeddings of all pairs' images, one that is in several pairs counted in each: InsightFace's XNorm. */
+export function meanNorm({ paths, normsN }: EmbeddedImages, pairs: readonly ImagePair[]): number {
+  const norms = new Map(paths.map((path, n) => [path, normsN[n]!]));
+  return pairs.reduce((sum, { a, b }) => sum + norms.get(a)! + norms.get(b)!, 0) / (2 * pairs.length);
 }
 
 /** Counts of same and different pairs in equal bins from the least to the greatest similarity; a bin holds its lower edge, the last one both. */

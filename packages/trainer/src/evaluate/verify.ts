@@ -1,4 +1,5 @@
 import { HyperArcError } from '@hyperarc/kernels-cuda';
+import { checkFolds, contiguousFolds } from '../data/folds.js';
 import {
   areaUnderCurve,
   checkFar,
@@ -9,6 +10,8 @@ import {
   type RocCurve,
   type TarAtFar,
 } from './roc.js';
+
+export { contiguousFolds };
 
 /** What the k-fold protocol found in one fold, with a threshold chosen on the others. */
 export interface FoldResult {
@@ -60,19 +63,12 @@ interface FoldDistances {
   different: Float64Array;
 }
 
-/** Unshuffled folds of nearly equal size, the first `count % folds` one longer: scikit-learn's KFold. Returns [count] fold indices. */
-export function contiguousFolds(count: number, folds = 10): number[] {
-  const short = Math.floor(count / folds);
-  const longer = count % folds;
-  const sizes = Array.from({ length: folds }, (_, fold) => short + (fold < longer ? 1 : 0));
-  return sizes.flatMap((size, fold) => new Array<number>(size).fill(fold));
-}
-
 /**
  * Pair verification by the LFW protocol, as InsightFace's `verification.py` computes it: a pair is accepted when the squared distance of its unit
  * embeddings, 2 − 2·similarity, is below a threshold; thresholds 0, 0.01 … 3.99; the best on the other folds judges each fold. VAL@FAR takes its
- * threshold from the other folds by straight lines between the points (FAR, threshold) of a grid of step 0.001 (ties: the lowest threshold
- * that reaches the FAR), or 0 if they never reach it. Beside it, over all pairs at once: ROC, AUC, EER, TAR@FAR.
+ * threshold from the other folds by straight lines between the points (FAR, threshold) of a grid of step 0.001 (where points have exactly the FAR:
+ * the highest of their thresholds, as SciPy's `slinear` answers), or 0 if they never reach it. Beside it, over all pairs at once: ROC, AUC, EER,
+ * TAR@FAR.
  *
  * @param similarities [N] cosine similarities in [−1, 1]
  * @param same [N] true where the pair shows one identity
@@ -113,28 +109,6 @@ export function verify(
     eer: equalErrorRate(roc),
     roc,
   };
-}
-
-/** Sorted fold names, each seen with both kinds of pair. */
-function checkFolds(same: readonly boolean[], folds: readonly number[]): number[] {
-  if (folds.length !== same.length) {
-    throw new HyperArcError('E_SHAPE', `folds: expected ${same.length} numbers, received ${folds.length}`);
-  }
-  const names = [...new Set(folds)].sort((a, b) => a - b);
-  if (names.length < 2 || !names.every(Number.isInteger)) {
-    throw new HyperArcError('E_RANGE', `folds: expected at least two different integers, received ${names.join(', ')}`);
-  }
-  for (const name of names) {
-    const kinds = new Set(same.filter((_, i) => folds[i] === name));
-    if (kinds.size < 2) {
-      const kind = kinds.has(true) ? 'same' : 'different';
-      throw new HyperArcError(
-        'E_RANGE',
-        `folds: expected same and different pairs in every fold, received only ${kind} pairs in fold ${name}; use fewer folds or more pairs`,
-      );
-    }
-  }
-  return names;
 }
 
 /** How many of the ascending `sorted` are below each threshold t·step of the grid [0, 4). */
@@ -205,13 +179,15 @@ function valAtFar(distances: readonly FoldDistances[], farTarget: number): ValAt
   return { farTarget, mean: mean(vals), std: deviation(vals), farMean: mean(folds.map((fold) => fold.far)) };
 }
 
-/** Inverse of FAR(threshold) on the grid: the straight line into the first grid point that reaches the target, or 0 if none does. */
+/**
+ * Inverse of FAR(threshold) on the grid: the straight line from the last grid point whose FAR is at most the target to the next one; 0 if none
+ * reaches it.
+ */
 function thresholdAtFar(farAt: (t: number) => number, thresholds: number, farTarget: number): number {
-  // No distance is below 0, so farAt(0) = 0 < target: `high` ends at 1 or more, and the two FARs differ.
-  let high = 0;
-  while (high < thresholds && farAt(high) < farTarget) high++;
-  if (high === thresholds) return 0;
-  const low = high - 1;
-  const share = (farTarget - farAt(low)) / (farAt(high) - farAt(low));
-  return (low + share) * VAL_STEP;
+  if (farAt(thresholds - 1) < farTarget) return 0;
+  // No distance is below 0, so farAt(0) = 0 < target.
+  let low = 0;
+  while (low + 1 < thresholds && farAt(low + 1) <= farTarget) low++;
+  const rest = farTarget - farAt(low);
+  return (rest === 0 ? low : low + rest / (farAt(low + 1) - farAt(low))) * VAL_STEP;
 }

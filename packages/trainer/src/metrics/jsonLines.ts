@@ -22,15 +22,21 @@ export interface TrainRecord {
   elapsedMs: number;
 }
 
-/** Verification of the held-out identities during training. */
+/** Verification during training: of the held-out identities, or of one set of `evaluate.sets`. */
 export interface EvaluateRecord {
   kind: 'evaluate';
+  /** Name of the set, `lfw` of lfw.bin; absent: the held-out identities. */
+  set?: string;
   step: number;
   epoch: number;
   /** Mean accuracy over the folds. */
   accuracy: number;
   /** Standard deviation over the folds. */
   accuracyStd: number;
+  /** True accept rate at a false accept rate of 1e-3, threshold from the other folds. */
+  val?: number;
+  /** Mean length of the embeddings before normalising. */
+  xNorm?: number;
 }
 
 export type MetricsRecord = TrainRecord | EvaluateRecord;

@@ -1,8 +1,14 @@
-import type { Environment, Evaluation, Fairness, ModelEvaluation, Robustness, ScoredPair } from '../evaluate/index.js';
+import type { Environment } from '../evaluate/environment.js';
+import { setsOf, type Evaluation, type ModelEvaluation, type SetEvaluation } from '../evaluate/evaluation.js';
+import type { Fairness, Robustness } from '../evaluate/index.js';
+import type { ScoredPair } from '../evaluate/pairs.js';
+import { meanAccuracy } from '../evaluate/sets/formatSets.js';
 import type { MetricsRecord } from '../metrics/jsonLines.js';
 import { histogramChart, lossChart, modelColor, rocChart, stepChart } from './charts.js';
 import { html, Html } from './html.js';
 import { fairnessSection, robustnessSection } from './limits.js';
+import { legend, percent } from './parts.js';
+import { setsSection } from './sets.js';
 import { COLOR, STYLE } from './style.js';
 
 /** Everything a report shows. Absent parts are left out of it. */
@@ -21,17 +27,19 @@ export interface ReportData {
   environment: Environment;
 }
 
-const percent = (share: number, digits = 2): string => `${(100 * share).toFixed(digits)}%`;
-
 /** The report as one HTML document: no script, and nothing that a browser would fetch. */
 export function renderReport(data: ReportData): string {
   const { metrics = [], evaluation, config } = data;
+  const all = evaluation === undefined ? [] : setsOf(evaluation).filter(({ models }) => models.length > 0);
+  const drawn = all.filter(({ name }) => name === undefined);
+  const named = all.filter(({ name }) => name !== undefined);
+  const flip = evaluation?.flip === true;
   const sections = [
-    ...(evaluation && evaluation.models.length > 0 ? [accuracySection(evaluation)] : []),
+    ...(named.length > 0 ? [setsSection(named, flip)] : []),
+    ...drawn.map((set) => accuracySection(set, flip)),
     ...(metrics.length > 0 ? [trainingSection(metrics)] : []),
-    ...(evaluation && evaluation.models.length > 0
-      ? [rocSection(evaluation.models), histogramSection(evaluation.models), worstSection(evaluation, data.pictures)]
-      : []),
+    ...drawn.flatMap(({ models }) => [rocSection(models), histogramSection(models)]),
+    ...all.map((set) => worstSection(set, data.pictures)),
     ...(data.robustness ? [robustnessSection(data.robustness)] : []),
     ...(data.fairness ? [fairnessSection(data.fairness)] : []),
     ...(config === undefined
@@ -69,6 +77,9 @@ export function renderReport(data: ReportData): string {
 
 function headline({ evaluation, metrics = [] }: ReportData): Html {
   const model = evaluation?.models.at(-1);
+  const named = (evaluation === undefined ? [] : setsOf(evaluation))
+    .filter(({ name, models }) => name !== undefined && models.length > 0)
+    .map(({ models }) => models.at(-1)!.accuracy.mean);
   const lastTrain = metrics.filter((record) => record.kind === 'train').at(-1);
   const figure = (value: string, label: string) =>
     html`<div class="figure"><strong>${value}</strong><span>${label}</span></div>`;
@@ -78,8 +89,11 @@ function headline({ evaluation, metrics = [] }: ReportData): Html {
       ? [
           figure(
             percent(model.accuracy.mean),
-            `verification accuracy, ${model.name} (± ${percent(model.accuracy.std)} over folds)`,
+            `verification accuracy, ${model.name}${evaluation?.name === undefined ? '' : ` on ${evaluation.name}`} (± ${percent(model.accuracy.std)} over folds)`,
           ),
+          ...(named.length > 1
+            ? [figure(percent(meanAccuracy(named)), `mean accuracy of ${named.length} verification sets`)]
+            : []),
           figure(percent(model.eer), 'equal error rate'),
         ]
       : []),
@@ -89,7 +103,7 @@ function headline({ evaluation, metrics = [] }: ReportData): Html {
   return figures.length === 0 ? html`` : html`<div class="figures">${figures}</div>`;
 }
 
-function accuracySection({ models, data, images, flip }: Evaluation): Html {
+function accuracySection({ models, data, images }: SetEvaluation, flip: boolean): Html {
   const first = models[0]!;
   const notes = first.tarAtFar.flatMap((entry) =>
     entry.note ? [`TAR at FAR ${entry.far.toExponential(0)}: ${entry.note}.`] : [],
@@ -130,9 +144,14 @@ function accuracySection({ models, data, images, flip }: Evaluation): Html {
 
 function trainingSection(metrics: readonly MetricsRecord[]): Html {
   const train = metrics.filter((record) => record.kind === 'train');
-  const accuracy = metrics
-    .filter((record) => record.kind === 'evaluate')
-    .map((record): [number, number] => [record.step, record.accuracy]);
+  const verified = metrics.filter((record) => record.kind === 'evaluate');
+  // The held-out identities, which have no name, and each set.
+  const accuracies = [...new Set(verified.map(({ set }) => set))].map((set) => ({
+    name: set ?? 'the held-out identities',
+    points: verified
+      .filter((record) => record.set === set)
+      .map(({ step, accuracy }): [number, number] => [step, accuracy]),
+  }));
   const charts = [
     ...(train.length > 0
       ? [
@@ -155,9 +174,9 @@ function trainingSection(metrics: readonly MetricsRecord[]): Html {
           ),
         ]
       : []),
-    ...(accuracy.length > 0
-      ? [chart('Accuracy while training', 'on the held-out identities', stepChart('accuracy', accuracy, true))]
-      : []),
+    ...accuracies.map(({ name, points }) =>
+      chart('Accuracy while training', `on ${name}`, stepChart('accuracy', points, true)),
+    ),
   ];
   return html`<section>
     <h2>Training</h2>
@@ -171,11 +190,6 @@ const chart = (title: string, note: string, drawing: Html): Html =>
     <p class="note">${note}</p>
     ${drawing}
   </figure>`;
-
-const legend = (entries: readonly (readonly [string, string])[]): Html =>
-  html`<ul class="legend">
-    ${entries.map(([name, color]) => html`<li><i style="background:${color}"></i>${name}</li>`)}
-  </ul>`;
 
 function rocSection(models: readonly ModelEvaluation[]): Html {
   const entries = models.map((model, i): [string, string] => [
@@ -210,7 +224,7 @@ function histogramSection(models: readonly ModelEvaluation[]): Html {
   </section>`;
 }
 
-function worstSection({ worst, models }: Evaluation, pictures: ReadonlyMap<string, string> = new Map()): Html {
+function worstSection({ name, worst, models }: SetEvaluation, pictures: ReadonlyMap<string, string> = new Map()): Html {
   const picture = (path: string) => {
     const source = pictures.get(path);
     return source === undefined
@@ -230,7 +244,7 @@ function worstSection({ worst, models }: Evaluation, pictures: ReadonlyMap<strin
       )}
     </div>`;
   return html`<section>
-    <h2>Worst pairs of the ${models.at(-1)!.name} model</h2>
+    <h2>Worst pairs of the ${models.at(-1)!.name} model${name === undefined ? '' : ` on ${name}`}</h2>
     <h3>Different people, found most alike</h3>
     ${pairs(worst.falseAccepts)}
     <h3>The same person, found least alike</h3>

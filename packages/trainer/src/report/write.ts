@@ -8,8 +8,11 @@ import {
   readEvaluation,
   readFairness,
   readRobustness,
+  readVerificationBin,
+  setsOf,
   type Environment,
   type Evaluation,
+  type SetEvaluation,
 } from '../evaluate/index.js';
 import { readMetrics } from '../metrics/jsonLines.js';
 import { writeAtomically } from '../files.js';
@@ -52,21 +55,37 @@ export async function writeReport(options: ReportOptions): Promise<string> {
 }
 
 /** Small JPEGs of the worst pairs as data URIs; an image that is gone or broken is left out, and the report says "no picture". */
-async function readPictures({ worst, root }: Evaluation): Promise<Map<string, string>> {
+async function readPictures(evaluation: Evaluation): Promise<Map<string, string>> {
   using reader = new LocationReader();
-  const paths = new Set([...worst.falseAccepts, ...worst.falseRejects].flatMap((pair) => [pair.a, pair.b]));
   const pictures = new Map<string, string>();
-  const locate = openImages(root);
-  for (const path of paths) {
-    try {
-      const jpeg = await sharp(await reader.read((await locate)(path)))
-        .resize(PICTURE_SIDE, PICTURE_SIDE, { fit: 'cover' })
-        .jpeg({ quality: 75 })
-        .toBuffer();
-      pictures.set(path, `data:image/jpeg;base64,${jpeg.toString('base64')}`);
-    } catch {
-      // Shown as "no picture".
+  for (const set of setsOf(evaluation)) {
+    const { falseAccepts, falseRejects } = set.worst;
+    const paths = new Set([...falseAccepts, ...falseRejects].flatMap((pair) => [pair.a, pair.b]));
+    const source = imagesOf(set, reader);
+    for (const path of paths) {
+      try {
+        const jpeg = await sharp(await source(path))
+          .resize(PICTURE_SIDE, PICTURE_SIDE, { fit: 'cover' })
+          .jpeg({ quality: 75 })
+          .toBuffer();
+        pictures.set(path, `data:image/jpeg;base64,${jpeg.toString('base64')}`);
+      } catch {
+        // Shown as "no picture".
+      }
     }
   }
   return pictures;
+}
+
+/** A set's images by name: those of its root, or, with a name, parts of the verification set that the root is. */
+function imagesOf({ name, root }: SetEvaluation, reader: LocationReader): (path: string) => Promise<Uint8Array> {
+  if (name === undefined) {
+    const locate = openImages(root);
+    // Whoever asks for a picture is told.
+    locate.catch(() => {});
+    return async (path) => reader.read((await locate)(path));
+  }
+  const images = (): readonly Uint8Array[] => readVerificationBin(root).images;
+  let read: readonly Uint8Array[] | undefined;
+  return async (path) => (read ??= images())[Number(path.slice(name.length + 1))]!;
 }

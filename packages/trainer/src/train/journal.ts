@@ -1,9 +1,10 @@
-import { MetricsWriter, type EvaluateRecord, type TrainRecord } from '../metrics/jsonLines.js';
+import { MetricsWriter, type TrainRecord } from '../metrics/jsonLines.js';
 import { TensorBoardWriter } from '../metrics/tensorBoard.js';
 import type { Progress } from './progress.js';
 import type { RunFolder } from './runFolder.js';
 import type { Schedule } from './schedule.js';
 import type { StepRates, StepResult } from './step.js';
+import { verificationLine, type VerificationResult } from './verification.js';
 import { Window, type WindowSums } from './window.js';
 
 /** Where a run's numbers go: metrics.jsonl, TensorBoard events and the progress line. */
@@ -77,12 +78,19 @@ export class Journal {
     this.progress.update(record);
   }
 
-  evaluation(step: number, accuracy: number, accuracyStd: number): void {
+  evaluation(step: number, results: readonly VerificationResult[]): void {
     const epoch = step / this.schedule.stepsPerEpoch;
-    const record: EvaluateRecord = { kind: 'evaluate', step, epoch, accuracy, accuracyStd };
-    this.#metrics.write(record);
-    this.#events.scalars(step, { 'evaluate/accuracy': accuracy });
-    this.progress.note(`step ${step}: held-out accuracy ${(100 * accuracy).toFixed(2)}%`);
+    for (const result of results) {
+      const { set, accuracy, val, xNorm } = result;
+      this.#metrics.write({ kind: 'evaluate', step, epoch, ...result });
+      const prefix = set === undefined ? 'evaluate' : `evaluate/${set}`;
+      this.#events.scalars(step, {
+        [`${prefix}/accuracy`]: accuracy,
+        [`${prefix}/val`]: val,
+        [`${prefix}/xnorm`]: xNorm,
+      });
+    }
+    this.progress.note(`step ${step}: ${verificationLine(results)}`);
   }
 
   close(): void {

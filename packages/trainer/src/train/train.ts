@@ -10,7 +10,7 @@ import type { RunFolder } from './runFolder.js';
 import { createSession, ratesAt, type SavedSession, type Session } from './session.js';
 import { readSessionState, saveModels, writeSession } from './sessionFiles.js';
 import { trainStep } from './step.js';
-import { HeldOutVerification } from './verification.js';
+import { openTrainingSets, PeriodicVerification, verificationScore } from './verification.js';
 
 export interface TrainOptions {
   config: Config;
@@ -52,7 +52,7 @@ class Run {
     private readonly store: CheckpointStore,
     private readonly journal: Journal,
     private readonly progress: Progress,
-    private readonly verification: HeldOutVerification | undefined,
+    private readonly verification: PeriodicVerification | undefined,
   ) {}
 
   async loop(saved: SavedSession | undefined): Promise<TrainResult> {
@@ -81,12 +81,12 @@ class Run {
   async #verify(step: number): Promise<void> {
     if (this.verification === undefined) return;
     const { verification, session } = this;
-    const { mean, std } = await session.verified(() => verification.run(session.backbone));
-    this.#lastAccuracy = mean;
-    this.journal.evaluation(step, mean, std);
+    const results = await session.verified(() => verification.run(session.backbone));
+    this.#lastAccuracy = verificationScore(results);
+    this.journal.evaluation(step, results);
   }
 
-  /** The score is the last accuracy where held-out identities are verified during training, else the falling loss. */
+  /** The score is the last mean accuracy where sets or held-out identities are verified during training, else the falling loss. */
   async #save(step: number): Promise<void> {
     const { lastLoss } = this.journal;
     const score = this.verification === undefined ? (lastLoss === undefined ? null : -lastLoss) : this.#lastAccuracy;
@@ -112,10 +112,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const store = new CheckpointStore(run.checkpointsPath);
   const folder = resume && (await store.newest(resume.fallBack, log)).path;
   const saved = folder === undefined ? undefined : { folder, state: readSessionState(folder) };
+  const sets = await openTrainingSets(config, log);
   const session = await createSession(config, log, saved);
   let progress: Progress | undefined;
   let journal: Journal | undefined;
-  let verification: HeldOutVerification | undefined;
+  let verification: PeriodicVerification | undefined;
   try {
     log(`head on ${session.head.centers.device.info.name}: ${engineOf(session)}`);
     if (saved !== undefined) {
@@ -124,8 +125,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const difference = arithmeticDifference(state.arithmetic, arithmeticOf(session));
       if (difference !== undefined) log(difference);
     }
-    const { heldOut } = session.datasets;
-    if (config.evaluate.every > 0 && heldOut !== undefined) verification = new HeldOutVerification(heldOut, config);
+    verification = PeriodicVerification.of(session.datasets.heldOut, sets, config);
     progress = new Progress(stream, session.schedule.totalSteps);
     const imagesPerStep = config.training.batchSize * config.training.accumulate;
     journal = new Journal(run, session.schedule, imagesPerStep, progress, saved?.state);

@@ -65,10 +65,21 @@ describe('a list of pairs', () => {
     expect(readdirSync(folder)).toEqual(['pairs.txt']);
   });
 
-  it.each(['a.jpg b.jpg 1', 'a.jpg b.jpg 2 0', 'a.jpg b.jpg 1 x', 'a.jpg b.jpg 1 0 9', '', '# only a comment'])('refuses "%s"', async (line) => {
+  it.each(['a.jpg b.jpg', 'a.jpg b.jpg 2', 'a.jpg b.jpg 2 0', 'a.jpg b.jpg 1 x', 'a.jpg b.jpg 1 0 9', '', '# only a comment'])('refuses "%s"', async (line) => {
     const folder = temporaryFolder();
     put(folder, 'pairs.txt', `${line}\n`);
     await expect(readPairs(join(folder, 'pairs.txt'))).rejects.toMatchObject({ code: 'E_FORMAT' });
+  });
+
+  it('without folds is cut into unshuffled ones', async () => {
+    const folder = temporaryFolder();
+    const lines = Array.from({ length: 7 }, (_, i) => `a${i} b${i} ${i % 2}\n`);
+    put(folder, 'pairs.txt', lines.join(''));
+    const pairs = await readPairs(join(folder, 'pairs.txt'), { folds: 3 });
+    expect(pairs.map(({ fold }) => fold)).toEqual([0, 0, 0, 1, 1, 2, 2]);
+    expect(pairs[1]).toEqual({ a: 'a1', b: 'b1', same: true, fold: 0 });
+    put(folder, 'mixed.txt', 'a b 1\na b 0 0\n');
+    await expect(readPairs(join(folder, 'mixed.txt'))).rejects.toThrow(/"pathA pathB 0\|1", received "a b 0 0" at .*mixed\.txt:2/);
   });
 
   it('reads fields between spaces and names the bad line', async () => {
@@ -76,5 +87,60 @@ describe('a list of pairs', () => {
     put(folder, 'pairs.txt', 'a b 1 0\r\na b 7 0\r\n');
     await expect(readPairs(join(folder, 'pairs.txt'))).rejects.toThrow(/pairs\.txt:2/);
     await expect(readPairs(join(folder, 'absent.txt'))).rejects.toMatchObject({ code: 'E_FORMAT' });
+  });
+});
+
+describe("LFW's pairs.txt", () => {
+  /** Two folds of two pairs of each kind, in the official layout. */
+  const OFFICIAL = [
+    '2\t2',
+    'Abel_Pacheco\t1\t4',
+    'Akhmed_Zakayev\t1\t3',
+    'Abdel_Madi_Shabneh\t1\tDean_Barker\t1',
+    'Abel_Pacheco\t1\tDean_Barker\t12',
+    'Zhu_Rongji\t1\t2',
+    'Zhu_Rongji\t2\t1234',
+    'Abel_Pacheco\t4\tZhu_Rongji\t1',
+    'Akhmed_Zakayev\t3\tZhu_Rongji\t2',
+    '',
+  ];
+  const write = (lines: readonly string[], ending = '\n') => {
+    const folder = temporaryFolder();
+    put(folder, 'pairs.txt', lines.join(ending));
+    return join(folder, 'pairs.txt');
+  };
+
+  it.each(['\n', '\r\n'])('gives images, labels and folds', async (ending) => {
+    const pairs = await readPairs(write(OFFICIAL, ending));
+    expect(pairs.map(({ same }) => same)).toEqual([true, true, false, false, true, true, false, false]);
+    expect(pairs.map(({ fold }) => fold)).toEqual([0, 0, 0, 0, 1, 1, 1, 1]);
+    expect(pairs[0]).toMatchObject({ a: 'Abel_Pacheco/Abel_Pacheco_0001.jpg', b: 'Abel_Pacheco/Abel_Pacheco_0004.jpg' });
+    expect(pairs[3]).toMatchObject({ a: 'Abel_Pacheco/Abel_Pacheco_0001.jpg', b: 'Dean_Barker/Dean_Barker_0012.jpg' });
+    expect(pairs[5]!.b).toBe('Zhu_Rongji/Zhu_Rongji_1234.jpg');
+  });
+
+  it('finds the ending of each image below the root', async () => {
+    const root = temporaryFolder();
+    put(root, 'A/A_0001.png', '');
+    put(root, 'A/A_0002.jpg', '');
+    put(root, 'B/B_0001.jpeg', '');
+    const file = write(['1 1', 'A 1 2', 'A 1 B 1']);
+    expect(await readPairs(file, { root })).toEqual([
+      { a: 'A/A_0001.png', b: 'A/A_0002.jpg', same: true, fold: 0 },
+      { a: 'A/A_0001.png', b: 'B/B_0001.jpeg', same: false, fold: 0 },
+    ]);
+    const absent = write(['1 1', 'A 1 2', 'A 1 B 2']);
+    await expect(readPairs(absent, { root })).rejects.toThrow(/expected an image .*B\/B_0002\.jpg \(or \.jpeg, \.png\), received none at .*pairs\.txt:3/);
+  });
+
+  it.each([
+    ['a line is missing', OFFICIAL.slice(0, -2), /2 folds of 2 × 2 pairs, 8 lines after the header, received 7 at .*:1/],
+    ['a same pair of two people', OFFICIAL.with(1, 'A\t1\tB\t2'), /"name n1 n2" of one person, received "A\t1\tB\t2" at .*:2/],
+    ['a different pair of one person', OFFICIAL.with(3, 'A\t1\t2'), /"name1 n1 name2 n2" of two, .*:4/],
+    ['a number that is none', OFFICIAL.with(5, 'A\tx\t2'), /the number of an image, received "x" at .*:6/],
+    ['a path out of the folder', OFFICIAL.with(5, '../A\t1\t2'), /the name of a person, received "\.\.\/A" at .*:6/],
+    ['no fold', ['0\t300'], /at least one fold/],
+  ])('refuses a list where %s', async (_, lines, message) => {
+    await expect(readPairs(write(lines))).rejects.toThrow(message);
   });
 });

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { initBackend } from '../../dist/backend/index.js';
 import { createBackbone } from '../../dist/backbones/index.js';
 import { saveModelFolder } from '../../dist/checkpoint/modelFolder.js';
@@ -97,6 +97,36 @@ it('evaluates a model folder on any image folder, and a list of pairs', async ()
   writeFileSync(pairsFile, `${lines.join('\n')}\n`);
   const listed = await evaluateModelFolder(run.modelPath, { root, pairsFile }, { backend: 'wasm' });
   expect(listed.models[0]).toMatchObject({ pairs: 4, samePairs: 2 });
+});
+
+it('hyperarc data bin writes a set, hyperarc evaluate --set verifies it', async () => {
+  const root = join(folder, 'people');
+  const list = join(folder, 'list.txt');
+  const lines = Array.from(
+    { length: 20 },
+    (_, i) => `p${i >> 2}/${i % 4}.png p${(i >> 2) + (i % 2)}/${(i + 1) % 4}.png ${1 - (i % 2)}`,
+  );
+  writeFileSync(list, `${lines.join('\n')}\n`);
+  const images = new Set(lines.flatMap((line) => line.split(' ').slice(0, 2))).size;
+  const [first, second] = [join(folder, 'first.bin'), join(folder, 'second.bin')];
+  const logged = vi.spyOn(console, 'log').mockImplementation(() => {});
+  await command('data', 'bin', root, '--pairs', list, '--out', first, '--size', '32');
+  await command('data', 'bin', root, '--pairs', list, '--out', second, '--size', '16');
+  expect(logged.mock.calls.flat()).toEqual([
+    `${first}: 10 same and 10 different pairs of ${images} images`,
+    `${second}: 10 same and 10 different pairs of ${images} images, ${images} of them resized to 16 × 16`,
+  ]);
+  logged.mockRestore();
+  const written = join(folder, 'sets.json');
+  const flags = ['--set', first, '--set', second, '--folds', '5', '--backend', 'wasm', '--output', written];
+  expect(await command('evaluate', run.modelPath, ...flags)).toMatch(
+    /^verification sets, 5 folds, model model\nset .*\nfirst +20 +\d+ .*\nsecond +20 +\d+ .*\nmean +\d+\.\d\d\nn\/a: TAR@1e-2/,
+  );
+  const evaluation = readEvaluation(written);
+  expect([evaluation.name, evaluation.furtherSets?.map(({ name }) => name)]).toEqual(['first', ['second']]);
+  await expect(command('evaluate', run.modelPath, '--set', list)).rejects.toThrow(
+    /E_FORMAT: .*list\.txt: expected a verification set \(a pickle\), received other contents; a list of pairs is for --pairs/,
+  );
 });
 
 it('says what is missing', async () => {

@@ -1,5 +1,6 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { StopRequest } from '../../train/signals.js';
+import { registerDataBinCommand } from './dataBin.js';
 import { stoppedExit } from '../exitCodes.js';
 import { registerDataPreview } from './dataPreview.js';
 import { FINDINGS, type DatasetReport, type FindingKind, type HistogramBin } from '../../data/findings.js';
@@ -15,7 +16,7 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
-/** `hyperarc data check`, `hyperarc data convert`, `hyperarc data pairs`. The image library is loaded only when an action runs. */
+/** `hyperarc data check`, `hyperarc data convert`, `hyperarc data pairs`, `hyperarc data bin`. The image library is loaded only when an action runs. */
 export function registerDataCommand(program: Command): void {
   const data = program.command('data').description('Look after face datasets (image folders, one folder an identity)');
   data
@@ -67,6 +68,7 @@ export function registerDataCommand(program: Command): void {
       console.log(`${options.out}: ${pairs.length} pairs in ${options.folds} folds`);
     });
   registerDataPreview(data);
+  registerDataBinCommand(data);
 }
 
 /** Rewrites one line on a terminal. */

@@ -8,6 +8,7 @@ import type { BackendChoice } from '../../backend/index.js';
 interface EvaluateFlags {
   data?: string;
   pairs?: string;
+  set?: string[];
   heldout?: number;
   count?: number;
   folds?: number;
@@ -28,6 +29,8 @@ function wholeNumber(min: number): (text: string) => number {
   };
 }
 
+const append = (value: string, before: string[] = []): string[] => [...before, value];
+
 /** The keys that were given, so that the rest keep their defaults. */
 function given<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
@@ -38,8 +41,8 @@ async function runEvaluate(target: string, flags: EvaluateFlags): Promise<void> 
   const { evaluateModelFolder, evaluateRun } = await import('../../evaluate/evaluateRun.js');
   const { formatEvaluation, writeEvaluation } = await import('../../evaluate/evaluation.js');
   const isModel = existsSync(join(target, 'model.json'));
-  const { data: root, pairs: pairsFile, heldout: heldOut, count: pairs, folds, seed } = flags;
-  const source = given({ root, pairsFile, heldOut, pairs, folds, seed });
+  const { data: root, pairs: pairsFile, set: sets, heldout: heldOut, count: pairs, folds, seed } = flags;
+  const source = given({ root, pairsFile, sets, heldOut, pairs, folds, setFolds: folds, seed });
   const settings = {
     ...given({ backend: flags.backend, batchSize: flags.batchSize }),
     flip: flags.flip,
@@ -52,10 +55,11 @@ async function runEvaluate(target: string, flags: EvaluateFlags): Promise<void> 
     process.stdout.write(`${formatEvaluation(evaluation)}\n${join(run.path, 'evaluation.json')} written\n`);
     return;
   }
-  if (root === undefined) {
-    throw new HyperArcError('E_RANGE', '--data: expected an image folder to evaluate a model on, received none');
+  if (root === undefined && sets === undefined) {
+    const message = '--data: expected an image folder to evaluate a model on, received none; or give --set lfw.bin';
+    throw new HyperArcError('E_RANGE', message);
   }
-  const evaluation = await evaluateModelFolder(target, { ...source, root }, settings);
+  const evaluation = await evaluateModelFolder(target, source, settings);
   process.stdout.write(`${formatEvaluation(evaluation)}\n`);
   if (flags.output !== undefined) {
     writeEvaluation(flags.output, evaluation);
@@ -70,10 +74,11 @@ export function registerEvaluateCommand(program: Command): void {
     .description('verify pairs of images: 10-fold accuracy, VAL, TAR at FAR, AUC, EER')
     .argument('<run|model>', 'run folder, or folder with a tfjs model.json')
     .option('--data <folder>', 'image folder (default: the identities that the run held out)')
-    .option('--pairs <file>', 'pairs to verify, as `hyperarc data pairs` writes them (default: drawn)')
+    .option('--pairs <file>', "pairs to verify: LFW's pairs.txt, or lines `a b 0|1 [fold]` (default: drawn)")
+    .option('--set <file>', 'verification set such as lfw.bin; may be given again', append)
     .option('--heldout <n>', 'draw pairs of n identities set apart by the seed (default: of all)', wholeNumber(0))
     .option('--count <n>', 'pairs to draw', wholeNumber(4))
-    .option('--folds <n>', 'folds of the drawn pairs', wholeNumber(2))
+    .option('--folds <n>', 'folds of drawn pairs, of lists that name none, and of sets (default: 10)', wholeNumber(2))
     .option('--seed <n>', 'seed of drawing and setting apart', wholeNumber(0))
     .option('--batch-size <n>', 'images of one forward pass', wholeNumber(1))
     .option('--no-flip', 'do not add the embedding of the mirrored image')

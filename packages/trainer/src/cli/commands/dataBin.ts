@@ -1,0 +1,53 @@
+import { InvalidArgumentError, type Command } from 'commander';
+
+import { StopRequest } from '../../train/signals.js';
+import { stoppedExit } from '../exitCodes.js';
+
+interface BinFlags {
+  pairs: string;
+  out: string;
+  size: number;
+}
+
+function side(text: string): number {
+  if (!/^\d{1,5}$/.test(text)) throw new InvalidArgumentError('Expected a whole number.');
+  return Number(text);
+}
+
+async function runDataBin(root: string, { pairs: list, out, size }: BinFlags): Promise<void> {
+  const [{ readPairs }, { writeVerificationBin }] = await Promise.all([
+    import('../../data/pairs.js'),
+    import('../../evaluate/sets/writeVerificationBin.js'),
+  ]);
+  const interrupt = new AbortController();
+  using stop = new StopRequest(() => interrupt.abort());
+  try {
+    const { pairs, samePairs, images, resized } = await writeVerificationBin(
+      out,
+      root,
+      await readPairs(list, { root }),
+      {
+        size,
+        onWarning: (message) => console.warn(`warning: ${message}`),
+        signal: interrupt.signal,
+      },
+    );
+    const cut = resized === 0 ? '' : `, ${resized} of them resized to ${size} × ${size}`;
+    console.log(`${out}: ${samePairs} same and ${pairs - samePairs} different pairs of ${images} images${cut}`);
+  } catch (error) {
+    if (stop.signal === undefined) throw error;
+    process.stderr.write(`${stop.signal}: stopped writing; nothing was kept\n`);
+    process.exitCode = stoppedExit(stop.signal);
+  }
+}
+
+/** `hyperarc data bin`. */
+export function registerDataBinCommand(data: Command): void {
+  data
+    .command('bin <folder>')
+    .description("Write a verification set of InsightFace's form, such as lfw.bin, from images and a list of pairs")
+    .requiredOption('--pairs <file>', "LFW's pairs.txt, or lines `a b 0|1 [fold]` as `hyperarc data pairs` writes")
+    .requiredOption('--out <file>', '.bin file to write')
+    .option('--size <pixels>', 'side of the square images; others are cut and resized', side, 112)
+    .action(runDataBin);
+}
