@@ -141,7 +141,7 @@ program
   .option('--dim <n>', 'numbers of a row', count, 512)
   .option('--k <n>', 'nearest rows of each probe', count, 10)
   .option('--iterations <n>', 'searches of each method', count, 3)
-  .option('--blocked-only', 'leave the naive search out: at the default sizes it takes 9 GB')
+  .option('--blocked-only', 'leave the naive search out: at the default sizes it takes 12 GB')
   .option('--results <folder>', 'folder of search.jsonl', RESULTS)
   .action(async ({ results, ...shape }: SearchFlags) => {
     const { runSearch } = await import('./search.js');
