@@ -1,7 +1,7 @@
 import { ClassCenters, type DeviceSpec } from '@hyperarc/kernels-cuda';
 import { checkFiniteRows, checkSameDim, rowCount, type Features } from './features.js';
 
-/** Rows of the gallery, and probes, of one block: 4 MB of rows of 512 numbers, 8 MB of cosines; the fastest size on the CPU. */
+/** Rows of the gallery, and probes, of one block: 4 MB of rows of 512 numbers, 8 MB of cosines. */
 const GALLERY_ROWS = 2048;
 const PROBE_ROWS = 1024;
 
