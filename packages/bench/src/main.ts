@@ -26,6 +26,21 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
+interface SearchFlags {
+  rows: number;
+  probes: number;
+  dim: number;
+  k: number;
+  iterations: number;
+  blockedOnly?: boolean;
+  results: string;
+}
+
+function count(text: string): number {
+  if (!/^[1-9]\d{0,7}$/.test(text)) throw new InvalidArgumentError('Expected a whole number of at least 1.');
+  return Number(text);
+}
+
 /** The cases of these names, or whose names contain one of them; all without names. */
 function chooseCases(quick: boolean, names: readonly string[] | undefined): readonly Case[] {
   const all = listCases(quick);
@@ -137,6 +152,20 @@ program
     const { runHeads } = await import('./heads/run.js');
     const log = (line: string) => void process.stderr.write(`${line}\n`);
     process.stdout.write(`${await runHeads(backend, results, log)}\n`);
+  });
+program
+  .command('search')
+  .description('time exact search of a gallery against all cosines at once, append to search.jsonl, print the table')
+  .option('--rows <n>', 'rows of the gallery', count, 1_000_000)
+  .option('--probes <n>', 'probes', count, 1000)
+  .option('--dim <n>', 'numbers of a row', count, 512)
+  .option('--k <n>', 'nearest rows of each probe', count, 10)
+  .option('--iterations <n>', 'searches of each method', count, 3)
+  .option('--blocked-only', 'leave the naive search out: at the default sizes it takes 12 GB')
+  .option('--results <folder>', 'folder of search.jsonl', RESULTS)
+  .action(async ({ results, ...shape }: SearchFlags) => {
+    const { runSearch } = await import('./search.js');
+    process.stdout.write(`${runSearch({ ...shape, blockedOnly: shape.blockedOnly === true }, results)}\n`);
   });
 program
   .command('list')

@@ -26,7 +26,7 @@ function formatIdentification({ galleries, mean }: NonNullable<IjbEvaluation['id
     'templates',
     'mated',
     'non-mated',
-    ...mean.tpirAtFpir.map(({ fpir }) => `TPIR@${fpir} %`),
+    ...mean.tpirAtFpir.map(({ fpir }) => `TPIR@${powerOfTen(fpir)} %`),
     ...mean.cmc.map(({ rank }) => `rank-${rank} %`),
   ];
   const rows = galleries.map((gallery) => [

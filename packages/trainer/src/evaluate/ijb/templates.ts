@@ -108,8 +108,19 @@ function scaleToUnit(vector: Float64Array): void {
 
 /** Inner product of row `i` of `a` and row `j` of `b`: the cosine of two templates. */
 export function templateCosine(a: Float64Array, i: number, b: Float64Array, j: number, dim: number): number {
-  const [p, q] = [i * dim, j * dim];
-  let dot = 0;
-  for (let d = 0; d < dim; d++) dot += a[p + d]! * b[q + d]!;
-  return dot;
+  let p = i * dim;
+  let q = j * dim;
+  // Four sums, since an addition waits for the one before it: IJB-C takes 85 million cosines.
+  let s0 = 0;
+  let s1 = 0;
+  let s2 = 0;
+  let s3 = 0;
+  for (const end = p + dim - (dim % 4); p < end; p += 4, q += 4) {
+    s0 += a[p]! * b[q]!;
+    s1 += a[p + 1]! * b[q + 1]!;
+    s2 += a[p + 2]! * b[q + 2]!;
+    s3 += a[p + 3]! * b[q + 3]!;
+  }
+  for (const end = (i + 1) * dim; p < end; p++, q++) s0 += a[p]! * b[q]!;
+  return s0 + s1 + (s2 + s3);
 }

@@ -1,7 +1,7 @@
 import { ClassCenters, type DeviceSpec } from '@hyperarc/kernels-cuda';
 import { checkFiniteRows, checkSameDim, rowCount, type Features } from './features.js';
 
-/** Rows of the gallery, and probes, of one block: 4 MB of rows of 512 numbers, 8 MB of cosines; the fastest size on the CPU. */
+/** Rows of the gallery, and probes, of one block: 4 MB of rows of 512 numbers, 8 MB of cosines. */
 const GALLERY_ROWS = 2048;
 const PROBE_ROWS = 1024;
 
@@ -26,8 +26,8 @@ export interface CosineBlock {
 /**
  * Every cosine between probes and gallery, block by block: rows in ascending order, and for each block of rows the probes in ascending order.
  * The engine multiplies, on its own thread, one block ahead of the caller. Beside the inputs there are one block of rows and three of cosines, 28 MB
- * for D = 512, however large the gallery. A vector's cosine does not depend on where it stands, so equal rows have equal cosines. A
- * zero vector has cosine 0.
+ * for D = 512, however large the gallery, and as many blocks of cosines as wait for the garbage collector (docs/template-protocols.md has a
+ * measurement). A vector's cosine does not depend on where it stands, so equal rows have equal cosines. A zero vector has cosine 0.
  *
  * @param gallery [N, D] of any length
  * @param probes [M, D] of any length

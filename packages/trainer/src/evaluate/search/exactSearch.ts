@@ -13,8 +13,8 @@ export interface SearchResult {
 
 /**
  * Exact search: the k rows of largest cosine for each probe. Cosines are float32 by the engine (docs/numerics.md), so rows whose cosines differ by
- * less than about 1e-6 may change places; equal rows are ordered by index, lower first. Takes 28 MB beside the inputs (D = 512) and
- * 8·M·k bytes of results.
+ * less than about 1e-6 may change places; equal rows are ordered by index, lower first. Memory beside the inputs: that of
+ * {@link cosineBlocks}, and 8·M·k bytes of results.
  *
  * @param gallery [N, D] of any length; `{ valuesND, dim }`
  * @param probes [M, D] of any length

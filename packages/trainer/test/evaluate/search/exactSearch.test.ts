@@ -81,6 +81,9 @@ describe('searchGallery', () => {
     const found = await searchGallery({ valuesND: gallery, dim }, { valuesND: probes, dim }, 25, { device: 'cpu' });
     expect([...found.indices.subarray(0, copies.length)]).toEqual(copies.sort((a, b) => a - b));
     expect(new Set(found.cosines.subarray(0, copies.length)).size).toBe(1);
+    // More ties than places: the lowest indices stay.
+    const five = await searchGallery({ valuesND: gallery, dim }, { valuesND: probes, dim }, 5, { device: 'cpu' });
+    expect([...five.indices.subarray(0, 5)]).toEqual(copies.slice(0, 5));
     expect([...found.indices.subarray(25, 29)]).toEqual([4000, 500, 2500, 100]);
   });
 
