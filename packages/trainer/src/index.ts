@@ -4,17 +4,26 @@ export * from './backbones/index.js';
 export * from './checkpoint/index.js';
 export * from './config/index.js';
 export {
+  AUGMENT_PRESETS,
+  augmentImage,
+  BalancedSampler,
   BatchLoader,
   checkDataset,
+  CORRUPTIONS,
+  corruptImage,
   createImageLoader,
   faceRecords,
   folderToRecords,
+  GroupBalancedSampler,
   makePairs,
+  readGroups,
   readPairs,
   recordsToFolder,
+  resolvePlan,
   scanImageFolder,
   splitIdentities,
   writePairs,
+  type AugmentPlan,
   type Batch,
   type BatchLoaderOptions,
   type ConvertOptions,
@@ -23,6 +32,7 @@ export {
   type FaceRecord,
   type ImageDataset,
   type LoaderState,
+  type Sampler,
 } from './data/index.js';
 export * from './evaluate/index.js';
 export * from './layers/index.js';
