@@ -12,18 +12,27 @@ export {
   type Point,
 } from './data/align/similarity.js';
 export {
+  AUGMENT_PRESETS,
+  augmentImage,
+  BalancedSampler,
   BatchLoader,
   checkDataset,
   convertDataset,
   createImageLoader,
   faceRecords,
+  CORRUPTIONS,
+  corruptImage,
+  GroupBalancedSampler,
   ImageFolder,
   makePairs,
-  readPairs,
   openDataset,
+  readGroups,
+  readPairs,
+  resolvePlan,
   scanImageFolder,
   splitIdentities,
   writePairs,
+  type AugmentPlan,
   type Batch,
   type BatchLoaderOptions,
   type ConvertOptions,
@@ -32,6 +41,7 @@ export {
   type FaceRecord,
   type ImageDataset,
   type LoaderState,
+  type Sampler,
 } from './data/index.js';
 export * from './evaluate/index.js';
 export * from './layers/index.js';

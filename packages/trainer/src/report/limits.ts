@@ -45,7 +45,7 @@ export function robustnessSection(robustness: Robustness): Html {
       ? html`<p class="note">
           No rates at a fixed threshold: too few different pairs to measure a false match rate of ${fmrTarget}.
         </p>`
-      : html`<h3>At the clean images' threshold</h3>
+      : html`<h3 style="margin-top: 18px">At the clean images' threshold</h3>
           <p class="note">
             FMR / FNMR at a similarity of ${cleanThreshold.toFixed(4)}, where FMR is at most ${fmrTarget} on clean
             images.
@@ -61,7 +61,7 @@ export function robustnessSection(robustness: Robustness): Html {
   const poses =
     yaw.length === 0
       ? html``
-      : html`<h3>By pose</h3>
+      : html`<h3 style="margin-top: 18px">By pose</h3>
           <p class="note">Clean pairs by the larger |yaw| of the two images, FMR / FNMR at the same threshold.</p>
           ${table(
             ['degrees', 'same', 'different', 'AUC', 'FMR / FNMR'],
@@ -124,7 +124,9 @@ export function fairnessSection(fairness: Fairness): Html {
         rate(group.fnmr, group.fnmrInterval),
       ]),
     )}
-    <p class="note">Measures with α = ${alpha}; undefined where a group has no such pair, or no error to compare.</p>
+    <p class="note" style="margin-top: 18px">
+      Measures with α = ${alpha}; undefined where a group has no such pair, or no error to compare.
+    </p>
     ${table(
       ['FDR (1 is fair)', 'inequity (1 is fair)', 'GARBE (0 is fair)'],
       [

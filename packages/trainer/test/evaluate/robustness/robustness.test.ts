@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
@@ -8,18 +8,11 @@ import { createBackbone } from '../../../dist/backbones/index.js';
 import { saveModelFolder } from '../../../dist/checkpoint/modelFolder.js';
 import { createProgram } from '../../../dist/cli/main.js';
 import { checkConfig } from '../../../dist/config/index.js';
-import {
-  corruptImage,
-  createImageLoader,
-  makePairs,
-  scanImageFolder,
-  type ImageFolder,
-} from '../../../dist/data/index.js';
+import { corruptImage, createImageLoader, scanImageFolder, type ImageFolder } from '../../../dist/data/index.js';
 import {
   CorruptingLoader,
   evaluateRobustness,
   formatRobustness,
-  rawPixelModel,
   readRobustness,
   verify,
   writeRobustness,
@@ -48,7 +41,7 @@ it('CorruptingLoader corrupts what the loader gives, the same with any number of
   const paths = dataset.samples.slice(0, 5).map(({ path }) => path);
   const clean = await load(paths, SIZE);
   const results = [];
-  for (const workers of [1, 3]) {
+  for (const workers of [1, 2]) {
     const corrupting = new CorruptingLoader(load, 9, workers);
     results.push(await corrupting.with('noise', 2)(paths, SIZE));
     await corrupting.close();
@@ -174,26 +167,6 @@ describe('evaluateRobustness', () => {
     writeFileSync(path, '[]');
     expect(() => readRobustness(path)).toThrow('hyperarc-robustness-1');
   });
-
-  it('finds raw pixels worse with half of the picture covered', async () => {
-    const made = makePairs(dataset, { pairs: 24, folds: 2, seed: 1 });
-    const loader = createImageLoader({ root: dataset.root, workers: 1 });
-    const load: ImageLoader = (paths, size) => loader.load(paths, size);
-    const corrupting = new CorruptingLoader(load, 1, 1);
-    const { clean, corruptions } = await evaluateRobustness({
-      model: rawPixelModel,
-      pairs: made,
-      imageSize: SIZE,
-      load,
-      loadCorrupted: (name, severity) => corrupting.with(name, severity),
-      data: 'test',
-      seed: 1,
-      corruptions: ['occlusion'],
-    });
-    await corrupting.close();
-    await loader.close();
-    expect(corruptions[0]!.severities[4]!.auc).toBeLessThan(clean.auc);
-  });
 });
 
 it('yawBins: the larger angle decides, its lower edge included, the unknown left out', () => {
@@ -272,10 +245,6 @@ describe('the commands', () => {
     const report = readFileSync(await writeReport({ runFolder: run.path }), 'utf8');
     for (const text of ['Robustness', 'occlusion', 'share of the area', 'Groups of people', 'GARBE', 'By pose'])
       expect(report).toContain(text);
-    // A model folder has no run to write into.
-    const model = ['--data', dataset.root, '--count', '20', '--folds', '2', '--backend', 'wasm'];
-    await command('robustness', run.modelPath, '--only', 'occlusion', ...model);
-    expect(existsSync(join(run.modelPath, 'robustness.json'))).toBe(false);
     await expect(command('robustness', run.modelPath, '--only', 'blur')).rejects.toThrow('give --data');
     await expect(command('robustness', run.path, '--only', 'maks')).rejects.toThrow('did you mean mask?');
   });
