@@ -2,7 +2,13 @@ import { InvalidArgumentError, type Command } from 'commander';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { StopRequest } from '../../train/signals.js';
 import { stoppedExit } from '../exitCodes.js';
-import { FINDINGS, type DatasetReport, type FindingKind, type HistogramBin } from '../../data/findings.js';
+import {
+  FINDINGS,
+  type DatasetReport,
+  type EvaluationOverlap,
+  type FindingKind,
+  type HistogramBin,
+} from '../../data/findings.js';
 
 /** Findings of one kind that are printed; `--json` has them all. */
 const MAX_PRINTED = 10;
@@ -19,12 +25,22 @@ function wholeNumber(text: string): number {
 export function registerDataCommand(program: Command): void {
   const data = program.command('data').description('Look after face datasets (image folders, one folder an identity)');
   data
-    .command('check <folder>')
-    .description('Read every image; exit code 1 when something must be mended')
+    .command('check <dataset>')
+    .description('Read every image of a folder or .rec file; exit code 1 when something must be mended')
+    .option(
+      '--against <dataset...>',
+      'evaluation sets (folders or .rec files) whose images and people must not be in it',
+    )
+    .option('--near-distance <bits>', 'near-duplicates: bits of 256 that may differ, 0 to 32', wholeNumber, 16)
     .option('--json', 'print the whole report as JSON')
-    .action(async (folder: string, options: { json?: boolean }) => {
+    .action(async (dataset: string, options: { against?: string[]; nearDistance: number; json?: boolean }) => {
       const { checkDataset } = await import('../../data/checkDataset.js');
-      const report = await checkDataset(folder);
+      const report = await checkDataset(dataset, {
+        against: options.against ?? [],
+        nearDistance: options.nearDistance,
+        onProgress: (done, name) => showCount(done, `${name}: `),
+        onWarning: (message) => console.warn(`warning: ${message}`),
+      });
       console.log(options.json ? JSON.stringify(report, null, 2) : formatReport(report));
       if (!report.ok) process.exitCode = 1;
     });
@@ -75,14 +91,18 @@ export function registerDataCommand(program: Command): void {
 }
 
 /** Rewrites one line on a terminal. */
-function showCount(images: number): void {
-  if (process.stderr.isTTY && images % 1000 === 0) process.stderr.write(`\r\x1b[K${images} images\r`);
+function showCount(images: number, what = ''): void {
+  if (process.stderr.isTTY && images % 1000 === 0) process.stderr.write(`\r\x1b[K${what}${images} images\r`);
 }
 
 /** The report as lines for a terminal. */
 export function formatReport(report: DatasetReport): string {
+  const { labels, imagesOfAnIdentity, nearDuplicates } = report;
   const lines = [
     `${report.root}: ${report.images} images of ${report.identities} identities, ${(report.bytes / 1e6).toFixed(1)} MB`,
+    `labels ${labels.lowest} to ${labels.highest}; images of an identity: ${imagesOfAnIdentity.least} to ${imagesOfAnIdentity.most}, median ${imagesOfAnIdentity.median}`,
+    `near-duplicates (at most ${nearDuplicates.distance} of 256 bits differ): ${nearDuplicates.pairs} pairs of files`,
+    ...report.against.map(formatOverlap),
     '',
     ...histogram('images of an identity', 'identities', report.imagesPerIdentity),
     '',
@@ -100,6 +120,22 @@ export function formatReport(report: DatasetReport): string {
   }
   lines.push('', report.ok ? 'Ready to train.' : 'Mend the errors above before training.');
   return lines.join('\n');
+}
+
+function formatOverlap({
+  root,
+  images,
+  identities,
+  damaged,
+  overlappingImages,
+  commonIdentities,
+}: EvaluationOverlap): string {
+  const names =
+    commonIdentities === null
+      ? 'identities are numbers, not compared'
+      : `names of identities in both: ${commonIdentities}`;
+  const unread = damaged === 0 ? '' : `; ${damaged} of its images cannot be read and were not compared`;
+  return `against ${root} (${images} images of ${identities} identities): ${overlappingImages} of its images are in training; ${names}${unread}`;
 }
 
 function histogram(title: string, unit: string, bins: readonly HistogramBin[]): string[] {
