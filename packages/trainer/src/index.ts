@@ -4,6 +4,7 @@ export * from './backbones/index.js';
 export * from './checkpoint/index.js';
 export * from './config/index.js';
 export {
+  alignDataset,
   BatchLoader,
   checkDataset,
   createImageLoader,
@@ -15,8 +16,11 @@ export {
   scanImageFolder,
   splitIdentities,
   writePairs,
+  type AlignOptions,
+  type AlignResult,
   type Batch,
   type BatchLoaderOptions,
+  type CheckOptions,
   type ConvertOptions,
   type ConvertResult,
   type DatasetReport,

@@ -1,5 +1,6 @@
+export { alignDataset, type AlignOptions, type AlignResult } from './align/alignDataset.js';
 export { BatchLoader, type Batch, type BatchLoaderOptions, type LoaderState } from './batchLoader.js';
-export { checkDataset } from './checkDataset.js';
+export { checkDataset, type CheckOptions } from './checkDataset.js';
 export type { DatasetFinding, DatasetReport, FindingKind } from './findings.js';
 export { decodeImage, MAX_INPUT_PIXELS } from './decodeImage.js';
 export { scanImageFolder, splitIdentities, type ImageDataset, type ImageSample } from './imageFolder.js';

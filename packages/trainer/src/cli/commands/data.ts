@@ -2,6 +2,7 @@ import { InvalidArgumentError, type Command } from 'commander';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { StopRequest } from '../../train/signals.js';
 import { stoppedExit } from '../exitCodes.js';
+import { registerAlignCommand } from './dataAlign.js';
 import {
   FINDINGS,
   type DatasetReport,
@@ -21,7 +22,7 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
-/** `hyperarc data check`, `hyperarc data convert`, `hyperarc data pairs`. The image library is loaded only when an action runs. */
+/** `hyperarc data check`, `hyperarc data align`, `hyperarc data convert`, `hyperarc data pairs`. The image library is loaded only when an action runs. */
 export function registerDataCommand(program: Command): void {
   const data = program.command('data').description('Look after face datasets (image folders, one folder an identity)');
   data
@@ -44,6 +45,7 @@ export function registerDataCommand(program: Command): void {
       console.log(options.json ? JSON.stringify(report, null, 2) : formatReport(report));
       if (!report.ok) process.exitCode = 1;
     });
+  registerAlignCommand(data);
   data
     .command('convert <from> <to>')
     .description(

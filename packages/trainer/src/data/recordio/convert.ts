@@ -162,7 +162,7 @@ async function commonSize({ root, samples }: ImageDataset, signal: AbortSignal |
   return common!;
 }
 
-function refuseExisting(path: string): void {
+export function refuseExisting(path: string): void {
   if (existsSync(path))
     throw new HyperArcError(
       'E_RANGE',
@@ -177,7 +177,7 @@ async function breathe(signal: AbortSignal | undefined): Promise<void> {
 }
 
 /** Makes a folder whole or not at all. */
-async function writeBeside<T>(folder: string, write: (partial: string) => Promise<T>): Promise<T> {
+export async function writeBeside<T>(folder: string, write: (partial: string) => Promise<T>): Promise<T> {
   const partial = join(dirname(folder), `.${basename(folder)}.partial-${randomUUID()}`);
   mkdirSync(partial, { recursive: true });
   try {
