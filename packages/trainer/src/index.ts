@@ -10,7 +10,9 @@ export {
   createImageLoader,
   faceRecords,
   folderToRecords,
+  makeAttributePairs,
   makePairs,
+  readAttribute,
   readPairs,
   recordsToFolder,
   scanImageFolder,
@@ -18,6 +20,8 @@ export {
   writePairs,
   type AlignOptions,
   type AlignResult,
+  type AttributePairsOptions,
+  type AttributeValues,
   type Batch,
   type BatchLoaderOptions,
   type CheckOptions,
@@ -33,5 +37,6 @@ export * from './layers/index.js';
 export * from './metrics/index.js';
 export * from './optim/index.js';
 export * from './report/index.js';
+export type { Shares, SynthControls } from './synth/controls.js';
 export { writeSynthDataset, type WriteDatasetOptions } from './synth/writeDataset.js';
 export * from './train/index.js';

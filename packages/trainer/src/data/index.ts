@@ -1,4 +1,5 @@
 export { alignDataset, type AlignOptions, type AlignResult } from './align/alignDataset.js';
+export { makeAttributePairs, readAttribute, type AttributePairsOptions, type AttributeValues } from './attributePairs.js';
 export { BatchLoader, type Batch, type BatchLoaderOptions, type LoaderState } from './batchLoader.js';
 export { checkDataset, type CheckOptions } from './checkDataset.js';
 export type { DatasetFinding, DatasetReport, FindingKind } from './findings.js';

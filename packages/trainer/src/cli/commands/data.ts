@@ -1,5 +1,7 @@
+import { join } from 'node:path';
 import { InvalidArgumentError, type Command } from 'commander';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
+import type { ImagePair } from '../../data/pairs.js';
 import { StopRequest } from '../../train/signals.js';
 import { stoppedExit } from '../exitCodes.js';
 import { registerAlignCommand } from './dataAlign.js';
@@ -19,6 +21,11 @@ const BAR_WIDTH = 40;
 
 function wholeNumber(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('Expected a whole number.');
+  return Number(text);
+}
+
+function positiveNumber(text: string): number {
+  if (!/^\d*\.?\d+$/.test(text)) throw new InvalidArgumentError('Expected a number.');
   return Number(text);
 }
 
@@ -81,15 +88,64 @@ export function registerDataCommand(program: Command): void {
     .description('Write a list of verification pairs: pathA, pathB, 0|1, fold')
     .requiredOption('--out <file>', 'text file to write')
     .option('--pairs <count>', 'pairs, half of them of the same identity', wholeNumber, 6000)
+    .option('--attribute <name>', 'the two images of a pair differ in this column of the attributes')
+    .option('--attributes <file>', "table of attributes (default: the folder's attributes.csv)")
+    .option('--between <values>', 'VALUE,VALUE: one image of a pair has the first, the other the second')
+    .option('--gap <number>', 'values of a pair are numbers at least this far apart', positiveNumber)
     .option('--folds <count>', 'folds, without common identities where possible', wholeNumber, 10)
     .option('--seed <number>', 'the same seed draws the same pairs', wholeNumber, 1)
-    .action(async (folder: string, options: { out: string; pairs: number; folds: number; seed: number }) => {
+    .action(async (folder: string, options: PairFlags) => {
       const { scanImageFolder } = await import('../../data/imageFolder.js');
       const { makePairs, writePairs } = await import('../../data/pairs.js');
-      const pairs = makePairs(scanImageFolder(folder), options);
+      const { attribute, attributes, between, gap } = options;
+      if (attribute === undefined && [attributes, between, gap].some((flag) => flag !== undefined)) {
+        throw new HyperArcError(
+          'E_RANGE',
+          'attribute: expected a column for --attributes, --between and --gap, received none',
+        );
+      }
+      const pairs =
+        attribute === undefined
+          ? makePairs(scanImageFolder(folder), options)
+          : await drawAttributePairs(folder, attribute, options);
       await writePairs(options.out, pairs);
       console.log(`${options.out}: ${pairs.length} pairs in ${options.folds} folds`);
     });
+}
+
+interface PairFlags {
+  readonly out: string;
+  readonly pairs: number;
+  readonly folds: number;
+  readonly seed: number;
+  readonly attribute?: string;
+  readonly attributes?: string;
+  readonly between?: string;
+  readonly gap?: number;
+}
+
+async function drawAttributePairs(folder: string, attribute: string, flags: PairFlags): Promise<ImagePair[]> {
+  const { makeAttributePairs, readAttribute } = await import('../../data/attributePairs.js');
+  const { scanImageFolder } = await import('../../data/imageFolder.js');
+  const { pairs, folds, seed, between, gap, attributes = join(folder, 'attributes.csv') } = flags;
+  const ends = between?.split(',');
+  if (ends !== undefined && ends.length !== 2) {
+    throw new HyperArcError('E_RANGE', `between: expected VALUE,VALUE, received ${between}`);
+  }
+  const dataset = scanImageFolder(folder);
+  const values = await readAttribute(attributes, attribute);
+  const missing = dataset.samples.filter(({ path }) => !values.has(path)).length;
+  if (missing > 0) {
+    console.warn(`warning: ${missing} of ${dataset.samples.length} images are not in ${attributes}: they take no part`);
+  }
+  return makeAttributePairs(dataset, {
+    pairs,
+    folds,
+    seed,
+    values,
+    ...(ends !== undefined && { between: [ends[0]!, ends[1]!] as const }),
+    ...(gap !== undefined && { gap }),
+  });
 }
 
 /** Rewrites one line on a terminal. */

@@ -67,7 +67,7 @@ async function* textRows(file: string): AsyncGenerator<LandmarkRow | BadRow> {
     // CelebA's list begins with the number of its rows.
     if (isFirst && separator === undefined && /^\s*\d+\s*$/.test(line)) continue;
     separator ??= ['\t', ','].find((mark) => line.includes(mark)) ?? ' ';
-    const fields = split(line, separator);
+    const fields = splitFields(line, separator);
     if (isFirst) {
       isFirst = false;
       if (fields.length > 1 && fields.slice(1).every((field) => numberOf(field) === undefined)) {
@@ -102,7 +102,7 @@ async function* textRows(file: string): AsyncGenerator<LandmarkRow | BadRow> {
 }
 
 /** Fields of a line; between commas a field may be quoted. */
-function split(line: string, separator: string): string[] {
+export function splitFields(line: string, separator: string): string[] {
   if (separator === ' ') return line.trim().split(/\s+/);
   if (separator === '\t' || !line.includes('"')) return line.split(separator).map((field) => field.trim());
   const fields: string[] = [];
