@@ -12,7 +12,7 @@ export const FINDINGS = {
   'damaged record': { severity: 'error', fix: 'fetch the file again: what stands after this record was not read' },
   'empty identity': { severity: 'error', fix: 'add images to these folders or remove them' },
   'duplicate across identities': { severity: 'error', fix: 'keep each image in one identity only, or merge the identities' },
-  'image of an evaluation set': { severity: 'error', fix: 'remove these images from training, and look whether the identity is the same: what the set measures is no longer new' },
+  'image of an evaluation set': { severity: 'error', fix: 'remove them from training, or the set measures what was learnt by heart' },
   'near-duplicate across identities': { severity: 'note', fix: 'look at them: one photograph in two identities is a wrong label' },
   'identity of an evaluation set': { severity: 'note', fix: 'remove them from training where they are the same people' },
   'blank image': { severity: 'note', fix: 'look at them: they have no contrast' },

@@ -2,12 +2,13 @@ import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import sharp from 'sharp';
-import { describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { main } from '../../dist/cli/main.js';
 import { KeyedRandom } from '../../dist/data/index.js';
 import { atAge } from '../../dist/synth/age.js';
 import { complexionOf } from '../../dist/synth/complexion.js';
 import { apportion, assignStratified, ControlPlan, parseShares } from '../../dist/synth/controls.js';
+import { HeadDrawing } from '../../dist/synth/head.js';
 import { drawIdentity } from '../../dist/synth/identity.js';
 import { faceSvg } from '../../dist/synth/renderFace.js';
 import { drawSample } from '../../dist/synth/sample.js';
@@ -92,6 +93,10 @@ describe('a dataset with controls', () => {
     await writeSynthDataset({ ...parameters, controls, out, ...options });
     return out;
   }
+  let whole: string;
+  beforeAll(async () => {
+    whole = await write({ workers: 1 });
+  });
   const table = (folder: string): Record<string, string>[] => {
     const [header, ...rows] = readFileSync(join(folder, 'attributes.csv'), 'utf8').trimEnd().split('\n');
     const names = header!.split(',');
@@ -99,7 +104,7 @@ describe('a dataset with controls', () => {
   };
 
   it('has the shares that were asked for, to the picture, and says them in attributes.csv', async () => {
-    const rows = table(await write({ workers: 1 }));
+    const rows = table(whole);
     expect(rows).toHaveLength(60);
     const count = (name: string) => Object.fromEntries(counts(rows.map((row) => row[name])));
     expect(count('pose')).toEqual({ 0: 30, 30: 18, 60: 12 });
@@ -125,7 +130,7 @@ describe('a dataset with controls', () => {
   });
 
   it('has the same bytes with any number of threads, and is known again', async () => {
-    const [one, three] = [await write({ workers: 1 }), await write({ workers: 3 })];
+    const [one, three] = [whole, await write({ workers: 3 })];
     const files = readdirSync(one, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
     expect(files).toHaveLength(62);
     for (const { parentPath, name } of files) {
@@ -143,7 +148,8 @@ describe('a dataset with controls', () => {
   });
 
   it('without any is the dataset it was: no more columns, nothing in the manifest', async () => {
-    const [none, empty] = [await write({ controls: undefined }), await write({ controls: {} })];
+    const small = { identities: 4, samples: 3, workers: 1 };
+    const [none, empty] = [await write({ ...small, controls: undefined }), await write({ ...small, controls: {} })];
     expect(readFileSync(join(none, 'synth.json'), 'utf8')).not.toContain('controls');
     expect(Object.keys(table(none)[0]!).at(-1)).toBe('occlusion');
     for (const path of ['synth.json', 'attributes.csv', 'id_00003/0002.jpg']) {
@@ -281,12 +287,31 @@ describe('pictures with controls', () => {
     }
   });
 
-  it('hide the far half of a turned face', () => {
-    const spanOf = (degrees: number) => {
-      const conditions = { ...still({}), yaw: (degrees * Math.PI) / 180, pitch: 0, roll: 0 };
-      return faceSvg(drawIdentity(1, 3), conditions, new KeyedRandom(1));
-    };
-    expect(spanOf(60)).not.toContain('NaN');
-    expect(spanOf(60).length).toBeGreaterThan(spanOf(20).length); // the back of the head and the nose's flank
+  it.each([-60, -35, 35, 60])('draw what a head turned by %d degrees hides together to its rim', (degrees) => {
+    const yaw = (degrees * Math.PI) / 180;
+    const { traits } = drawIdentity(1, 3);
+    const drawing = new HeadDrawing(traits, { ...still({}), yaw });
+    const side = Math.sign(degrees);
+    const seenAt = ([x, , z]: readonly number[]) => side * (x! * Math.cos(yaw) + z! * Math.sin(yaw));
+    for (const y of [-0.9, -0.4, 0, 0.3, 0.8]) {
+      // The surface again, by its equation: an ellipsoid. Where it is seen farthest out is the rim.
+      const surface = (x: number) => [
+        x,
+        y,
+        0.78 * Math.sqrt(1 - (x / (1.06 * traits.faceWidth)) ** 2 - ((y + 0.05) / 1.4) ** 2),
+      ];
+      const half = 1.06 * traits.faceWidth * Math.sqrt(1 - ((y + 0.05) / 1.4) ** 2) * 0.999;
+      const grid = Array.from({ length: 4001 }, (_, i) => half * (i / 2000 - 1));
+      const rim = Math.max(...grid.map((x) => seenAt(surface(x))));
+      for (const x of [0.3 * half, 0.6 * half, half, 2]) {
+        expect(seenAt(drawing.onFace(side * x, y))).toBeLessThanOrEqual(rim + 1e-6);
+        expect(drawing.onFace(-side * x, y)[0]).toBe(-side * x); // the near side stays
+      }
+      expect(seenAt(drawing.onFace(side * 2, y))).toBeCloseTo(rim, 5);
+      expect(seenAt(drawing.around([side * 2, y, -1], 0))).toBeCloseTo(rim, 5);
+      expect(drawing.around([-side * 2, y, -1])).toEqual([-side * 2, y, -1]);
+    }
+    const slight = new HeadDrawing(traits, { ...still({}), yaw: yaw / 4 });
+    expect(slight.onFace(side * 0.8, 0)[0]).toBe(side * 0.8);
   });
 });

@@ -95,8 +95,8 @@ export function findDuplicates(
     const [a, b] = [trainingFiles[i]!, trainingFiles[j]!];
     if (a.length > 0 && b.length > 0) linked.join(a[0]!, b[0]!);
     pairs += a.length * b.length;
+    // Not the other way round: hashes of training images come first, and an image that has the hash of one is nearest to that.
     cross(i, j, bits);
-    cross(j, i, bits);
   });
 
   const near = linked.groups().map((group) =>

@@ -96,7 +96,7 @@ describe('readLandmarks', () => {
       ['c.jsonl', `${JSON.stringify({ path: 'a.png', kps: points })}\n`],
       ['d.json', JSON.stringify([{ path: 'a.png', kps: points }])],
     ];
-    for (let i = 0; i < 1200; i++) {
+    for (let i = 0; i < 600; i++) {
       const [name, text] = seeds[i % 4]!;
       const bytes = Buffer.from(text);
       for (let changes = 1 + random.integer(4); changes > 0; changes--)
