@@ -8,6 +8,7 @@ import { MAX_SEARCH_DISTANCE } from './check/nearPairs.js';
 import { FINDINGS, type DatasetFinding, type DatasetReport, type FindingKind, type HistogramBin } from './findings.js';
 import { byName, identityFolders, isImageName } from './imageFolder.js';
 import { LARGEST_EXACT_LABEL } from './recordio/faceRecords.js';
+import { RecordFile } from './recordio/recordFile.js';
 
 /** Bits of 256 by which near-duplicates may differ where nobody says: docs/decisions/0025. */
 export const DEFAULT_NEAR_DISTANCE = 16;
@@ -37,7 +38,7 @@ export async function checkDataset(root: string, options: CheckOptions = {}): Pr
   const findings: DatasetFinding[] = [];
   const add = (kind: FindingKind, paths: string[], detail = '') =>
     findings.push({ severity: FINDINGS[kind].severity, kind, paths, detail });
-  // Folders are listed before anything is read, so that a mistyped path is known at once.
+  // Folders are listed and files opened before anything is read, so that a mistyped path is known at once.
   const sets = [root, ...against].map((path) => openDataset(path, options));
   const images = await sets[0]!.inspect(add);
   const others: InspectedImages[] = [];
@@ -125,6 +126,7 @@ function openRecords(
   { onWarning = () => {} }: CheckOptions,
   onProgress: (done: number) => void,
 ): OpenDataset {
+  new RecordFile(path)[Symbol.dispose](); // throws where it cannot be read
   const sorted = ({ identities }: InspectedImages) => identities.toSorted((a, b) => Number(a) - Number(b));
   const labels = (images: InspectedImages) => {
     const names = sorted(images);

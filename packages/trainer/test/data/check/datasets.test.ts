@@ -113,8 +113,10 @@ describe('evaluation sets', () => {
     const root = temporaryFolder();
     put(root, 'ann/0.png', await blobs(0));
     const seen: string[] = [];
-    const check = checkDataset(root, { against: [join(root, 'nowhere')], onProgress: (_, name) => seen.push(name) });
-    await expect(check).rejects.toMatchObject({ code: 'E_FORMAT' });
+    for (const name of ['nowhere', 'nowhere.rec']) {
+      const check = checkDataset(root, { against: [join(root, name)], onProgress: (_, path) => seen.push(path) });
+      await expect(check).rejects.toMatchObject({ code: 'E_FORMAT' });
+    }
     expect(seen).toEqual([]);
   });
 });
