@@ -12,6 +12,7 @@ export {
   type Point,
 } from './data/align/similarity.js';
 export {
+  alignDataset,
   AUGMENT_PRESETS,
   augmentImage,
   BalancedSampler,
@@ -19,13 +20,15 @@ export {
   checkDataset,
   convertDataset,
   createImageLoader,
-  faceRecords,
   CORRUPTIONS,
   corruptImage,
+  faceRecords,
   GroupBalancedSampler,
   ImageFolder,
+  makeAttributePairs,
   makePairs,
   openDataset,
+  readAttribute,
   readGroups,
   readPairs,
   resolvePlan,
@@ -33,8 +36,13 @@ export {
   splitIdentities,
   writePairs,
   type AugmentPlan,
+  type AlignOptions,
+  type AlignResult,
+  type AttributePairsOptions,
+  type AttributeValues,
   type Batch,
   type BatchLoaderOptions,
+  type CheckOptions,
   type ConvertOptions,
   type ConvertResult,
   type DatasetReport,
@@ -48,5 +56,6 @@ export * from './layers/index.js';
 export * from './metrics/index.js';
 export * from './optim/index.js';
 export * from './report/index.js';
+export type { Shares, SynthControls } from './synth/controls.js';
 export { writeSynthDataset, type WriteDatasetOptions } from './synth/writeDataset.js';
 export * from './train/index.js';

@@ -1,5 +1,7 @@
+export { alignDataset, type AlignOptions, type AlignResult } from './align/alignDataset.js';
+export { makeAttributePairs, readAttribute, type AttributePairsOptions, type AttributeValues } from './attributePairs.js';
 export { BatchLoader, type Batch, type BatchLoaderOptions, type LoaderState } from './batchLoader.js';
-export { checkDataset } from './checkDataset.js';
+export { checkDataset, type CheckOptions } from './checkDataset.js';
 export { splitIdentities, type ImageDataset } from './dataset.js';
 export type { DatasetFinding, DatasetReport, FindingKind } from './findings.js';
 export { decodeImage, MAX_INPUT_PIXELS } from './decodeImage.js';

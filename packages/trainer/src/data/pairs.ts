@@ -28,10 +28,7 @@ export interface MakePairsOptions {
  * @throws HyperArcError E_RANGE when the dataset has not that many pairs.
  */
 export function makePairs(dataset: ImageDataset, { pairs, folds = 10, seed }: MakePairsOptions): ImagePair[] {
-  const perFold = Math.floor(pairs / (2 * folds));
-  if (!Number.isInteger(folds) || folds < 2 || perFold < 1) {
-    throw new HyperArcError('E_RANGE', `pairs: expected at least 2 folds and two pairs a fold, received ${pairs} pairs in ${folds} folds`);
-  }
+  const perFold = checkFolds(pairs, folds);
   const images = dataset.identities.map((): string[] => []);
   dataset.labels.forEach((label, index) => images[label]!.push(dataset.nameOf(index)));
   const random = new KeyedRandom(0x7061697273, seed);
@@ -44,10 +41,19 @@ export function makePairs(dataset: ImageDataset, { pairs, folds = 10, seed }: Ma
   const result: ImagePair[] = [];
   for (let fold = 0; fold < folds; fold++) {
     const group = disjoint ? shuffled.filter((_, i) => i % folds === fold) : shuffled;
-    result.push(...draw(perFold, true, fold, taken, () => twoOfOne(group, random)));
-    result.push(...draw(perFold, false, fold, taken, () => oneOfTwo(group, random)));
+    result.push(...drawPairs(perFold, true, fold, taken, () => twoOfOne(group, random)));
+    result.push(...drawPairs(perFold, false, fold, taken, () => oneOfTwo(group, random)));
   }
   return result;
+}
+
+/** @returns Same, and different, pairs of a fold. @throws HyperArcError E_RANGE */
+export function checkFolds(pairs: number, folds: number): number {
+  const perFold = Math.floor(pairs / (2 * folds));
+  if (!Number.isInteger(folds) || folds < 2 || perFold < 1) {
+    throw new HyperArcError('E_RANGE', `pairs: expected at least 2 folds and two pairs a fold, received ${pairs} pairs in ${folds} folds`);
+  }
+  return perFold;
 }
 
 function twoOfOne(group: readonly string[][], random: KeyedRandom): [string, string] {
@@ -63,7 +69,17 @@ function oneOfTwo(group: readonly string[][], random: KeyedRandom): [string, str
   return [random.pick(group[first]!), random.pick(group[second]!)];
 }
 
-function draw(count: number, same: boolean, fold: number, taken: Set<string>, next: () => [string, string]): ImagePair[] {
+/**
+ * Draws `count` pairs that are not taken yet.
+ * @param next A pair; undefined for a draw that found none.
+ */
+export function drawPairs(
+  count: number,
+  same: boolean,
+  fold: number,
+  taken: Set<string>,
+  next: () => [string, string] | undefined,
+): ImagePair[] {
   const drawn: ImagePair[] = [];
   // Pairs drawn before are drawn again; when nearly all are taken that would not end.
   for (let tries = 0; drawn.length < count; tries++) {
@@ -71,7 +87,9 @@ function draw(count: number, same: boolean, fold: number, taken: Set<string>, ne
       const kind = same ? 'same-identity' : 'different-identity';
       throw new HyperArcError('E_RANGE', `pairs: expected ${count} ${kind} pairs in each fold, received images for ${drawn.length}; ask for fewer pairs`);
     }
-    const [a, b] = next();
+    const pair = next();
+    if (pair === undefined) continue;
+    const [a, b] = pair;
     const key = a < b ? `${a}\0${b}` : `${b}\0${a}`;
     if (taken.has(key)) continue;
     taken.add(key);

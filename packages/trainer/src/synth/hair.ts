@@ -3,7 +3,7 @@ import type { Complexion } from './complexion.js';
 import type { HeadDrawing, HeadPoint } from './head.js';
 import type { Identity } from './identity.js';
 
-const isBald = (drawing: HeadDrawing): boolean => drawing.traits.baldness > 0.93;
+export const isBald = (drawing: HeadDrawing): boolean => drawing.traits.baldness > 0.93;
 
 /** The mass of hair behind the head. */
 export function drawBackHair(drawing: HeadDrawing, { traits, strands }: Identity, { hair }: Complexion): void {
@@ -52,7 +52,8 @@ export function drawFrontHair(drawing: HeadDrawing, { traits, strands }: Identit
     [sign * (temple + volume * 0.5), -0.62, 0],
     [sign * 0.5, -traits.foreheadHeight - volume * 0.85, 0.05],
   ];
-  drawing.path([...side(-1), [0, top, 0.05], ...side(1).reverse(), ...hairline.reverse()], {
+  const cap: HeadPoint[] = [...side(-1), [0, top, 0.05], ...side(1).reverse()];
+  drawing.path([...cap.map((point) => drawing.around(point)), ...hairline.reverse()], {
     fill: hair,
     closed: true,
   });
@@ -67,6 +68,10 @@ export function drawFrontHair(drawing: HeadDrawing, { traits, strands }: Identit
       0.3,
     ];
     const tip = drawing.onFace(u * temple, lineY + 0.2 * u * u + fringeDrop * 0.6 - recede * 1.2 - 0.05, 0.05);
-    drawing.path([root, bend, tip], { stroke: shade(hair, tone), width: 0.022, opacity: 0.5 });
+    drawing.path([drawing.around(root), drawing.around(bend), tip], {
+      stroke: shade(hair, tone),
+      width: 0.022,
+      opacity: 0.5,
+    });
   }
 }

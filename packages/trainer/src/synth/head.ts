@@ -11,6 +11,11 @@ export const DRAWING_SIDE = 112;
 const PIXELS_PER_HEAD_UNIT = 42;
 /** 1/distance of the camera, in head units. */
 const PERSPECTIVE = 0.13;
+/** Radius of the front of the head towards the camera, and across in half widths of the face. */
+const DEPTH = 0.78;
+const ACROSS = 1.06;
+/** Radians. Above it the far side of the face is hidden; poses that are drawn at random stay below 0.45. */
+const TURNED = 0.46;
 
 export interface PathStyle {
   readonly fill?: Colour | string;
@@ -57,11 +62,32 @@ export class HeadDrawing {
     return [DRAWING_SIDE / 2 + px + this.conditions.shiftX, DRAWING_SIDE / 2 + py + this.conditions.shiftY];
   }
 
-  /** A point on the front of the head, `lift` in front of the skin. */
+  /** The head is turned so far that a part of the face is behind its rim. */
+  get isTurned(): boolean {
+    return Math.abs(this.conditions.yaw) > TURNED;
+  }
+
+  /** A point on the front of the head, `lift` in front of the skin. Of a turned head the hidden part is drawn together to the rim. */
   onFace(x: number, y: number, lift = 0): HeadPoint {
-    const across = x / (1.06 * this.traits.faceWidth);
+    const visible = this.isTurned ? this.clampToRim(x, y) : x;
+    const across = visible / (ACROSS * this.traits.faceWidth);
     const along = (y + 0.05) / 1.4;
-    return [x, y, 0.78 * Math.sqrt(Math.max(0.01, 1 - across * across - along * along)) + lift];
+    return [visible, y, DEPTH * Math.sqrt(Math.max(0.01, 1 - across * across - along * along)) + lift];
+  }
+
+  /** A point of something that lies round the head: what a turned head hides is brought to the rim, `lift` in front of it. */
+  around(point: HeadPoint, lift = 0.05): HeadPoint {
+    const [x, y] = point;
+    return !this.isTurned || this.clampToRim(x, y) === x ? point : this.onFace(x, y, lift);
+  }
+
+  /** The nearest x that can be seen at a height. The head there is an ellipse with radii a and c; seen from the angle θ its rim is at x = a² cosθ / √(a² cos²θ + c² sin²θ). */
+  private clampToRim(x: number, y: number): number {
+    const { cy, sy } = this.turn;
+    const width = ACROSS * this.traits.faceWidth;
+    const height = Math.sqrt(Math.max(0.01, 1 - ((y + 0.05) / 1.4) ** 2));
+    const rim = (height * width * width * cy) / Math.hypot(width * cy, DEPTH * sy);
+    return sy > 0 ? Math.min(x, rim) : Math.max(x, -rim);
   }
 
   path(points: readonly HeadPoint[], style: PathStyle): void {

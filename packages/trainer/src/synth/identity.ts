@@ -1,7 +1,16 @@
 import { KeyedRandom } from '../data/keyedRandom.js';
 
 /** Separates the streams that share a dataset's seed. */
-export const STREAM = { identity: 1, marks: 2, strands: 3, sample: 4, scene: 5, sensor: 6 } as const;
+export const STREAM = {
+  identity: 1,
+  marks: 2,
+  strands: 3,
+  sample: 4,
+  scene: 5,
+  sensor: 6,
+  controls: 7,
+  pose: 8,
+} as const;
 
 /**
  * What makes a person: independent parameters, each uniform in its range. Lengths are in head units (the half height of a
@@ -94,14 +103,24 @@ export interface Identity {
   readonly marks: readonly SkinMark[];
   /** Offsets in [-1, 1] that give this person's hair its irregularity. */
   readonly strands: readonly number[];
+  /** 0…1; none where no age was asked for. */
+  readonly wrinkles?: number;
 }
 
-/** Draws person `identity` of the dataset named by `seed`. */
-export function drawIdentity(seed: number, identity: number): Identity {
+/**
+ * Draws person `identity` of the dataset named by `seed`.
+ * @param band Of `count` equal parts of the range of skin tones the one, from 0, that the person's is to lie in.
+ */
+export function drawIdentity(
+  seed: number,
+  identity: number,
+  band: { readonly index: number; readonly count: number } = { index: 0, count: 1 },
+): Identity {
   const random = new KeyedRandom(seed, STREAM.identity, identity);
-  const traits = Object.fromEntries(
+  const drawn = Object.fromEntries(
     IDENTITY_TRAITS.map((name) => [name, random.uniform(...IDENTITY_RANGES[name])]),
   ) as unknown as IdentityTraits;
+  const traits = { ...drawn, skinTone: (band.index + drawn.skinTone) / band.count };
   const strandRandom = new KeyedRandom(seed, STREAM.strands, identity);
   return {
     traits,

@@ -1,4 +1,5 @@
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
+import type { SynthControls } from './controls.js';
 
 /** Rises whenever the same parameters give other pictures. */
 export const SYNTH_VERSION = 1;
@@ -11,6 +12,8 @@ export interface SynthParameters {
   readonly seed: number;
   /** Side of a picture in pixels. */
   readonly size: number;
+  /** What is prescribed of poses, ages, groups and masks; nothing by default. */
+  readonly controls?: SynthControls;
 }
 
 export const identityFolder = (identity: number): string => `id_${String(identity).padStart(5, '0')}`;
@@ -18,14 +21,14 @@ export const sampleFile = (sample: number): string => `${String(sample).padStart
 
 /** @throws HyperArcError E_RANGE */
 export function checkSynthParameters(parameters: SynthParameters): void {
-  const bounds: Record<keyof SynthParameters, [low: number, high: number]> = {
+  const bounds: Record<keyof Omit<SynthParameters, 'controls'>, [low: number, high: number]> = {
     identities: [1, 10_000_000],
     samples: [1, 10_000],
     seed: [0, Number.MAX_SAFE_INTEGER],
     size: [16, 1024],
   };
   for (const [name, [low, high]] of Object.entries(bounds)) {
-    const value = parameters[name as keyof SynthParameters];
+    const value = parameters[name as keyof typeof bounds];
     if (!Number.isInteger(value) || value < low || value > high) {
       throw new HyperArcError(
         'E_RANGE',

@@ -19,6 +19,23 @@ export function drawNose(drawing: HeadDrawing, { skin, shadow }: Complexion): vo
   const at = (x: number, share: number, depth: number): HeadPoint =>
     drawing.onFace(x + noseCrook * Math.sin(share * Math.PI), eyeHeight + length * share, depth);
 
+  if (drawing.isTurned) {
+    // Seen from the side the nose stands out over the rim: its skin, from the ridge back to the near cheek.
+    const near = conditions.yaw > 0 ? -1 : 1;
+    const flank = [
+      at(0, -0.12, ridge(0) * 0.6),
+      at(0, 0.3, ridge(0.3)),
+      at(0, 0.75, ridge(0.85)),
+      at(0, 0.96, noseDepth),
+      at(0, 1.04, noseDepth * 0.8),
+      at(near * noseWidth * 0.6, 1.04, 0.05),
+      at(near * noseWidth, 0.95, 0.02),
+      at(near * (bridgeWidth + 0.05), 0.4, 0),
+    ];
+    drawing.path(flank, { fill: skin, closed: true });
+    drawing.path(flank.slice(0, 5), { stroke: shade(skin, 0.62), width: 0.018 });
+  }
+
   // The flank away from the light, then the lit ridge.
   drawing.path(
     [

@@ -1,6 +1,8 @@
 import sharp from 'sharp';
 import { KeyedRandom } from '../data/keyedRandom.js';
+import { atAge, drawWrinkles } from './age.js';
 import { complexionOf } from './complexion.js';
+import type { IdentityControl } from './controls.js';
 import { drawEyes } from './eyes.js';
 import { drawBackHair, drawFrontHair } from './hair.js';
 import { DRAWING_SIDE, HeadDrawing } from './head.js';
@@ -8,7 +10,7 @@ import { drawIdentity, STREAM, type Identity } from './identity.js';
 import { drawMouth, drawNose, lowerFaceHeights } from './noseMouth.js';
 import { drawSample, type SampleConditions } from './sample.js';
 import { drawBackground, drawOcclusion } from './scene.js';
-import { drawBehindFace, drawFaceSkin, drawFacialHair } from './skin.js';
+import { drawBackOfHead, drawBehindFace, drawFaceSkin, drawFacialHair } from './skin.js';
 
 /** The face as an SVG document of 112 × 112 units. */
 export function faceSvg(identity: Identity, conditions: SampleConditions, sceneRandom: KeyedRandom): string {
@@ -17,8 +19,10 @@ export function faceSvg(identity: Identity, conditions: SampleConditions, sceneR
   const { noseY, mouthY } = lowerFaceHeights(identity.traits);
   const scene = drawBackground(drawing, sceneRandom);
   drawBackHair(drawing, identity, complexion);
+  drawBackOfHead(drawing, identity, complexion);
   drawBehindFace(drawing, complexion, scene.clothing);
   drawFaceSkin(drawing, identity, complexion);
+  drawWrinkles(drawing, identity, complexion);
   drawFacialHair(drawing, complexion, mouthY, noseY);
   drawMouth(drawing, complexion);
   drawEyes(drawing, complexion);
@@ -34,10 +38,20 @@ export function faceSvg(identity: Identity, conditions: SampleConditions, sceneR
 /**
  * Draws picture `sample` of person `identity` as a JPEG of `size` × `size` pixels. The bytes depend on the arguments
  * (and the versions of the drawing libraries) alone.
+ * @param control What is prescribed for the person.
  */
-export async function renderFace(seed: number, identity: number, sample: number, size: number): Promise<Buffer> {
-  const conditions = drawSample(seed, identity, sample);
-  const svg = faceSvg(drawIdentity(seed, identity), conditions, new KeyedRandom(seed, STREAM.scene, identity, sample));
+export async function renderFace(
+  seed: number,
+  identity: number,
+  sample: number,
+  size: number,
+  control?: IdentityControl,
+): Promise<Buffer> {
+  const prescribed = control?.samples[sample];
+  const conditions = drawSample(seed, identity, sample, prescribed);
+  const person = drawIdentity(seed, identity, control?.group);
+  const shown = prescribed?.age === undefined ? person : atAge(person, prescribed.age);
+  const svg = faceSvg(shown, conditions, new KeyedRandom(seed, STREAM.scene, identity, sample));
   // 72 units to the inch is what librsvg maps to one pixel a unit.
   let picture = sharp(Buffer.from(svg), { density: (72 * size) / DRAWING_SIDE })
     .resize(size, size, { fit: 'fill' })

@@ -1,4 +1,5 @@
 import { KeyedRandom } from '../data/keyedRandom.js';
+import type { SampleControl } from './controls.js';
 import { STREAM } from './identity.js';
 
 /** What hides a part of the face. */
@@ -47,7 +48,27 @@ export const SAMPLE_CONDITIONS = [
 ] satisfies (keyof SampleConditions)[];
 
 /** Draws the conditions of picture `sample` of person `identity`. */
-export function drawSample(seed: number, identity: number, sample: number): SampleConditions {
+export function drawSample(
+  seed: number,
+  identity: number,
+  sample: number,
+  control: SampleControl = {},
+): SampleConditions {
+  const drawn = drawFreely(seed, identity, sample);
+  const random = new KeyedRandom(seed, STREAM.pose, identity, sample);
+  const degrees = control.yaw === undefined ? 0 : control.yaw + random.uniform(-YAW_JITTER_DEGREES, YAW_JITTER_DEGREES);
+  const isFree = drawn.occlusion !== 'mask' && drawn.occlusion !== 'scarf';
+  return {
+    ...drawn,
+    ...(control.yaw !== undefined && { yaw: (random.pick([-1, 1]) * degrees * Math.PI) / 180 }),
+    ...(control.mask !== undefined && { occlusion: control.mask ? 'mask' : isFree ? drawn.occlusion : 'none' }),
+  };
+}
+
+/** By which a prescribed yaw varies, so that no two pictures have the very same pose. */
+const YAW_JITTER_DEGREES = 3;
+
+function drawFreely(seed: number, identity: number, sample: number): SampleConditions {
   const random = new KeyedRandom(seed, STREAM.sample, identity, sample);
   const spread = (deviation: number, limit: number) => deviation * random.normal(limit / deviation);
   const blink = random.chance(0.06);

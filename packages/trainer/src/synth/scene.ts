@@ -83,7 +83,10 @@ function drawGlasses(drawing: HeadDrawing, random: KeyedRandom, dark: boolean): 
     ];
     drawing.path(rim, { fill, opacity: dark ? 0.93 : 0.16, closed: true });
     drawing.path(rim, { stroke: frame, width, closed: true });
-    drawing.path([at(1, -0.3), [sign * (faceWidth + 0.03), eyeHeight - 0.02, 0.05]], { stroke: frame, width });
+    drawing.path([at(1, -0.3), drawing.around([sign * (faceWidth + 0.03), eyeHeight - 0.02, 0.05])], {
+      stroke: frame,
+      width,
+    });
     drawing.path([at(-1, -0.2), [0, eyeHeight - 0.01, 0.9]], { stroke: frame, width });
   }
 }
@@ -102,15 +105,20 @@ function drawMask(drawing: HeadDrawing, random: KeyedRandom, scarf: boolean): vo
     [sign * Math.max(lower, traits.jawWidth * traits.faceWidth * 1.03), traits.jawHeight + 0.12, 0.2],
     [sign * lower, bottom, 0.25],
   ];
+  // Of a turned head the far side of the mask reaches up to the rim, or the mouth would look out.
+  const seen = (point: HeadPoint): HeadPoint =>
+    drawing.isTurned && point[0] * drawing.conditions.yaw > 0
+      ? drawing.onFace(2 * Math.sign(point[0]), point[1], 0.1)
+      : point;
   const outline: HeadPoint[] = [[0, topY - 0.03, 0.92], ...half(1), [0, bottom + 0.06, 0.4], ...half(-1).reverse()];
-  drawing.path(outline, { fill: colour, stroke: shade(colour, 0.7), width: 0.02, closed: true });
+  drawing.path(outline.map(seen), { fill: colour, stroke: shade(colour, 0.7), width: 0.02, closed: true });
   for (const drop of scarf ? [0.1, 0.26, 0.42] : [0.16, 0.28]) {
     const fold: HeadPoint[] = [
       [-0.75 * side, topY + drop + 0.05, 0.4],
       [0, topY + drop, 0.85],
       [0.75 * side, topY + drop + 0.05, 0.4],
     ];
-    drawing.path(fold, { stroke: shade(colour, 0.75), width: 0.022 });
+    drawing.path(fold.map(seen), { stroke: shade(colour, 0.75), width: 0.022 });
   }
 }
 
@@ -147,8 +155,9 @@ function drawHat(drawing: HeadDrawing, random: KeyedRandom): void {
     [-0.55 * side, brimY - 0.03, 0.6],
     [-side, brimY, 0.1],
   ];
-  drawing.path([[0, top, 0], ...half(1), ...brim, ...half(-1).reverse()], { fill: colour, closed: true });
-  drawing.path(brim, { stroke: shade(colour, 0.6), width: 0.1 });
+  const seen = (points: readonly HeadPoint[]) => points.map((point) => drawing.around(point, 0.12));
+  drawing.path(seen([[0, top, 0], ...half(1), ...brim, ...half(-1).reverse()]), { fill: colour, closed: true });
+  drawing.path(seen(brim), { stroke: shade(colour, 0.6), width: 0.1 });
 }
 
 /** A flat thing held in front of the face, coming in from the picture's edge. */

@@ -1,5 +1,6 @@
 import { mix, shade } from './colour.js';
 import type { Complexion } from './complexion.js';
+import { isBald } from './hair.js';
 import type { HeadDrawing, HeadPoint } from './head.js';
 import type { Identity, IdentityTraits } from './identity.js';
 
@@ -37,6 +38,7 @@ export function headOutline(drawing: HeadDrawing, grow = 0): HeadPoint[] {
   const { yaw, pitch } = drawing.conditions;
   return full.map(([x, y]) => {
     const [rimX, rimY] = [x * (1 + grow) + lean * y, y * (1 + grow)];
+    if (drawing.isTurned && x * yaw >= 0) return drawing.onFace(rimX, rimY);
     const slices = [
       [1, 0],
       [0.93, 0.3],
@@ -46,6 +48,22 @@ export function headOutline(drawing: HeadDrawing, grow = 0): HeadPoint[] {
       x * (point[0] * Math.cos(yaw) + point[2] * Math.sin(yaw)) + y * (point[1] - point[2] * Math.sin(pitch)) * 0.7;
     return slices.reduce((best, point) => (outward(point) > outward(best) ? point : best));
   });
+}
+
+/** The back of a turned head, in the colour of the hair or of a bald head's skin. */
+export function drawBackOfHead(drawing: HeadDrawing, { traits }: Identity, { hair, skin }: Complexion): void {
+  if (!drawing.isTurned) return;
+  const { yaw } = drawing.conditions;
+  const volume = isBald(drawing) ? 0 : 0.7 * traits.hairVolume;
+  const [c, s] = [Math.cos(yaw), Math.sin(yaw)];
+  // An ellipsoid's outline: its half width as seen, turned back into the head's own coordinates.
+  const half = Math.hypot((traits.faceWidth + volume) * c, (0.78 + volume) * s);
+  const outline = Array.from({ length: 12 }, (_, i): HeadPoint => {
+    const u = half * Math.cos((i * Math.PI) / 6);
+    const y = -0.3 + (traits.foreheadHeight - 0.25 + volume) * Math.sin((i * Math.PI) / 6);
+    return [u * c, y, u * s - 0.12];
+  });
+  drawing.path(outline, { fill: shade(isBald(drawing) ? skin : hair, 0.8), closed: true });
 }
 
 /** Neck, shoulders and ears: what lies behind the face. */

@@ -6,8 +6,10 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { Worker } from 'node:worker_threads';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
+import { ControlPlan } from './controls.js';
 import { drawIdentity, IDENTITY_TRAITS } from './identity.js';
 import { checkSynthParameters, identityFolder, sampleFile, SYNTH_VERSION, type SynthParameters } from './layout.js';
+import type { PersonTask } from './renderWorker.js';
 import { drawSample, SAMPLE_CONDITIONS } from './sample.js';
 
 export interface WriteDatasetOptions extends SynthParameters {
@@ -33,9 +35,11 @@ export interface WriteDatasetResult {
  * @throws HyperArcError E_RANGE for parameters out of range; E_FORMAT when `out` holds something else.
  */
 export async function writeSynthDataset(options: WriteDatasetOptions): Promise<WriteDatasetResult> {
-  const { identities, samples, seed, size } = options;
-  const parameters: SynthParameters = { identities, samples, seed, size };
+  const { identities, samples, seed, size, controls } = options;
+  const isControlled = controls !== undefined && Object.values(controls).some((value) => value !== undefined);
+  const parameters: SynthParameters = { identities, samples, seed, size, ...(isControlled && { controls }) };
   checkSynthParameters(parameters);
+  const plan = isControlled ? new ControlPlan(controls, parameters) : undefined;
   const started = performance.now();
   const out = resolve(options.out);
   if (checkTarget(out, parameters))
@@ -44,8 +48,8 @@ export async function writeSynthDataset(options: WriteDatasetOptions): Promise<W
   const partial = join(dirname(out), `.${basename(out)}.partial-${process.pid}-${Date.now().toString(36)}`);
   await mkdir(partial, { recursive: true });
   try {
-    await drawAll(partial, parameters, options);
-    await writeAttributes(join(partial, 'attributes.csv'), parameters);
+    await drawAll(partial, parameters, plan, options);
+    await writeAttributes(join(partial, 'attributes.csv'), parameters, plan);
     await writeFile(join(partial, 'synth.json'), manifest(parameters));
     options.signal?.throwIfAborted();
     await rename(partial, out);
@@ -88,7 +92,12 @@ function checkTarget(out: string, parameters: SynthParameters): boolean {
 }
 
 /** Hands identities to the workers, one at a time each; an error in one stops all. */
-async function drawAll(folder: string, parameters: SynthParameters, options: WriteDatasetOptions): Promise<void> {
+async function drawAll(
+  folder: string,
+  parameters: SynthParameters,
+  plan: ControlPlan | undefined,
+  options: WriteDatasetOptions,
+): Promise<void> {
   const { identities, samples } = parameters;
   const count = Math.min(identities, options.workers ?? Math.min(availableParallelism(), 16));
   if (!Number.isInteger(count) || count < 1) {
@@ -109,7 +118,11 @@ async function drawAll(folder: string, parameters: SynthParameters, options: Wri
     await new Promise<void>((resolveAll, reject) => {
       options.signal?.addEventListener('abort', () => reject(options.signal!.reason as Error), { once: true });
       for (const worker of workers) {
-        const giveWork = () => next < identities && worker.postMessage(next++);
+        const giveWork = () => {
+          if (next === identities) return;
+          const identity = next++;
+          worker.postMessage({ identity, control: plan?.of(identity) } satisfies PersonTask);
+        };
         worker.on('error', reject);
         worker.on('message', () => {
           done++;
@@ -126,17 +139,26 @@ async function drawAll(folder: string, parameters: SynthParameters, options: Wri
 }
 
 /** One row an image: its path, then what it was drawn from. */
-async function writeAttributes(path: string, { identities, samples, seed }: SynthParameters): Promise<void> {
+async function writeAttributes(
+  path: string,
+  { identities, samples, seed }: SynthParameters,
+  plan: ControlPlan | undefined,
+): Promise<void> {
   const file = createWriteStream(path);
   const round = (value: number | string) => (typeof value === 'number' ? String(Number(value.toFixed(4))) : value);
-  file.write(`${['path', 'identity', 'sample', ...IDENTITY_TRAITS, ...SAMPLE_CONDITIONS].join(',')}\n`);
+  file.write(
+    `${['path', 'identity', 'sample', ...IDENTITY_TRAITS, ...SAMPLE_CONDITIONS, ...(plan?.columns.names() ?? [])].join(',')}\n`,
+  );
   for (let identity = 0; identity < identities; identity++) {
-    const { traits } = drawIdentity(seed, identity);
+    const control = plan?.of(identity);
+    const { traits } = drawIdentity(seed, identity, control?.group);
     const traitCells = IDENTITY_TRAITS.map((name) => round(traits[name])).join(',');
     let rows = '';
     for (let sample = 0; sample < samples; sample++) {
-      const conditions = drawSample(seed, identity, sample);
+      const prescribed = control?.samples[sample];
+      const conditions = drawSample(seed, identity, sample, prescribed);
       const cells = SAMPLE_CONDITIONS.map((name) => round(conditions[name]));
+      if (plan && control && prescribed) cells.push(...plan.columns.cells(control, prescribed));
       rows += `${identityFolder(identity)}/${sampleFile(sample)},${identity},${sample},${traitCells},${cells.join(',')}\n`;
     }
     if (!file.write(rows)) await once(file, 'drain');

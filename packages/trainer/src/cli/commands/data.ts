@@ -1,9 +1,19 @@
+import { join } from 'node:path';
 import { InvalidArgumentError, type Command } from 'commander';
+import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
+import type { ImagePair } from '../../data/pairs.js';
 import { StopRequest } from '../../train/signals.js';
 import { registerDataBinCommand } from './dataBin.js';
 import { stoppedExit } from '../exitCodes.js';
+import { registerAlignCommand } from './dataAlign.js';
 import { registerDataPreview } from './dataPreview.js';
-import { FINDINGS, type DatasetReport, type FindingKind, type HistogramBin } from '../../data/findings.js';
+import {
+  FINDINGS,
+  type DatasetReport,
+  type EvaluationOverlap,
+  type FindingKind,
+  type HistogramBin,
+} from '../../data/findings.js';
 
 /** Findings of one kind that are printed; `--json` has them all. */
 const MAX_PRINTED = 10;
@@ -16,19 +26,35 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
-/** `hyperarc data check`, `hyperarc data convert`, `hyperarc data pairs`, `hyperarc data bin`. The image library is loaded only when an action runs. */
+function positiveNumber(text: string): number {
+  if (!/^\d*\.?\d+$/.test(text)) throw new InvalidArgumentError('Expected a number.');
+  return Number(text);
+}
+
+/** `hyperarc data check`, `hyperarc data align`, `hyperarc data convert`, `hyperarc data pairs`, `hyperarc data bin`, `hyperarc data preview`. The image library is loaded only when an action runs. */
 export function registerDataCommand(program: Command): void {
   const data = program.command('data').description('Look after face datasets (image folders, one folder an identity)');
   data
-    .command('check <folder>')
-    .description('Read every image; exit code 1 when something must be mended')
+    .command('check <dataset>')
+    .description('Read every image of a folder or .rec file; exit code 1 when something must be mended')
+    .option(
+      '--against <dataset...>',
+      'evaluation sets (folders or .rec files) whose images and people must not be in it',
+    )
+    .option('--near-distance <bits>', 'near-duplicates: bits of 256 that may differ, 0 to 32', wholeNumber, 16)
     .option('--json', 'print the whole report as JSON')
-    .action(async (folder: string, options: { json?: boolean }) => {
+    .action(async (dataset: string, options: { against?: string[]; nearDistance: number; json?: boolean }) => {
       const { checkDataset } = await import('../../data/checkDataset.js');
-      const report = await checkDataset(folder);
+      const report = await checkDataset(dataset, {
+        against: options.against ?? [],
+        nearDistance: options.nearDistance,
+        onProgress: (done, name) => showCount(done, `${name}: `),
+        onWarning: (message) => console.warn(`warning: ${message}`),
+      });
       console.log(options.json ? JSON.stringify(report, null, 2) : formatReport(report));
       if (!report.ok) process.exitCode = 1;
     });
+  registerAlignCommand(data);
   data
     .command('convert <from> <to>')
     .description(
@@ -58,12 +84,26 @@ export function registerDataCommand(program: Command): void {
     .description('Write a list of verification pairs: pathA, pathB, 0|1, fold')
     .requiredOption('--out <file>', 'text file to write')
     .option('--pairs <count>', 'pairs, half of them of the same identity', wholeNumber, 6000)
+    .option('--attribute <name>', 'the two images of a pair differ in this column of the attributes')
+    .option('--attributes <file>', "table of attributes (default: the folder's attributes.csv)")
+    .option('--between <values>', 'VALUE,VALUE: one image of a pair has the first, the other the second')
+    .option('--gap <number>', 'values of a pair are numbers at least this far apart', positiveNumber)
     .option('--folds <count>', 'folds, without common identities where possible', wholeNumber, 10)
     .option('--seed <number>', 'the same seed draws the same pairs', wholeNumber, 1)
-    .action(async (folder: string, options: { out: string; pairs: number; folds: number; seed: number }) => {
+    .action(async (folder: string, options: PairFlags) => {
       const { openDataset } = await import('../../data/openDataset.js');
       const { makePairs, writePairs } = await import('../../data/pairs.js');
-      const pairs = makePairs(await openDataset(folder, { log: (line) => console.warn(line) }), options);
+      const { attribute, attributes, between, gap } = options;
+      if (attribute === undefined && [attributes, between, gap].some((flag) => flag !== undefined)) {
+        throw new HyperArcError(
+          'E_RANGE',
+          'attribute: expected a column for --attributes, --between and --gap, received none',
+        );
+      }
+      const pairs =
+        attribute === undefined
+          ? makePairs(await openDataset(folder, { log: (line) => console.warn(line) }), options)
+          : await drawAttributePairs(folder, attribute, options);
       await writePairs(options.out, pairs);
       console.log(`${options.out}: ${pairs.length} pairs in ${options.folds} folds`);
     });
@@ -71,15 +111,55 @@ export function registerDataCommand(program: Command): void {
   registerDataBinCommand(data);
 }
 
+interface PairFlags {
+  readonly out: string;
+  readonly pairs: number;
+  readonly folds: number;
+  readonly seed: number;
+  readonly attribute?: string;
+  readonly attributes?: string;
+  readonly between?: string;
+  readonly gap?: number;
+}
+
+async function drawAttributePairs(folder: string, attribute: string, flags: PairFlags): Promise<ImagePair[]> {
+  const { makeAttributePairs, readAttribute } = await import('../../data/attributePairs.js');
+  const { openDataset } = await import('../../data/openDataset.js');
+  const { pairs, folds, seed, between, gap, attributes = join(folder, 'attributes.csv') } = flags;
+  const ends = between?.split(',');
+  if (ends !== undefined && ends.length !== 2) {
+    throw new HyperArcError('E_RANGE', `between: expected VALUE,VALUE, received ${between}`);
+  }
+  const dataset = await openDataset(folder, { log: (line) => console.warn(line) });
+  const values = await readAttribute(attributes, attribute);
+  const { labels, nameOf } = dataset;
+  const missing = labels.filter((_, index) => !values.has(nameOf(index))).length;
+  if (missing > 0) {
+    console.warn(`warning: ${missing} of ${labels.length} images are not in ${attributes}: they take no part`);
+  }
+  return makeAttributePairs(dataset, {
+    pairs,
+    folds,
+    seed,
+    values,
+    ...(ends !== undefined && { between: [ends[0]!, ends[1]!] as const }),
+    ...(gap !== undefined && { gap }),
+  });
+}
+
 /** Rewrites one line on a terminal. */
-function showCount(images: number): void {
-  if (process.stderr.isTTY && images % 1000 === 0) process.stderr.write(`\r\x1b[K${images} images\r`);
+function showCount(images: number, what = ''): void {
+  if (process.stderr.isTTY && images % 1000 === 0) process.stderr.write(`\r\x1b[K${what}${images} images\r`);
 }
 
 /** The report as lines for a terminal. */
 export function formatReport(report: DatasetReport): string {
+  const { labels, imagesOfAnIdentity, nearDuplicates } = report;
   const lines = [
     `${report.root}: ${report.images} images of ${report.identities} identities, ${(report.bytes / 1e6).toFixed(1)} MB`,
+    `labels ${labels.lowest} to ${labels.highest}; images of an identity: ${imagesOfAnIdentity.least} to ${imagesOfAnIdentity.most}, median ${imagesOfAnIdentity.median}`,
+    `near-duplicates (at most ${nearDuplicates.distance} of 256 bits differ): ${nearDuplicates.pairs} pairs of files`,
+    ...report.against.map(formatOverlap),
     '',
     ...histogram('images of an identity', 'identities', report.imagesPerIdentity),
     '',
@@ -97,6 +177,22 @@ export function formatReport(report: DatasetReport): string {
   }
   lines.push('', report.ok ? 'Ready to train.' : 'Mend the errors above before training.');
   return lines.join('\n');
+}
+
+function formatOverlap({
+  root,
+  images,
+  identities,
+  damaged,
+  overlappingImages,
+  commonIdentities,
+}: EvaluationOverlap): string {
+  const names =
+    commonIdentities === null
+      ? 'identities are numbers, not compared'
+      : `names of identities in both: ${commonIdentities}`;
+  const unread = damaged === 0 ? '' : `; ${damaged} of its images cannot be read and were not compared`;
+  return `against ${root} (${images} images of ${identities} identities): ${overlappingImages} of its images are in training; ${names}${unread}`;
 }
 
 function histogram(title: string, unit: string, bins: readonly HistogramBin[]): string[] {

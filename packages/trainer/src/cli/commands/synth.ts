@@ -1,11 +1,17 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
 
+import type { SynthControls } from '../../synth/controls.js';
 import { StopRequest } from '../../train/signals.js';
 import { stoppedExit } from '../exitCodes.js';
 
 function wholeNumber(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('Expected a whole number.');
+  return Number(text);
+}
+
+function share(text: string): number {
+  if (!/^\d*\.?\d+$/.test(text)) throw new InvalidArgumentError('Expected a number.');
   return Number(text);
 }
 
@@ -17,6 +23,10 @@ interface SynthOptions {
   size: number;
   workers?: number;
   contactSheet?: string;
+  yaw?: string;
+  age?: string;
+  groups?: string;
+  masks?: number;
 }
 
 /** `hyperarc synth`: writes a synthetic face dataset. The drawing library is loaded only when the action runs. */
@@ -29,16 +39,28 @@ export function registerSynthCommand(program: Command): void {
     .option('--samples <count>', 'images of each', wholeNumber, 20)
     .option('--seed <number>', 'names the dataset: the same seed gives the same bytes', wholeNumber, 1)
     .option('--size <pixels>', 'side of an image', wholeNumber, 112)
+    .option('--yaw <degrees:share,…>', 'turn of the heads, 0 to 60: 0:0.5,30:0.3,60:0.2')
+    .option('--age <years:share,…>', '16 to 80, or young, middle, old: young:0.4,middle:0.4,old:0.2')
+    .option('--groups <name:share,…>', 'groups of people, by skin tone from light to dark: a:0.7,b:0.3')
+    .option('--masks <share>', 'share of the pictures with a mask on mouth and nose', share)
     .option('--workers <count>', 'threads (default: the number of processors)', wholeNumber)
     .option('--contact-sheet <file>', 'also draw a table of faces: a row an identity, a column a sample')
     .action(async (options: SynthOptions) => {
       const { writeContactSheet, writeSynthDataset } = await import('../../synth/index.js');
-      const { contactSheet, workers, ...parameters } = options;
+      const { parseShares } = await import('../../synth/controls.js');
+      const { contactSheet, workers, yaw, age, groups, masks, ...parameters } = options;
+      const controls: SynthControls = {
+        ...(yaw !== undefined && { yaw: parseShares('yaw', yaw) }),
+        ...(age !== undefined && { age: parseShares('age', age) }),
+        ...(groups !== undefined && { groups: parseShares('groups', groups) }),
+        ...(masks !== undefined && { masks }),
+      };
       const interrupt = new AbortController();
       using stop = new StopRequest(() => interrupt.abort());
       try {
         const result = await writeSynthDataset({
           ...parameters,
+          controls,
           ...(workers === undefined ? {} : { workers }),
           onProgress: progressLine(),
           signal: interrupt.signal,
