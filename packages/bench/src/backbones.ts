@@ -145,17 +145,19 @@ function line({ model, program, skipped, stepMs, cpuMs, imagesPerSecond, peakByt
 
 /** Times training steps of backbones from our layers, from tfjs's own, and in PyTorch; adds a record and returns a Markdown table. */
 export async function runBackbones(options: BackboneOptions): Promise<string> {
+  // Of the code that is measured: it may be committed or changed meanwhile.
+  const [run, environment] = [new Date().toISOString(), benchEnvironment()];
   const rows: Row[] = [];
   for (const model of options.models) rows.push(...(await measureModel(model, options)));
   const { batch, rounds, threads, note, results } = options;
   const record: BackbonesRecord = {
     format: 'hyperarc-bench-backbones-1',
-    run: new Date().toISOString(),
+    run,
     batch,
     rounds,
     threads,
     ...(note !== undefined && { note }),
-    environment: benchEnvironment(),
+    environment,
     rows,
   };
   mkdirSync(results, { recursive: true });
