@@ -21,6 +21,15 @@ interface RunFlags {
   results: string;
 }
 
+interface BackboneFlags {
+  model?: string[];
+  batch: number;
+  rounds: number;
+  threads?: number;
+  note?: string;
+  results: string;
+}
+
 function wholeNumber(text: string): number {
   if (!/^[1-9]\d{0,3}$/.test(text)) throw new InvalidArgumentError('Expected a whole number of at least 1.');
   return Number(text);
@@ -142,6 +151,25 @@ program
   .action(async ({ backend, results }: { backend: BackendChoice; results: string }) => {
     const { runOptimizer } = await import('./optimizer.js');
     process.stdout.write(`${await runOptimizer(backend, results)}\n`);
+  });
+program
+  .command('backbones')
+  .description("time training steps of backbones from our layers, tfjs's own and in PyTorch, append to backbones.jsonl")
+  .option('--model <name...>', 'iresnet50, mobilefacenet (default: both)')
+  .option('--batch <n>', 'images a step', wholeNumber, 8)
+  .option('--rounds <n>', 'timed steps of each', wholeNumber, 6)
+  .option('--threads <n>', 'threads of TensorFlow and of PyTorch (default: all cores)', wholeNumber)
+  .option('--note <text>', 'what should be known of the machine, for the record')
+  .option('--results <folder>', 'folder of backbones.jsonl', RESULTS)
+  .action(async (flags: BackboneFlags) => {
+    const { BACKBONES, runBackbones } = await import('./backbones.js');
+    const models = flags.model ?? [...BACKBONES];
+    const unknown = models.find((name) => !(BACKBONES as readonly string[]).includes(name));
+    if (unknown !== undefined) throw new Error(`--model: expected ${BACKBONES.join(' or ')}, received ${unknown}`);
+    const { batch, rounds, note, results, threads = availableParallelism() } = flags;
+    const chosen = BACKBONES.filter((name) => models.includes(name));
+    const log = (line: string) => void process.stderr.write(`${line}\n`);
+    process.stdout.write(`${await runBackbones({ models: chosen, batch, rounds, threads, note, results, log })}\n`);
   });
 program
   .command('heads')

@@ -46,14 +46,18 @@ async function saveAndLoad(model: tfl.LayersModel): Promise<tfl.LayersModel> {
   return tfl.loadLayersModel(tf.io.fromMemory({ ...saved, modelTopology }));
 }
 
-describe.each(backends)('%s', (backend) => {
+const fastest = backends[backends.length - 1]!;
+
+describe.each(backends)('on %s', (backend) => {
+  // Convolutions are tested on every backend with their layer; cpu takes seconds for them.
+  const built = backend === fastest ? names : (['vit'] as const);
   let trains = false;
   beforeAll(async () => {
     trains = await useBackend(backend);
   });
 
-  it.each(names)('trains %s as the cpu backend does, and leaves nothing behind', async (name) => {
-    if (!trains) return;
+  it.each(built)('trains %s as the cpu backend does, and leaves nothing behind', async (name) => {
+    if (!trains || backend === 'cpu') return;
     const model = buildBackbone(plans[name](), { seed: 3 });
     step(model);
     const before = tf.memory().numTensors;
@@ -68,7 +72,7 @@ describe.each(backends)('%s', (backend) => {
     expect(relativeError(embeddings, expected)).toBeLessThan(1e-3);
   });
 
-  it.each(names)('%s survives save and load: the same embeddings, and the same next step', async (name) => {
+  it.each(built)('%s survives save and load: the same embeddings, and the same next step', async (name) => {
     if (!trains) return;
     const model = buildBackbone(plans[name](), { seed: 3 });
     step(model);
@@ -83,7 +87,7 @@ describe.each(backends)('%s', (backend) => {
 
 describe('a vision transformer', () => {
   beforeAll(async () => {
-    await useBackend(backends[backends.length - 1]!);
+    await useBackend(fastest);
   });
 
   it('moves every weight in training, that of the mask token among them', () => {
