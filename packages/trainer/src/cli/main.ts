@@ -7,6 +7,7 @@ import { registerDataCommand } from './commands/data.js';
 import { registerDoctorCommand } from './commands/doctor.js';
 import { registerEvaluateCommand } from './commands/evaluate.js';
 import { registerHeadsCommand } from './commands/heads.js';
+import { registerRecipesCommand } from './commands/recipes.js';
 import { registerReportCommand } from './commands/report.js';
 import { registerStartCommand } from './commands/start.js';
 import { registerSummaryCommand } from './commands/summary.js';
@@ -29,6 +30,7 @@ export function createProgram(): Command {
   registerStartCommand(program);
   registerTrainCommand(program);
   registerEvaluateCommand(program);
+  registerRecipesCommand(program);
   registerReportCommand(program);
   registerSummaryCommand(program);
   registerHeadsCommand(program);

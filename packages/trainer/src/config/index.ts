@@ -1,4 +1,5 @@
-export { checkConfig } from './check.js';
+export { checkConfig, checkRequest } from './check.js';
 export { resumeDifferences } from './differences.js';
-export { formatConfig, loadConfig, parseOverride } from './load.js';
-export { configSchema, type Config } from './schema.js';
+export { formatConfig, loadConfig, loadRequest, parseOverride } from './load.js';
+export { listRecipes, type Recipe } from './recipes.js';
+export { configSchema, type Config, type ConfigRequest } from './schema.js';

@@ -15,7 +15,6 @@ import type { SgdMomentum } from '../optim/index.js';
 import { arithmeticOf } from './arithmetic.js';
 import { fingerprint } from './dataset.js';
 import type { Session } from './session.js';
-import type { WindowSums } from './window.js';
 
 /** Files of a checkpoint folder. */
 export const FILES = {
@@ -27,7 +26,12 @@ export const FILES = {
 } as const;
 
 /** Writes all that a session needs to go on from here into an empty folder. */
-export async function writeSession(session: Session, folder: string, step: number, window: WindowSums): Promise<void> {
+export async function writeSession(
+  session: Session,
+  folder: string,
+  step: number,
+  { window, control }: Pick<TrainingState, 'window' | 'control'>,
+): Promise<void> {
   const { backbone, optimizer, head, loader, datasets, config } = session;
   const { train } = datasets;
   writeFileSync(join(folder, FILES.config), formatConfig(config));
@@ -47,6 +51,7 @@ export async function writeSession(session: Session, folder: string, step: numbe
     loader: loader.state(),
     head: head.state(),
     margin: marginRecord(head.margin),
+    control,
     window,
   });
 }

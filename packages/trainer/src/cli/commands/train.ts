@@ -2,7 +2,7 @@ import { HyperArcError } from '@hyperarc/kernels-cuda';
 import type { Command } from 'commander';
 
 import { loadConfig, resumeDifferences, type Config } from '../../config/index.js';
-import { stoppedExit } from '../exitCodes.js';
+import { trainingExit } from '../exitCodes.js';
 
 interface TrainFlags {
   dryRun?: boolean;
@@ -44,8 +44,7 @@ async function runTrain(first: string | undefined, rest: string[], flags: TrainF
     return;
   }
   const { runTraining } = await import('../runTraining.js');
-  const { stoppedBy } = await runTraining(config, resumed, flags.fallBack === true);
-  if (stoppedBy !== undefined) process.exitCode = stoppedExit(stoppedBy);
+  process.exitCode = trainingExit(await runTraining(config, resumed, flags.fallBack === true));
 }
 
 /** `hyperarc train`. */
