@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { HyperArcError } from '@hyperarc/kernels-cuda';
 import { Command, CommanderError } from 'commander';
 
+import { registerCompareCommand } from './commands/compare.js';
 import { registerDataCommand } from './commands/data.js';
 import { registerDoctorCommand } from './commands/doctor.js';
 import { registerEvaluateCommand } from './commands/evaluate.js';
@@ -32,6 +33,7 @@ export function createProgram(): Command {
   registerEvaluateCommand(program);
   registerRecipesCommand(program);
   registerReportCommand(program);
+  registerCompareCommand(program);
   registerSummaryCommand(program);
   registerHeadsCommand(program);
   registerSynthCommand(program);

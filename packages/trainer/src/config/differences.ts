@@ -40,6 +40,9 @@ function flatten(value: unknown, prefix: string, into: Map<string, string>): Map
   return into;
 }
 
+/** Fields as JSON by key, with the keys of what is nested joined by points. */
+export const flattenFields = (value: unknown): Map<string, string> => flatten(value, '', new Map());
+
 /** Fields that differ, each as `key: was A, now B`, with the keys of what is nested joined by points. */
 export function fieldDifferences(was: unknown, now: unknown): string[] {
   const before = flatten(was, '', new Map());

@@ -2,4 +2,4 @@ export { checkConfig, checkRequest } from './check.js';
 export { resumeDifferences } from './differences.js';
 export { formatConfig, loadConfig, loadRequest, parseOverride } from './load.js';
 export { listRecipes, type Recipe } from './recipes.js';
-export { configSchema, type Config, type ConfigRequest } from './schema.js';
+export { configSchema, withBatchSize, type Config, type ConfigRequest } from './schema.js';

@@ -138,3 +138,9 @@ export type ConfigRequest = z.infer<typeof configSchema>;
 
 /** A configuration that can be trained. */
 export type Config = ConfigRequest & { training: { batchSize: number } };
+
+/** The configuration with a number for `training.batchSize`, and without the limit that `auto` had. */
+export function withBatchSize(request: ConfigRequest, batchSize: number): Config {
+  const { maxMemory: _, ...training } = request.training;
+  return { ...request, training: { ...training, batchSize } };
+}

@@ -2,7 +2,8 @@ import type { Environment, Evaluation, ModelEvaluation, ScoredPair } from '../ev
 import type { MetricsRecord } from '../metrics/jsonLines.js';
 import { histogramChart, lossChart, modelColor, rocChart, stepChart } from './charts.js';
 import { html, Html } from './html.js';
-import { COLOR, STYLE } from './style.js';
+import { legend, page } from './page.js';
+import { COLOR } from './style.js';
 
 /** Everything a report shows. Absent parts are left out of it. */
 export interface ReportData {
@@ -40,26 +41,7 @@ export function renderReport(data: ReportData): string {
         ]),
     environmentSection(data.environment),
   ];
-  return html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <title>${data.title} · HyperArc report</title>
-        <style>
-          ${new Html(STYLE)}
-        </style>
-      </head>
-      <body>
-        <main>
-          <header>
-            <h1>${data.title}</h1>
-            <p>HyperArc report, ${data.createdAt.replace('T', ' ').replace(/\.\d+Z$/, ' UTC')}</p>
-          </header>
-          ${headline(data)} ${sections}
-        </main>
-      </body>
-    </html> `.markup;
+  return page(data.title, 'report', data.createdAt, [headline(data), ...sections]);
 }
 
 function headline({ evaluation, metrics = [] }: ReportData): Html {
@@ -166,11 +148,6 @@ const chart = (title: string, note: string, drawing: Html): Html =>
     <p class="note">${note}</p>
     ${drawing}
   </figure>`;
-
-const legend = (entries: readonly (readonly [string, string])[]): Html =>
-  html`<ul class="legend">
-    ${entries.map(([name, color]) => html`<li><i style="background:${color}"></i>${name}</li>`)}
-  </ul>`;
 
 function rocSection(models: readonly ModelEvaluation[]): Html {
   const entries = models.map((model, i): [string, string] => [

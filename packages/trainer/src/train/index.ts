@@ -1,4 +1,5 @@
 /** The training loop: `train(options)` and what it writes. */
+export { settleBatchSize } from './autoBatch.js';
 export { RunFolder } from './runFolder.js';
 export { createSchedule, type Schedule } from './schedule.js';
 export { trainStep, type MicroBatch, type StepHead, type StepParts, type StepRates, type StepResult } from './step.js';

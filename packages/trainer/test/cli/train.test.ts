@@ -57,7 +57,12 @@ describe('hyperarc', () => {
       1,
       /^hyperarc: E_RANGE: CONFIG: expected a YAML file, received none; or give --resume RUN\n$/,
     ],
-    ['a missing file', () => ['train', 'none.yaml'], 1, /^hyperarc: E_RANGE: .*none\.yaml \(ENOENT\); hyperarc recipes lists those that come with it\n$/],
+    [
+      'a missing file',
+      () => ['train', 'none.yaml'],
+      1,
+      /^hyperarc: E_RANGE: .*none\.yaml \(ENOENT\); hyperarc recipes lists those that come with it\n$/,
+    ],
     [
       'a misspelt key',
       () => ['train', tiny(), 'optimizer.learnRate=1'],
