@@ -6,16 +6,16 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { checkRequest, type ConfigRequest } from '../../dist/config/index.js';
-import { writeSynthDataset } from '../../dist/synth/writeDataset.js';
 import { measure, settleBatchSize, trialStep } from '../../dist/train/autoBatch.js';
 import { candidateSizes, largestFitting, parseMemory, plannedBytes, stepBytes } from '../../dist/train/batchPlan.js';
 import { createSession } from '../../dist/train/session.js';
+import { imageFolder } from '../data/fixtures.js';
 import { tinyConfig } from './interruptedRun.js';
 
 let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'hyperarc-auto-batch-'));
-  await writeSynthDataset({ out: join(folder, 'faces'), identities: 10, samples: 5, seed: 1, size: 32 });
+  await imageFolder(10, 5, 24, join(folder, 'faces'));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -75,7 +75,7 @@ describe('training.batchSize: auto', () => {
     let model = await measure(session);
     const tensors = tf.memory().numTensors;
     const ratios = [];
-    for (const batch of [12, 24, 48]) {
+    for (const batch of [8, 16, 32]) {
       const planned = stepBytes(model, batch) - model.baseBytes - model.head(batch);
       const bytes = await trialStep(session, batch);
       model = { ...model, measured: [...model.measured, { batch, bytes }] };
@@ -84,9 +84,9 @@ describe('training.batchSize: auto', () => {
     expect(tf.memory().numTensors).toBe(tensors);
     // Few images cost less than the update; from then on the line holds.
     for (const ratio of ratios) expect(ratio).toBeGreaterThan(0.6);
-    expect(ratios.at(-1)).toBeGreaterThan(0.97);
-    expect(ratios.at(-1)).toBeLessThan(1.03);
-    expect(model.ahead(24)).toBe((config.data.prefetch + 1) * 24 * 16 * 16 * 3 * 5);
+    expect(ratios.at(-1)).toBeGreaterThan(0.95);
+    expect(ratios.at(-1)).toBeLessThan(1.05);
+    expect(model.ahead(32)).toBe((config.data.prefetch + 1) * 32 * 16 * 16 * 3 * 5);
     await session.close();
   });
 

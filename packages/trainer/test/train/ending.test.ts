@@ -8,14 +8,14 @@ import { CheckpointStore } from '../../dist/checkpoint/store.js';
 import { trainingExit } from '../../dist/cli/exitCodes.js';
 import type { Config } from '../../dist/config/index.js';
 import { readMetrics } from '../../dist/metrics/jsonLines.js';
-import { writeSynthDataset } from '../../dist/synth/writeDataset.js';
 import { RunFolder } from '../../dist/train/runFolder.js';
+import { imageFolder } from '../data/fixtures.js';
 import { bitsOf, tinyConfig, trainHere } from './interruptedRun.js';
 
 let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'hyperarc-ending-'));
-  await writeSynthDataset({ out: join(folder, 'faces'), identities: 8, samples: 4, seed: 1, size: 32 });
+  await imageFolder(8, 4, 24, join(folder, 'faces'));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -71,12 +71,14 @@ describe('the end of a run', () => {
     const config = hopeless('verified');
     config.training.earlyStop = { on: 'accuracy', patience: 1, minDelta: 0.9 };
     config.evaluate = { ...config.evaluate, every: 2, pairs: 20, folds: 2 };
+    config.checkpoint.keepLast = 9;
     const run = RunFolder.create(config);
-    const first = await trainHere(run, { ...config, training: { ...config.training, steps: 3, earlyStop: undefined } });
+    const first = await trainHere(run, { ...config, training: { ...config.training, steps: 2, earlyStop: undefined } });
     const { score } = manifestOf(first.checkpoint);
     expect(score).toBeGreaterThan(0);
     const result = await trainHere(run, config, true);
     expect(result).toMatchObject({ end: 'early-stop', step: 6 });
+    expect(manifestOf(join(run.checkpointsPath, 'step-00000003')).score).toBe(score);
     expect(result.reason).toMatch(
       /^held-out accuracy has not risen by more than 0\.9 in 1 verifications since [\d.]+% at step 4$/,
     );

@@ -5,16 +5,16 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
-import { writeSynthDataset } from '../../dist/synth/writeDataset.js';
 import { explainFullDisk } from '../../dist/train/fullDisk.js';
 import { RunFolder } from '../../dist/train/runFolder.js';
+import { imageFolder } from '../data/fixtures.js';
 import { bitsOf, HYPERARC, live, tinyConfig, trainHere } from './interruptedRun.js';
 
 const STEPS = 6;
 let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'hyperarc-full-'));
-  await writeSynthDataset({ out: join(folder, 'faces'), identities: 8, samples: 4, seed: 1, size: 32 });
+  await imageFolder(8, 4, 24, join(folder, 'faces'));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

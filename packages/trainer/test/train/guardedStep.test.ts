@@ -6,14 +6,14 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { checkConfig } from '../../dist/config/index.js';
-import { writeSynthDataset } from '../../dist/synth/writeDataset.js';
 import { GuardedStep } from '../../dist/train/guardedStep.js';
 import { createSession, type Session } from '../../dist/train/session.js';
+import { imageFolder } from '../data/fixtures.js';
 
 let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'hyperarc-guarded-'));
-  await writeSynthDataset({ out: join(folder, 'faces'), identities: 4, samples: 4, seed: 1, size: 32 });
+  await imageFolder(4, 4, 24, join(folder, 'faces'));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -22,6 +22,7 @@ function open(training: object): Promise<Session> {
   const config = checkConfig(
     {
       name: 'guarded',
+      backend: 'wasm',
       data: { root: join(folder, 'faces'), imageSize: 16 },
       backbone: { name: 'iresnet10-w16', embeddingSize: 8, dropout: 0.2 },
       head: { loss: 'adaface', scale: 16, rate: 0.5 },
