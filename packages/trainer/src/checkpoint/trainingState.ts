@@ -24,7 +24,11 @@ const stateSchema = z.strictObject({
       accuracy: z.number().nullable(),
       skips: z.strictObject({ total: count, inARow: count }),
       earlyStop: z
-        .strictObject({ best: z.strictObject({ value: z.number(), step: count }).nullable(), since: count })
+        .strictObject({
+          on: z.enum(['accuracy', 'loss']),
+          best: z.strictObject({ value: z.number(), step: count }).nullable(),
+          since: count,
+        })
         .optional(),
     })
     .optional(),

@@ -2,6 +2,8 @@ import type { Config } from '../config/index.js';
 
 /** Where early stopping stands; saved with a checkpoint. */
 export interface EarlyStopState {
+  /** What was watched: its values mean nothing to a run that goes on watching the other. */
+  on: Options['on'];
   /** The best value so far, and the step it was measured at; null before the first. */
   best: { value: number; step: number } | null;
   /** Measurements since then. */
@@ -16,9 +18,9 @@ export class EarlyStop {
 
   constructor(
     private readonly options: Options,
-    saved: EarlyStopState = { best: null, since: 0 },
+    saved?: EarlyStopState,
   ) {
-    this.#state = { ...saved };
+    this.#state = saved?.on === options.on ? { ...saved } : { on: options.on, best: null, since: 0 };
   }
 
   /** Takes a measurement in; those of the other kind are not its business. A best value is one that beats the last best by more than minDelta. */
@@ -27,7 +29,7 @@ export class EarlyStop {
     if (kind !== on) return;
     const { best, since } = this.#state;
     const gain = best === null ? Infinity : on === 'accuracy' ? value - best.value : best.value - value;
-    this.#state = gain > minDelta ? { best: { value, step }, since: 0 } : { best, since: since + 1 };
+    this.#state = gain > minDelta ? { on, best: { value, step }, since: 0 } : { on, best, since: since + 1 };
   }
 
   /** Why to stop, in words; undefined: go on. */

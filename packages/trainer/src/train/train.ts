@@ -159,8 +159,8 @@ class Run {
  *
  * Resumed, it makes the same updates that the uninterrupted run would have made (bit for bit on the TensorFlow CPU backend, with
  * the same number of processors and instruction set; else it says what differs).
- * @throws HyperArcError E_NONFINITE when training diverges (`training.onNonFinite`), E_RANGE when the disk is full, E_FORMAT for a damaged checkpoint, E_RANGE for other data, and
- *   those of the parts. Checkpoints written before stay.
+ * @throws HyperArcError E_NONFINITE when training diverges (`training.onNonFinite`), E_FORMAT for a damaged checkpoint, E_RANGE for
+ *   other data or a full disk, and those of the parts. Checkpoints written before stay.
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { config, run, resume, stream } = options;

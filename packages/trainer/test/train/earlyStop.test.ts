@@ -28,11 +28,14 @@ describe('EarlyStop', () => {
     const stop = new EarlyStop({ on: 'accuracy', patience: 2, minDelta: 0 });
     for (const value of [0.9, 0.8]) stop.see('accuracy', value, 1);
     const saved = JSON.parse(JSON.stringify(stop.state()));
-    expect(saved).toEqual({ best: { value: 0.9, step: 1 }, since: 1 });
+    expect(saved).toEqual({ on: 'accuracy', best: { value: 0.9, step: 1 }, since: 1 });
     const resumed = new EarlyStop({ on: 'accuracy', patience: 3, minDelta: 0 }, saved);
     resumed.see('accuracy', 0.8, 2);
     expect(resumed.reason).toBeUndefined();
     resumed.see('accuracy', 0.8, 3);
     expect(resumed.reason).toMatch(/in 3 verifications since 90/);
+    const other = new EarlyStop({ on: 'loss', patience: 1, minDelta: 0 }, saved);
+    other.see('loss', 40, 3);
+    expect(other.state()).toEqual({ on: 'loss', best: { value: 40, step: 3 }, since: 0 });
   });
 });
