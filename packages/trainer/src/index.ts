@@ -2,6 +2,7 @@
 export { backendStatus, initBackend, type BackendChoice, type BackendInfo } from './backend/index.js';
 export * from './backbones/index.js';
 export * from './checkpoint/index.js';
+export * from './compare/index.js';
 export * from './config/index.js';
 export { alignFace, decodeWhole, warpAffine, type RgbImage } from './data/align/warp.js';
 export {

@@ -41,8 +41,13 @@ export async function saveModelFolder(model: LayersModel, folder: string): Promi
       return Promise.resolve({ modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: 'JSON' } });
     },
   };
-  await model.save(handler);
-  syncFolder(partial);
+  try {
+    await model.save(handler);
+    syncFolder(partial);
+  } catch (error) {
+    rmSync(partial, { recursive: true, force: true });
+    throw error;
+  }
   if (existsSync(folder)) renameSync(folder, replaced);
   renameDurably(partial, folder);
   rmSync(replaced, { recursive: true, force: true });

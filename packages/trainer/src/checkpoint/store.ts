@@ -63,33 +63,37 @@ export class CheckpointStore {
   }
 
   /**
-   * Keeps the newest `keepLast` up to `step`, where the run stands, and the one of them with the best score; removes the others. A
+   * Keeps the newest `keepLast` up to `step`, where the run stands, and the `keepBest` of them with the best scores; removes the others. A
    * later one is a damaged one that the run passed over: kept, it would pass for the newest.
    */
-  prune(keepLast: number, step: number): void {
+  prune({ keepLast, keepBest }: { keepLast: number; keepBest: number }, step: number): void {
     const remove = ({ path }: CheckpointEntry): void => rmSync(path, { recursive: true, force: true });
     const entries = this.list();
     entries.filter((entry) => entry.step > step).forEach(remove);
     const reached = entries.filter((entry) => entry.step <= step);
-    const best = this.best()?.path;
+    const best = new Set(
+      this.ranked()
+        .slice(0, keepBest)
+        .map(({ path }) => path),
+    );
     reached
       .slice(0, Math.max(0, reached.length - keepLast))
-      .filter(({ path }) => path !== best)
+      .filter(({ path }) => !best.has(path))
       .forEach(remove);
   }
 
-  /** The checkpoint with the highest score; the newer one of equals. Unreadable manifests do not compete. */
+  /** Checkpoints with a score, best first; the newer one of equals first. Unreadable manifests do not compete. */
+  ranked(): CheckpointEntry[] {
+    return this.list()
+      .map((entry) => ({ entry, score: scoreOf(entry.path) }))
+      .filter((one): one is { entry: CheckpointEntry; score: number } => one.score !== null)
+      .sort((a, b) => b.score - a.score || b.entry.step - a.entry.step)
+      .map(({ entry }) => entry);
+  }
+
+  /** The checkpoint with the highest score. */
   best(): CheckpointEntry | undefined {
-    let best: CheckpointEntry | undefined;
-    let bestScore = -Infinity;
-    for (const entry of this.list()) {
-      const score = scoreOf(entry.path);
-      if (score !== null && score >= bestScore) {
-        best = entry;
-        bestScore = score;
-      }
-    }
-    return best;
+    return this.ranked()[0];
   }
 
   /**

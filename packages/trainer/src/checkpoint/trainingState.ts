@@ -28,6 +28,22 @@ const stateSchema = z.strictObject({
   head: z.unknown(),
   /** The numbers of the margin; absent in states written before they were recorded. */
   margin: z.record(z.string(), z.unknown()).optional(),
+  /** What decides when the run ends, and which checkpoint is the best; absent in states written before they were recorded. */
+  control: z
+    .strictObject({
+      /** The last ones measured. */
+      loss: z.number().nullable(),
+      accuracy: z.number().nullable(),
+      skips: z.strictObject({ total: count, inARow: count }),
+      earlyStop: z
+        .strictObject({
+          on: z.enum(['accuracy', 'loss']),
+          best: z.strictObject({ value: z.number(), step: count }).nullable(),
+          since: count,
+        })
+        .optional(),
+    })
+    .optional(),
   window: z.strictObject({ steps: count, loss: z.number(), targetCosine: z.number(), gradientNorm: z.number() }),
 });
 

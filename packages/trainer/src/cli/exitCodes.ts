@@ -1,3 +1,5 @@
+import type { TrainResult } from '../train/train.js';
+
 /** Exit codes of the `hyperarc` command. */
 export const EXIT = {
   ok: 0,
@@ -5,10 +7,18 @@ export const EXIT = {
   failed: 1,
   /** The command line was not understood. */
   usage: 2,
+  /** `training.maxMinutes` or `maxHours` were over before the last step; saved, to go on with --resume. The code of timeout(1). */
+  timeOver: 124,
   /** Stopped by SIGINT or SIGTERM after saving: 128 + signal number. */
   interrupted: 130,
   terminated: 143,
 } as const;
+
+/** The exit code of a training. Early stopping is an end in good order: 0. */
+export function trainingExit({ end, stoppedBy }: Pick<TrainResult, 'end' | 'stoppedBy'>): number {
+  if (stoppedBy !== undefined) return stoppedExit(stoppedBy);
+  return end === 'time' ? EXIT.timeOver : EXIT.ok;
+}
 
 /** The exit code of a command that a signal stopped in good order. */
 export function stoppedExit(signal: NodeJS.Signals): number {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { HyperArcError } from '@hyperarc/kernels-cuda';
 import { Command, CommanderError } from 'commander';
 
+import { registerCompareCommand } from './commands/compare.js';
 import { registerDataCommand } from './commands/data.js';
 import { registerDoctorCommand } from './commands/doctor.js';
 import { registerEvaluateCommand } from './commands/evaluate.js';
@@ -10,6 +11,7 @@ import { registerEvaluateIjbCommand } from './commands/evaluateIjb.js';
 import { registerEvaluateMegaFaceCommand } from './commands/evaluateMegaFace.js';
 import { registerFairnessCommand } from './commands/fairness.js';
 import { registerHeadsCommand } from './commands/heads.js';
+import { registerRecipesCommand } from './commands/recipes.js';
 import { registerReportCommand } from './commands/report.js';
 import { registerRobustnessCommand } from './commands/robustness.js';
 import { registerStartCommand } from './commands/start.js';
@@ -37,7 +39,9 @@ export function createProgram(): Command {
   registerEvaluateMegaFaceCommand(program);
   registerFairnessCommand(program);
   registerRobustnessCommand(program);
+  registerRecipesCommand(program);
   registerReportCommand(program);
+  registerCompareCommand(program);
   registerSummaryCommand(program);
   registerHeadsCommand(program);
   registerSynthCommand(program);

@@ -22,8 +22,15 @@ export async function runTraining(
     if (resumed === undefined) run.removeUnstarted();
     throw error;
   }
-  const state = result.stoppedBy === undefined ? 'finished' : 'stopped';
-  stream.write(`${state} at step ${result.step} of ${result.totalSteps}; checkpoint ${result.checkpoint}\n`);
-  if (result.stoppedBy !== undefined) stream.write(`go on with: hyperarc train --resume ${run.path}\n`);
+  const { step, totalSteps, checkpoint, best, end, reason } = result;
+  const state = { finished: 'finished', signal: 'stopped', 'early-stop': 'stopped early', time: 'stopped' }[end];
+  const why = end === 'early-stop' || end === 'time' ? `: ${reason}` : '';
+  stream.write(`${state} at step ${step} of ${totalSteps}${why}; checkpoint ${checkpoint}\n`);
+  if (best !== undefined && best !== checkpoint) stream.write(`best checkpoint ${best}\n`);
+  if (end === 'early-stop') {
+    stream.write(`go on all the same with: hyperarc train --resume ${run.path} training.earlyStop=null\n`);
+  } else if (end !== 'finished') {
+    stream.write(`go on with: hyperarc train --resume ${run.path}\n`);
+  }
   return { ...result, run };
 }

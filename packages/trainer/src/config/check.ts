@@ -7,7 +7,7 @@ import { FAMILY_KEYS } from './headSchema.js';
 import { marginProblems, withMarginDefaults } from './margin.js';
 import { optimizerProblems, withOptimizerDefaults } from './optimizerSchema.js';
 import { samplerProblems } from './samplerSchema.js';
-import { configSchema, type Config } from './schema.js';
+import { configSchema, type Config, type ConfigRequest } from './schema.js';
 import { nearest } from './suggest.js';
 
 /** Dotted names of every field of the schema, sections included. */
@@ -25,6 +25,9 @@ function fieldPaths(schema: z.ZodType, prefix = ''): string[] {
     return [path, ...fieldPaths(field, `${path}.`)];
   });
 }
+
+/** D that the engine takes. */
+const LARGEST_DIM = 4096;
 
 const FIELD_PATHS = fieldPaths(configSchema);
 
@@ -74,13 +77,14 @@ function exclusive(a: string, b: string, config: RawConfig): string[] {
 
 /** Keys that exclude each other, or that mean nothing beside another. */
 function conflicts(config: RawConfig): string[] {
-  const { head, schedule, data, backbone } = config;
+  const { head, schedule, data, backbone, training, evaluate } = config;
   const found = [
     ...optimizerProblems(config.optimizer),
     ...exclusive('training.epochs', 'training.steps', config),
     ...exclusive('schedule.warmupEpochs', 'schedule.warmupSteps', config),
     ...exclusive('schedule.milestoneEpochs', 'schedule.milestoneSteps', config),
     ...samplerProblems(config),
+    ...exclusive('training.maxMinutes', 'training.maxHours', config),
   ];
   const only = (path: string, allowed: boolean, where: string): void => {
     if (!allowed && valueAt(config, path.split('.')) !== undefined) {
@@ -109,6 +113,25 @@ function conflicts(config: RawConfig): string[] {
   if (schedule.kind === 'step' && schedule.milestoneEpochs === undefined && schedule.milestoneSteps === undefined) {
     found.push('schedule.milestoneEpochs: expected with schedule.kind step, received nothing; or give milestoneSteps');
   }
+  const { onNonFinite, batchSize, earlyStop } = training;
+  only('training.maxSkips', onNonFinite === 'skip', `training.onNonFinite skip, received ${onNonFinite}`);
+  only('training.maxMemory', batchSize === 'auto', `training.batchSize auto, received ${batchSize}`);
+  if (earlyStop?.on === 'accuracy' && evaluate.every === 0) {
+    found.push('evaluate.every: expected steps between verifications with training.earlyStop.on accuracy, received 0');
+  }
+  if (head.device === 'cpu' && head.precision !== 'fp32') {
+    found.push(
+      `head.precision: expected fp32 with head.device cpu, received ${head.precision}; give head.device cuda:N for it`,
+    );
+  }
+  if (head.device === 'cpu' && (head.kernels === 'mma' || head.kernels === 'wgmma')) {
+    found.push(`head.kernels: expected auto with head.device cpu, received ${head.kernels}`);
+  }
+  if (backbone.embeddingSize > LARGEST_DIM) {
+    found.push(
+      `backbone.embeddingSize: expected at most ${LARGEST_DIM}, the head's largest, received ${backbone.embeddingSize}`,
+    );
+  }
   if (head.loss === 'cosface' && (head.margin ?? 0) > 1) {
     found.push(`head.margin: expected a cosine in [0, 1] with head.loss cosface, received ${head.margin}`);
   } else if (found.length === 0) {
@@ -125,10 +148,10 @@ function conflicts(config: RawConfig): string[] {
 }
 
 /**
- * Checks a raw configuration against the schema and fills the defaults in.
+ * Checks a raw configuration against the schema and fills the defaults in; `training.batchSize: auto` may stay open.
  * @throws HyperArcError E_RANGE that lists every problem, one a line, with a suggestion for each near miss.
  */
-export function checkConfig(raw: unknown, source: string): Config {
+export function checkRequest(raw: unknown, source: string): ConfigRequest {
   const result = configSchema.safeParse(raw);
   const problems = result.success
     ? conflicts(result.data)
@@ -138,4 +161,20 @@ export function checkConfig(raw: unknown, source: string): Config {
   }
   const { head, optimizer } = result.data;
   return { ...result.data, head: withMarginDefaults(head), optimizer: withOptimizerDefaults(optimizer) };
+}
+
+/** Whether nothing in it is left open. */
+function isSettled(config: ConfigRequest): config is Config {
+  return config.training.batchSize !== 'auto';
+}
+
+/**
+ * {@link checkRequest} of a configuration that leaves nothing open.
+ * @throws HyperArcError E_RANGE as there, and for `training.batchSize: auto`.
+ */
+export function checkConfig(raw: unknown, source: string): Config {
+  const config = checkRequest(raw, source);
+  if (isSettled(config)) return config;
+  const fix = 'auto is for hyperarc train, and for settleBatchSize in code';
+  throw new HyperArcError('E_RANGE', `${source}: training.batchSize: expected a number, received auto; ${fix}`);
 }

@@ -11,8 +11,18 @@ const FREE_ON_RESUME = new Set([
   'head.device',
   'head.kernels',
   'training.logEvery',
+  // When a run ends, not what its steps are.
+  'training.earlyStop.patience',
+  'training.earlyStop.minDelta',
+  'training.earlyStop.on',
+  'training.maxMinutes',
+  'training.maxHours',
+  // Of no effect on steps whose numbers are finite: what a run that stopped at others can be told.
+  'training.onNonFinite',
+  'training.maxSkips',
   'checkpoint.every',
   'checkpoint.keepLast',
+  'checkpoint.keepBest',
   'evaluate.every',
   'evaluate.pairs',
   'evaluate.folds',
@@ -31,6 +41,9 @@ function flatten(value: unknown, prefix: string, into: Map<string, string>): Map
   }
   return into;
 }
+
+/** Fields as JSON by key, with the keys of what is nested joined by points. */
+export const flattenFields = (value: unknown): Map<string, string> => flatten(value, '', new Map());
 
 /** Fields that differ, each as `key: was A, now B`, with the keys of what is nested joined by points. */
 export function fieldDifferences(was: unknown, now: unknown): string[] {

@@ -29,6 +29,14 @@ export function integer(range: NumberRange): z.ZodType<number> {
   return z.number({ error }).refine((value) => Number.isSafeInteger(value) && inRange(value, range), { error });
 }
 
+/** A safe integer in a range, or one word. */
+export function integerOr<const W extends string>(word: W, range: NumberRange): z.ZodType<number | W> {
+  const error = `${describe('an integer', range)}, or ${word}`;
+  return z
+    .union([z.literal(word), z.number()], { error })
+    .refine((value) => value === word || (Number.isSafeInteger(value) && inRange(value as number, range)), { error });
+}
+
 /** One of a few words. */
 export function oneOf<const T extends readonly [string, ...string[]]>(values: T): z.ZodType<T[number]> {
   return z.enum(values, { error: `expected one of ${values.join(', ')}` }) as unknown as z.ZodType<T[number]>;

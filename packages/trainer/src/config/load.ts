@@ -1,11 +1,12 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, relative, resolve } from 'node:path';
 
 import { HyperArcError } from '@hyperarc/kernels-cuda';
 import { parse, stringify } from 'yaml';
 
-import { checkConfig } from './check.js';
-import type { Config } from './schema.js';
+import { checkConfig, checkRequest } from './check.js';
+import { resolveConfigPath } from './recipes.js';
+import type { Config, ConfigRequest } from './schema.js';
 
 type Section = { [key: string]: unknown };
 
@@ -57,7 +58,7 @@ function readYaml(path: string): Section {
   return value;
 }
 
-/** Reads a file and, underneath it, the one it extends (path relative to the file that names it). */
+/** Reads a file and, underneath it, the one it extends: a path relative to the file that names it, or a recipe. */
 function readWithBases(path: string, above: readonly string[] = []): Section {
   const file = resolve(path);
   if (above.includes(file)) {
@@ -72,7 +73,9 @@ function readWithBases(path: string, above: readonly string[] = []): Section {
       `extends: expected the path of a file, received ${JSON.stringify(base)} in ${path}`,
     );
   }
-  return merge(readWithBases(resolve(dirname(file), base), [...above, file]), own);
+  const beside = resolve(dirname(file), base);
+  const found = existsSync(beside) ? beside : resolveConfigPath(base, `extends in ${path}`);
+  return merge(readWithBases(found, [...above, file]), own);
 }
 
 /** `a.b=1` as { a: { b: 1 } }; the value is read as YAML, so `[3, 5]`, `1e-3`, `true` and `null` mean what they look like. */
@@ -93,16 +96,28 @@ export function parseOverride(argument: string): Section {
   return path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as Section;
 }
 
+/** A YAML file or recipe, what it `extends`, and `key=value` overrides on top, unchecked. */
+function readMerged(path: string, overrides: readonly string[]): Section {
+  const file = resolveConfigPath(path);
+  return dropNulls(
+    overrides.reduce((section, argument) => merge(section, parseOverride(argument)), readWithBases(file)),
+  );
+}
+
 /**
- * Reads a YAML configuration, what it `extends`, and `key=value` overrides on top, and checks the result.
- * @throws HyperArcError E_RANGE listing every problem, E_FORMAT if a file is not YAML.
+ * Reads a YAML configuration (a file, or a recipe by its name), what it `extends`, and `key=value` overrides on top, and checks the result.
+ * @throws HyperArcError E_RANGE listing every problem, `training.batchSize: auto` among them; E_FORMAT if a file is not YAML.
  */
 export function loadConfig(path: string, overrides: readonly string[] = []): Config {
-  const raw = overrides.reduce((section, argument) => merge(section, parseOverride(argument)), readWithBases(path));
-  return checkConfig(dropNulls(raw), path);
+  return checkConfig(readMerged(path, overrides), path);
+}
+
+/** {@link loadConfig}, but that `training.batchSize` may be `auto`: settleBatchSize then finds the number. */
+export function loadRequest(path: string, overrides: readonly string[] = []): ConfigRequest {
+  return checkRequest(readMerged(path, overrides), path);
 }
 
 /** The resolved configuration as YAML; {@link loadConfig} reads it back to the same values. */
-export function formatConfig(config: Config): string {
+export function formatConfig(config: ConfigRequest): string {
   return stringify(config);
 }

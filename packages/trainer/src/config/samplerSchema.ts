@@ -31,7 +31,7 @@ type SamplerConfig = z.infer<typeof samplerSchema>;
 /** What is wrong with a sampler whose keys are right one by one. */
 export function samplerProblems(config: {
   data: { sampler?: SamplerConfig | undefined };
-  training: { batchSize: number };
+  training: { batchSize: number | 'auto' };
 }): string[] {
   const { sampler } = config.data;
   if (sampler === undefined) return [];

@@ -2,7 +2,7 @@ import * as z from 'zod';
 
 import { backboneNames } from '../backbones/registry.js';
 import { augmentSchema } from './augmentSchema.js';
-import { flag, increasing, integer, oneOf, real, text, texts } from './fields.js';
+import { flag, increasing, integer, integerOr, oneOf, real, text, texts } from './fields.js';
 import { headSchema } from './headSchema.js';
 import { optimizerSchema, type OptimizerConfig } from './optimizerSchema.js';
 import { samplerSchema } from './samplerSchema.js';
@@ -64,8 +64,10 @@ const training = z.strictObject({
   /** Length of the run: epochs (default 20) or steps. */
   epochs: real(rate).optional(),
   steps: integer({ min: 1 }).optional(),
-  /** Images of one forward pass. */
-  batchSize: integer({ min: 1, max: 65536 }).default(128),
+  /** Images of one forward pass; auto: as many as fit in memory (train/autoBatch). */
+  batchSize: integerOr('auto', { min: 1, max: 65536 }).default(128),
+  /** auto: memory that training may take, such as 6GiB. Absent: four fifths of what is free. */
+  maxMemory: text(/^\d+(\.\d+)?[MG]iB$/, 'an amount of memory such as 6GiB or 800MiB').optional(),
   /** Forward passes of one update; equal to one batch of accumulate × batchSize, but for batch statistics. */
   accumulate: integer({ min: 1, max: 4096 }).default(1),
   /** A moving average of the backbone's weights, for verification and the saved model. */
@@ -78,13 +80,31 @@ const training = z.strictObject({
     .optional(),
   /** Steps between two lines of metrics.jsonl. */
   logEvery: integer({ min: 1 }).default(10),
+  /** Ends the run when what it watches has not become better by more than minDelta for `patience` measurements. */
+  earlyStop: z
+    .strictObject({
+      patience: integer({ min: 1 }),
+      minDelta: real({ min: 0 }).default(0),
+      /** accuracy: of the verifications during training; loss: the mean of each line of the log. */
+      on: oneOf(['accuracy', 'loss']).default('accuracy'),
+    })
+    .optional(),
+  /** Time of one `hyperarc train`, after which it saves and stops; give one of them. */
+  maxMinutes: real(rate).optional(),
+  maxHours: real(rate).optional(),
+  /** What is done with a step whose loss or gradients are not finite. */
+  onNonFinite: oneOf(['stop', 'skip']).default('stop'),
+  /** skip: this many steps in a row; one more stops the run. Default 10. */
+  maxSkips: integer({ min: 1 }).optional(),
 });
 
 const checkpoint = z.strictObject({
   /** Steps between two checkpoints; 0: at the end only. */
   every: integer({ min: 0 }).default(1000),
-  /** Newest ones kept; the best one is kept besides. */
+  /** Newest ones kept. */
   keepLast: integer({ min: 1 }).default(2),
+  /** Best ones kept besides: by held-out accuracy where it is verified during training, else by loss. */
+  keepBest: integer({ min: 0 }).default(1),
 });
 
 const evaluate = z.strictObject({
@@ -123,5 +143,14 @@ export const configSchema = z.strictObject({
   synth: synth.optional(),
 });
 
-/** A checked configuration, every default filled in. */
-export type Config = Omit<z.infer<typeof configSchema>, 'optimizer'> & { optimizer: OptimizerConfig };
+/** A checked configuration, every default filled in; `training.batchSize` may still be `auto`. */
+export type ConfigRequest = Omit<z.infer<typeof configSchema>, 'optimizer'> & { optimizer: OptimizerConfig };
+
+/** A configuration that can be trained. */
+export type Config = ConfigRequest & { training: { batchSize: number } };
+
+/** The configuration with a number for `training.batchSize`, and without the limit that `auto` had. */
+export function withBatchSize(request: ConfigRequest, batchSize: number): Config {
+  const { maxMemory: _, ...training } = request.training;
+  return { ...request, training: { ...training, batchSize } };
+}

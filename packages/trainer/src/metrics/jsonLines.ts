@@ -39,7 +39,17 @@ export interface EvaluateRecord {
   xNorm?: number;
 }
 
-export type MetricsRecord = TrainRecord | EvaluateRecord;
+/** A step that was not made, since its numbers were not finite (`training.onNonFinite: skip`). */
+export interface SkipRecord {
+  kind: 'skip';
+  step: number;
+  epoch: number;
+  /** Steps skipped since the run began, this one included. */
+  skipped: number;
+  reason: string;
+}
+
+export type MetricsRecord = TrainRecord | EvaluateRecord | SkipRecord;
 
 /** Parses metrics.jsonl; a last line cut short by a kill is left out. */
 export function readMetrics(path: string): MetricsRecord[] {

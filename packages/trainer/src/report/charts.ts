@@ -89,6 +89,32 @@ export function lossChart(records: readonly TrainRecord[]): Html {
   );
 }
 
+/** Running means of the losses of several runs, each in its colour ({@link modelColor}), over faint values as logged. */
+export function lossesChart(runs: readonly (readonly TrainRecord[])[]): Html {
+  const line = { type: 'line' as const, showSymbol: false };
+  const series = runs.flatMap((records, i) => {
+    const color = modelColor(i, runs.length);
+    const points = thinPoints(
+      records.map((record): Point => [record.step, record.loss]),
+      CURVE_POINTS,
+    );
+    return [
+      { ...line, data: points, lineStyle: { width: 1, color, opacity: 0.3 } },
+      { ...line, data: smooth(points, Math.max(1, points.length / 15)), lineStyle: { width: 2.5, color } },
+    ];
+  });
+  return draw(
+    {
+      grid: GRID,
+      xAxis: { type: 'value', max: 'dataMax', ...xAxis('step'), splitLine: { show: false } },
+      yAxis: { type: 'value', scale: true, ...yAxis('loss') },
+      series,
+    },
+    760,
+    340,
+  );
+}
+
 /** One quantity of the metrics over the steps. */
 export function stepChart(name: string, points: readonly Point[], symbols = false): Html {
   return draw(
@@ -118,7 +144,10 @@ export function stepChart(name: string, points: readonly Point[], symbols = fals
 export const modelColor = (i: number, count: number): string => COLOR.series[(count - 1 - i) % COLOR.series.length]!;
 
 /** TAR over FAR on a logarithmic axis from one false accept in all different pairs to 1; dashed: chance. */
-export function rocChart(models: readonly ModelEvaluation[]): Html {
+export function rocChart(
+  models: readonly ModelEvaluation[],
+  colors: readonly string[] = models.map((_, i) => modelColor(i, models.length)),
+): Html {
   const different = Math.max(...models.map((model) => model.differentPairs));
   const lowest = 10 ** Math.floor(Math.log10(1 / different));
   const chance = Array.from({ length: 61 }, (_, i): Point => {
@@ -149,7 +178,7 @@ export function rocChart(models: readonly ModelEvaluation[]): Html {
           name: model.name,
           step: 'end' as const,
           showSymbol: false,
-          lineStyle: { width: i === models.length - 1 ? 3 : 2, color: modelColor(i, models.length) },
+          lineStyle: { width: i === models.length - 1 ? 3 : 2, color: colors[i]! },
           data: logCurve(model.roc, lowest),
         })),
       ],

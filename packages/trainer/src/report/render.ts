@@ -7,9 +7,10 @@ import type { MetricsRecord } from '../metrics/jsonLines.js';
 import { histogramChart, lossChart, modelColor, rocChart, stepChart } from './charts.js';
 import { html, Html } from './html.js';
 import { fairnessSection, robustnessSection } from './limits.js';
+import { page } from './page.js';
 import { legend, percent } from './parts.js';
 import { setsSection } from './sets.js';
-import { COLOR, STYLE } from './style.js';
+import { COLOR } from './style.js';
 
 /** Everything a report shows. Absent parts are left out of it. */
 export interface ReportData {
@@ -53,26 +54,7 @@ export function renderReport(data: ReportData): string {
         ]),
     environmentSection(data.environment),
   ];
-  return html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <title>${data.title} · HyperArc report</title>
-        <style>
-          ${new Html(STYLE)}
-        </style>
-      </head>
-      <body>
-        <main>
-          <header>
-            <h1>${data.title}</h1>
-            <p>HyperArc report, ${data.createdAt.replace('T', ' ').replace(/\.\d+Z$/, ' UTC')}</p>
-          </header>
-          ${headline(data)} ${sections}
-        </main>
-      </body>
-    </html> `.markup;
+  return page(data.title, 'report', data.createdAt, [headline(data), ...sections]);
 }
 
 function headline({ evaluation, metrics = [] }: ReportData): Html {

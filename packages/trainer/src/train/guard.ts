@@ -35,11 +35,12 @@ function describe(values: ArrayLike<number>): string {
   return Array.prototype.some.call(values, Number.isNaN) ? 'NaN' : 'Infinity';
 }
 
-const FIX =
+/** What ends each message of a number that is not finite. */
+export const NON_FINITE_FIX =
   'start a new run with a lower optimizer.learningRate, a longer schedule.warmupEpochs or a lower optimizer.clipNorm';
 
 function refuse({ step }: BatchContext, expected: string, received: string): never {
-  throw new HyperArcError('E_NONFINITE', `step ${step}: expected ${expected}, received ${received}; ${FIX}`);
+  throw new HyperArcError('E_NONFINITE', `step ${step}: expected ${expected}, received ${received}; ${NON_FINITE_FIX}`);
 }
 
 /**
@@ -51,7 +52,9 @@ export function checkEmbeddings(embeddingsBD: Float32Array, dim: number, context
   if (rows.length === 0) return;
   const names = firstFew(rows.map((row) => `row ${row} (${context.nameOf(context.indices[row]!)})`));
   const all =
-    rows.length === context.indices.length ? ' (all of the batch: the weights are the cause, not an image)' : '';
+    rows.length === context.indices.length
+      ? ' (all of the batch: the weights are the cause, or one image through batch norm)'
+      : '';
   refuse(context, 'finite embeddings', `${describe(embeddingsBD)} in ${names}${all}`);
 }
 
@@ -71,8 +74,9 @@ export function atStep<T>(context: BatchContext, compute: () => T): T {
     return compute();
   } catch (error) {
     // Messages that already name the step pass as they are.
-    if (!(error instanceof HyperArcError) || error.code !== 'E_NONFINITE' || error.message.includes(FIX)) throw error;
+    if (!(error instanceof HyperArcError) || error.code !== 'E_NONFINITE' || error.message.includes(NON_FINITE_FIX))
+      throw error;
     const message = error.message.replace(/^E_NONFINITE: /, '');
-    throw new HyperArcError('E_NONFINITE', `step ${context.step}: ${message}; ${FIX}`, { cause: error });
+    throw new HyperArcError('E_NONFINITE', `step ${context.step}: ${message}; ${NON_FINITE_FIX}`, { cause: error });
   }
 }

@@ -1,4 +1,5 @@
-import { MetricsWriter, type TrainRecord } from '../metrics/jsonLines.js';
+import { MetricsWriter, type SkipRecord, type TrainRecord } from '../metrics/jsonLines.js';
+import type { TrainingState } from '../checkpoint/trainingState.js';
 import { TensorBoardWriter } from '../metrics/tensorBoard.js';
 import type { Progress } from './progress.js';
 import type { RunFolder } from './runFolder.js';
@@ -16,20 +17,21 @@ export class Journal {
   #stepsDone = 0;
   /** At the last line of the log. */
   #last = { at: performance.now(), stepsDone: 0, waitMs: 0 };
-  /** Mean loss of the last line, if there was one in this process. */
-  lastLoss: number | undefined;
+  /** Mean loss of the last line; null before the first. */
+  lastLoss: number | null;
 
   /**
    * @param imagesPerStep images of one update.
-   * @param resumed where a resumed run goes on: steps done, and the sums of its open window.
+   * @param resumed where a resumed run goes on: steps done, the sums of its open window, and the last loss.
    */
   constructor(
     run: RunFolder,
     private readonly schedule: Schedule,
     private readonly imagesPerStep: number,
     private readonly progress: Progress,
-    resumed?: { step: number; window: WindowSums },
+    resumed?: Pick<TrainingState, 'step' | 'window' | 'control'>,
   ) {
+    this.lastLoss = resumed?.control?.loss ?? null;
     this.#metrics = new MetricsWriter(run.metricsPath, resumed?.step ?? 0);
     this.#events = new TensorBoardWriter(run.eventsPath, resumed?.step ?? 0);
     this.#window = new Window(resumed?.window);
@@ -40,6 +42,15 @@ export class Journal {
     this.#stepsDone++;
   }
 
+  /** A step that was not made. @param skipped such steps since the run began. */
+  skip(step: number, skipped: number, reason: string): void {
+    this.#stepsDone++;
+    const record: SkipRecord = { kind: 'skip', step, epoch: step / this.schedule.stepsPerEpoch, skipped, reason };
+    this.#metrics.write(record);
+    this.#events.scalars(step, { 'train/skipped_steps': skipped });
+    this.progress.note(`skipped ${reason}`);
+  }
+
   windowSums(): WindowSums {
     return this.#window.sums();
   }
@@ -48,8 +59,10 @@ export class Journal {
    * Closes the window with a line.
    * @param step updates made so far.
    * @param waitMs time spent waiting for images so far.
+   * @returns false if no step of the window was made: there is no line then.
    */
-  log(step: number, rates: StepRates, waitMs: number): void {
+  log(step: number, rates: StepRates, waitMs: number): boolean {
+    if (this.#window.sums().steps === 0) return false;
     const now = performance.now();
     const sinceMs = Math.max(1e-3, now - this.#last.at);
     const record: TrainRecord = {
@@ -76,6 +89,7 @@ export class Journal {
       'speed/data_wait_share': record.dataWaitShare,
     });
     this.progress.update(record);
+    return true;
   }
 
   evaluation(step: number, results: readonly VerificationResult[]): void {

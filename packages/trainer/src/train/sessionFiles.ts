@@ -18,10 +18,14 @@ import { FILES } from './files.js';
 import { checkOptimizerKind } from './optimizer.js';
 import type { SavedSession, Session } from './session.js';
 import { writeIdentities } from './startingWeights.js';
-import type { WindowSums } from './window.js';
 
 /** Writes all that a session needs to go on from here into an empty folder. */
-export async function writeSession(session: Session, folder: string, step: number, window: WindowSums): Promise<void> {
+export async function writeSession(
+  session: Session,
+  folder: string,
+  step: number,
+  { window, control }: Pick<TrainingState, 'window' | 'control'>,
+): Promise<void> {
   const { backbone, optimizer, average, head, loader, datasets, config } = session;
   const { train } = datasets;
   writeFileSync(join(folder, FILES.config), formatConfig(config));
@@ -45,6 +49,7 @@ export async function writeSession(session: Session, folder: string, step: numbe
     ...(average && { ema: { updates: average.updates } }),
     head: head.state(),
     margin: marginRecord(head.margin),
+    control,
     window,
   });
 }

@@ -1,15 +1,20 @@
 import { setImmediate } from 'node:timers/promises';
 
+import { HyperArcError } from '@hyperarc/kernels-cuda';
+
 import { CheckpointStore } from '../checkpoint/store.js';
 import type { Config } from '../config/index.js';
 import type { Batch } from '../data/index.js';
 import { arithmeticDifference, arithmeticOf, engineOf } from './arithmetic.js';
+import { EarlyStop } from './earlyStop.js';
+import { explainFullDisk } from './fullDisk.js';
+import { GuardedStep } from './guardedStep.js';
 import { Journal } from './journal.js';
 import { Progress } from './progress.js';
 import type { RunFolder } from './runFolder.js';
 import { createSession, ratesAt, type SavedSession, type Session } from './session.js';
 import { readSessionState, saveModels, writeSession } from './sessionFiles.js';
-import { trainStep } from './step.js';
+import type { StepRates } from './step.js';
 import { openTrainingSets, PeriodicVerification, verificationScore } from './verification.js';
 
 export interface TrainOptions {
@@ -23,13 +28,24 @@ export interface TrainOptions {
   stop?: { readonly signal: NodeJS.Signals | undefined };
 }
 
+/**
+ * Why a run ended: it made all its steps, a signal asked it to (`stop`), what early stopping watches became no better, or its time
+ * (`training.maxMinutes`, `maxHours`) was over.
+ */
+export type RunEnd = 'finished' | 'signal' | 'early-stop' | 'time';
+
 export interface TrainResult {
-  /** Updates made, of `totalSteps`. */
+  /** Updates made, of `totalSteps`; skipped ones count. */
   step: number;
   totalSteps: number;
   /** The newest checkpoint. */
   checkpoint: string;
-  /** Why the run ended early, if it did. */
+  /** The one with the best score, if any has one: held-out accuracy where it is verified during training, else the loss. */
+  best: string | undefined;
+  end: RunEnd;
+  /** `end` in words; empty where it finished. */
+  reason: string;
+  /** The signal that ended it, if one did. */
   stoppedBy: NodeJS.Signals | undefined;
 }
 
@@ -42,9 +58,13 @@ async function nextBatches({ loader, config }: Session): Promise<Batch[]> {
 
 /** The loop, on a new session or one that stands where `saved` was written. */
 class Run {
+  readonly #startedAt = performance.now();
+  readonly #guard: GuardedStep;
+  readonly #earlyStop: EarlyStop | undefined;
   #savedStep: number | undefined;
   #checkpoint: string | undefined;
-  #lastAccuracy: number | null = null;
+  #lastAccuracy: number | null;
+  #madeAStep = false;
 
   constructor(
     private readonly options: TrainOptions,
@@ -53,29 +73,60 @@ class Run {
     private readonly journal: Journal,
     private readonly progress: Progress,
     private readonly verification: PeriodicVerification | undefined,
-  ) {}
+    private readonly saved: SavedSession | undefined,
+  ) {
+    const control = saved?.state.control;
+    const { earlyStop } = options.config.training;
+    this.#guard = new GuardedStep(session, control?.skips);
+    this.#earlyStop = earlyStop && new EarlyStop(earlyStop, control?.earlyStop);
+    this.#lastAccuracy = control?.accuracy ?? null;
+  }
 
-  async loop(saved: SavedSession | undefined): Promise<TrainResult> {
-    const { stop, config } = this.options;
+  async loop(): Promise<TrainResult> {
+    const { config, run } = this.options;
     const { totalSteps } = this.session.schedule;
-    let step = saved?.state.step ?? 0;
-    this.#savedStep = saved?.state.step;
-    this.#checkpoint = saved?.folder;
-    while (step < totalSteps && stop?.signal === undefined) {
+    let step = this.saved?.state.step ?? 0;
+    this.#savedStep = this.saved?.state.step;
+    this.#checkpoint = this.saved?.folder;
+    while (step < totalSteps && this.#whyStop() === undefined) {
       const rates = ratesAt(this.session, step);
-      this.journal.add(trainStep(this.session.parts, await nextBatches(this.session), rates, step + 1));
-      step++;
+      const result = this.#guard.make(await nextBatches(this.session), rates, ++step);
+      this.#madeAStep = true;
+      if (typeof result === 'string') this.journal.skip(step, this.#guard.counts().total, result);
+      else this.journal.add(result);
       const due = (every: number): boolean => (every > 0 && step % every === 0) || step === totalSteps;
-      if (due(config.training.logEvery)) this.journal.log(step, rates, this.session.loader.waitMs);
+      if (due(config.training.logEvery)) this.#log(step, rates);
       if (config.evaluate.every > 0 && due(config.evaluate.every)) await this.#verify(step);
       if (due(config.checkpoint.every)) await this.#save(step);
       // TensorFlow blocks the event loop during a step; signals and decoded images come in here.
       await setImmediate();
     }
     if (this.#savedStep !== step) await this.#save(step);
-    await saveModels(this.session, this.options.run.modelPath);
-    const stoppedBy = step < totalSteps ? stop?.signal : undefined;
-    return { step, totalSteps, checkpoint: this.#checkpoint!, stoppedBy };
+    await saveModels(this.session, run.modelPath);
+    const { end, reason } = (step < totalSteps && this.#whyStop()) || { end: 'finished' as const, reason: '' };
+    const stoppedBy = end === 'signal' ? this.options.stop?.signal : undefined;
+    return { step, totalSteps, checkpoint: this.#checkpoint!, best: this.store.best()?.path, end, reason, stoppedBy };
+  }
+
+  /** Asked between steps; undefined: go on. */
+  #whyStop(): { end: Exclude<RunEnd, 'finished'>; reason: string } | undefined {
+    const { maxMinutes, maxHours } = this.options.config.training;
+    const signal = this.options.stop?.signal;
+    if (signal !== undefined) return { end: 'signal', reason: signal };
+    const early = this.#earlyStop?.reason;
+    if (early !== undefined) return { end: 'early-stop', reason: early };
+    const [budget, unitMs] = maxHours === undefined ? [maxMinutes, 60_000] : [maxHours, 3_600_000];
+    // A process makes one step at least: a run that is resumed again and again comes to its end.
+    if (budget === undefined || !this.#madeAStep || performance.now() - this.#startedAt < budget * unitMs) {
+      return undefined;
+    }
+    const [unit, key] = maxHours === undefined ? ['minutes', 'maxMinutes'] : ['hours', 'maxHours'];
+    return { end: 'time', reason: `${budget} ${unit} are over (training.${key})` };
+  }
+
+  #log(step: number, rates: StepRates): void {
+    if (!this.journal.log(step, rates, this.session.loader.waitMs)) return;
+    this.#earlyStop?.see('loss', this.journal.lastLoss!, step);
   }
 
   async #verify(step: number): Promise<void> {
@@ -84,16 +135,21 @@ class Run {
     const results = await session.verified(() => verification.run(session.backbone));
     this.#lastAccuracy = verificationScore(results);
     this.journal.evaluation(step, results);
+    this.#earlyStop?.see('accuracy', this.#lastAccuracy, step);
   }
 
   /** The score is the last mean accuracy where sets or held-out identities are verified during training, else the falling loss. */
   async #save(step: number): Promise<void> {
-    const { lastLoss } = this.journal;
-    const score = this.verification === undefined ? (lastLoss === undefined ? null : -lastLoss) : this.#lastAccuracy;
-    const window = this.journal.windowSums();
-    this.#checkpoint = await this.store.save(step, score, (folder) => writeSession(this.session, folder, step, window));
+    const { lastLoss: loss } = this.journal;
+    const accuracy = this.#lastAccuracy;
+    const score = this.verification !== undefined ? accuracy : loss === null ? null : -loss;
+    const earlyStop = this.#earlyStop?.state();
+    const control = { loss, accuracy, skips: this.#guard.counts(), ...(earlyStop && { earlyStop }) };
+    const state = { window: this.journal.windowSums(), control };
+    this.#checkpoint = await this.store.save(step, score, (folder) => writeSession(this.session, folder, step, state));
     this.#savedStep = step;
-    this.store.prune(this.options.config.checkpoint.keepLast, step);
+    const { keepLast, keepBest } = this.options.config.checkpoint;
+    this.store.prune({ keepLast, keepBest }, step);
     this.progress.note(`saved ${this.#checkpoint}`);
   }
 }
@@ -103,8 +159,8 @@ class Run {
  *
  * Resumed, it makes the same updates that the uninterrupted run would have made (bit for bit on the TensorFlow CPU backend, with
  * the same number of processors and instruction set; else it says what differs).
- * @throws HyperArcError E_NONFINITE when training diverges, E_FORMAT for a damaged checkpoint, E_RANGE for other data, and
- *   those of the parts. Checkpoints written before stay.
+ * @throws HyperArcError E_NONFINITE when training diverges (`training.onNonFinite`), E_FORMAT for a damaged checkpoint, E_RANGE for
+ *   other data or a full disk, and those of the parts. Checkpoints written before stay.
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { config, run, resume, stream } = options;
@@ -126,10 +182,19 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       if (difference !== undefined) log(difference);
     }
     verification = PeriodicVerification.of(session.datasets.heldOut, sets, config);
+    if (config.training.earlyStop?.on === 'accuracy' && verification === undefined) {
+      const fix = 'give data.heldOut or evaluate.sets with evaluate.every, or training.earlyStop.on=loss';
+      throw new HyperArcError(
+        'E_RANGE',
+        `training.earlyStop.on: expected something to verify with accuracy, received none; ${fix}`,
+      );
+    }
     progress = new Progress(stream, session.schedule.totalSteps);
     const imagesPerStep = config.training.batchSize * config.training.accumulate;
     journal = new Journal(run, session.schedule, imagesPerStep, progress, saved?.state);
-    return await new Run(options, session, store, journal, progress, verification).loop(saved);
+    return await new Run(options, session, store, journal, progress, verification, saved).loop();
+  } catch (error) {
+    throw explainFullDisk(error, run.path, store.list().length > 0);
   } finally {
     progress?.close();
     journal?.close();

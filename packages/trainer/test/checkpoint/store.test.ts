@@ -69,10 +69,21 @@ describe('CheckpointStore', () => {
   it('keeps the newest and the best', async () => {
     for (const [step, score] of [1, 5, 3, 5, 2, 4].entries()) {
       await store.save(step, score, writer('x'));
-      store.prune(2, step);
+      store.prune({ keepLast: 2, keepBest: 1 }, step);
     }
     expect(steps()).toEqual([3, 4, 5]);
     expect(store.best()?.step).toBe(3);
+  });
+
+  it('keeps as many of the best as it is told, the newer of equals first, and none at 0', async () => {
+    for (const [step, score] of [5, 7, null, 7, 6, 1].entries()) await store.save(step, score, writer('x'));
+    expect(store.ranked().map(({ step }) => step)).toEqual([3, 1, 4, 0, 5]);
+    store.prune({ keepLast: 1, keepBest: 3 }, 5);
+    expect(steps()).toEqual([1, 3, 4, 5]);
+    store.prune({ keepLast: 1, keepBest: 1 }, 5);
+    expect(steps()).toEqual([3, 5]);
+    store.prune({ keepLast: 1, keepBest: 0 }, 5);
+    expect(steps()).toEqual([5]);
   });
 
   it('keeps what was saved last after a later, damaged one was passed over', async () => {
@@ -80,7 +91,7 @@ describe('CheckpointStore', () => {
     truncateSync(join(await store.save(9, null, writer('x')), 'state.json'), 0);
     await store.newest(true, silent);
     await store.save(2, null, writer('x'));
-    store.prune(1, 2);
+    store.prune({ keepLast: 1, keepBest: 1 }, 2);
     expect(steps()).toEqual([2]);
   });
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -57,7 +57,12 @@ describe('hyperarc', () => {
       1,
       /^hyperarc: E_RANGE: CONFIG: expected a YAML file, received none; or give --resume RUN\n$/,
     ],
-    ['a missing file', () => ['train', 'none.yaml'], 1, /^hyperarc: E_RANGE: .*none\.yaml \(ENOENT\)\n$/],
+    [
+      'a missing file',
+      () => ['train', 'none.yaml'],
+      1,
+      /^hyperarc: E_RANGE: .*none\.yaml \(ENOENT\); hyperarc recipes lists those that come with it\n$/,
+    ],
     [
       'a misspelt key',
       () => ['train', tiny(), 'optimizer.learnRate=1'],
@@ -99,6 +104,38 @@ describe('hyperarc', () => {
     expect(stderr).toMatch(message);
     expect(readdirSync(output)).toEqual([]);
     rmSync(output, { recursive: true });
+  });
+
+  it('lists the recipes, and takes one by its name', async () => {
+    const list = await hyperarc('recipes');
+    expect(list.status).toBe(0);
+    expect(list.stdout).toMatch(/^arcface-torch-ms1mv3 +arcface_torch on MS1MV3 .*\n/m);
+    expect(list.stdout).toMatch(/hyperarc train NAME data\.root=FACES/);
+    const faces = `data.root=${join(folder, 'faces')}`;
+    const dry = await hyperarc('train', 'arcface-torch-ms1mv3', '--dry-run', faces, 'data.imageSize=16');
+    expect(dry.status).toBe(0);
+    expect(dry.stdout).toMatch(
+      /^name: arcface-torch-ms1mv3\n[^]*gradient: straight-through\n[^]*6 identities, 18 images/,
+    );
+  });
+
+  it('ends with a code of its own when its time is over, and keeps the number that auto stood for', async () => {
+    const auto = join(folder, 'auto.yaml');
+    writeFileSync(auto, `extends: tiny.yaml\nname: auto\nbackend: wasm\noutput: ${join(folder, 'auto')}\n`);
+    const faces = `data.root=${join(folder, 'faces')}`;
+    const first = await hyperarc('train', auto, faces, 'training={batchSize: auto, maxMemory: 16GiB, maxHours: 1e-9}');
+    process.exitCode = undefined;
+    expect(first.stdout).toMatch(/^batch size 2: /m);
+    expect(first.stdout).toMatch(
+      /^stopped at step 1 of 1000000: 1e-9 hours are over \(training\.maxHours\); checkpoint .*\ngo on with: hyperarc train --resume .*auto-001\n$/m,
+    );
+    expect(first.status).toBe(124);
+    const run = join(folder, 'auto', 'auto-001');
+    expect(readFileSync(join(run, 'config.yaml'), 'utf8')).toMatch(/batchSize: 2\n(?![^]*maxMemory)/);
+    const again = await hyperarc('train', auto, faces, 'training={batchSize: auto, maxMinutes: 1e-9}', '--resume', run);
+    process.exitCode = undefined;
+    expect(again.stdout).toMatch(/stopped at step 2 of 1000000/);
+    expect(again.status).toBe(124);
   });
 
   it('describes a run without starting it', async () => {

@@ -33,8 +33,12 @@ export function put(root: string, path: string, contents: Uint8Array | string): 
 }
 
 /** An image folder of `identities` × `samples` different pictures. */
-export async function imageFolder(identities: number, samples: number, side = 24): Promise<string> {
-  const root = temporaryFolder();
+export async function imageFolder(
+  identities: number,
+  samples: number,
+  side = 24,
+  root = temporaryFolder(),
+): Promise<string> {
   for (let identity = 0; identity < identities; identity++) {
     for (let sample = 0; sample < samples; sample++) {
       put(root, `person_${identity}/${sample}.jpg`, await picture(identity * samples + sample, side));

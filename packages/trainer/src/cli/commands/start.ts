@@ -7,7 +7,7 @@ import type { Command } from 'commander';
 import { loadConfig, type Config } from '../../config/index.js';
 import type { Evaluation } from '../../evaluate/index.js';
 import { StopRequest } from '../../train/signals.js';
-import { stoppedExit } from '../exitCodes.js';
+import { stoppedExit, trainingExit } from '../exitCodes.js';
 
 const recipe = (name: string): string => fileURLToPath(new URL(`../../../recipes/${name}`, import.meta.url));
 const RECIPE = recipe('quickstart.yaml');
@@ -66,11 +66,9 @@ async function runStart(overrides: string[]): Promise<void> {
 
   say(`2/4 training ${config.backbone.name} with ${config.head.loss}`);
   const { runTraining } = await import('../runTraining.js');
-  const { run, checkpoint, stoppedBy } = await runTraining(config, undefined, false);
-  if (stoppedBy !== undefined) {
-    process.exitCode = stoppedExit(stoppedBy);
-    return;
-  }
+  const { run, checkpoint, ...result } = await runTraining(config, undefined, false);
+  process.exitCode = trainingExit(result);
+  if (process.exitCode !== 0) return;
 
   say(`3/4 verification of ${config.data.heldOut} people that the model has never seen`);
   const [{ evaluateRun }, { formatEvaluation }, { writeReport }] = await Promise.all([

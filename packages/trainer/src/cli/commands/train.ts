@@ -1,8 +1,8 @@
 import { HyperArcError } from '@hyperarc/kernels-cuda';
 import type { Command } from 'commander';
 
-import { loadConfig, resumeDifferences, type Config } from '../../config/index.js';
-import { stoppedExit } from '../exitCodes.js';
+import { loadConfig, loadRequest, resumeDifferences, withBatchSize, type Config } from '../../config/index.js';
+import { trainingExit } from '../exitCodes.js';
 
 interface TrainFlags {
   dryRun?: boolean;
@@ -11,12 +11,14 @@ interface TrainFlags {
 }
 
 /**
- * The configuration of a resumed run: its own, or the file given, with overrides.
+ * The configuration of a resumed run: its own, or the file given, with overrides. A `training.batchSize: auto` is the run's number.
  * @throws HyperArcError E_RANGE listing the keys that would make it another run.
  */
 function resumedConfig(path: string | undefined, overrides: readonly string[], runConfigPath: string): Config {
   const was = loadConfig(runConfigPath);
-  const now = loadConfig(path ?? runConfigPath, overrides);
+  const request = loadRequest(path ?? runConfigPath, overrides);
+  const { batchSize } = request.training;
+  const now = withBatchSize(request, batchSize === 'auto' ? was.training.batchSize : batchSize);
   const differences = resumeDifferences(was, now);
   if (differences.length > 0) {
     throw new HyperArcError(
@@ -25,6 +27,15 @@ function resumedConfig(path: string | undefined, overrides: readonly string[], r
     );
   }
   return now;
+}
+
+/** The configuration of a new run; finding what `auto` stands for takes a trial. */
+async function newConfig(path: string, overrides: readonly string[]): Promise<Config> {
+  const request = loadRequest(path, overrides);
+  const { batchSize } = request.training;
+  if (batchSize !== 'auto') return withBatchSize(request, batchSize);
+  const { settleBatchSize } = await import('../../train/autoBatch.js');
+  return settleBatchSize(request, (line) => void process.stdout.write(`${line}\n`));
 }
 
 async function runTrain(first: string | undefined, rest: string[], flags: TrainFlags): Promise<void> {
@@ -37,15 +48,14 @@ async function runTrain(first: string | undefined, rest: string[], flags: TrainF
   }
   const { RunFolder } = await import('../../train/runFolder.js');
   const resumed = flags.resume === undefined ? undefined : RunFolder.open(flags.resume);
-  const config = resumed ? resumedConfig(path, overrides, resumed.configPath) : loadConfig(path!, overrides);
+  const config = resumed ? resumedConfig(path, overrides, resumed.configPath) : await newConfig(path!, overrides);
   if (flags.dryRun === true) {
     const { describeRun } = await import('../dryRun.js');
     process.stdout.write(await describeRun(config));
     return;
   }
   const { runTraining } = await import('../runTraining.js');
-  const { stoppedBy } = await runTraining(config, resumed, flags.fallBack === true);
-  if (stoppedBy !== undefined) process.exitCode = stoppedExit(stoppedBy);
+  process.exitCode = trainingExit(await runTraining(config, resumed, flags.fallBack === true));
 }
 
 /** `hyperarc train`. */
