@@ -3,7 +3,7 @@ import * as tfl from '@tensorflow/tfjs-layers';
 import { initializeBackbone } from './initialize.js';
 import type { PlanOptions } from './iresnet.js';
 import { fusedKit, stockKit } from './layerKit.js';
-import { INPUT } from './plan.js';
+import { type BackbonePlan, INPUT } from './plan.js';
 import { planBackbone } from './registry.js';
 
 export interface BackboneOptions extends Partial<PlanOptions> {
@@ -13,16 +13,8 @@ export interface BackboneOptions extends Partial<PlanOptions> {
   fused?: boolean;
 }
 
-/**
- * Builds and initialises a backbone on the current tfjs backend: images [B, inputSize, inputSize, 3] fp32, NHWC, RGB scaled to
- * [−1, 1], to embeddings [B, embeddingSize] (not normalised).
- *
- * `model.apply(x, {training: true})` uses and moves the batch-norm statistics; `predict` uses the running ones. The same
- * seed gives the same weights, on every backend. Errors as {@link planBackbone}.
- */
-export function createBackbone(options: BackboneOptions): tfl.LayersModel {
-  const { name, fused = true, ...planOptions } = options;
-  const plan = planBackbone(name, planOptions);
+/** As {@link createBackbone}, from a plan of any widths. */
+export function buildBackbone(plan: BackbonePlan, { seed = 0, fused = true } = {}): tfl.LayersModel {
   const addLayer = fused ? fusedKit : stockKit;
   const image = tfl.input({ shape: [plan.inputSize, plan.inputSize, 3], name: INPUT });
   const tensors = new Map<string, tfl.SymbolicTensor>([[INPUT, image]]);
@@ -33,6 +25,17 @@ export function createBackbone(options: BackboneOptions): tfl.LayersModel {
     tensors.set(layer.name, output);
   }
   const model = tfl.model({ inputs: image, outputs: output, name: plan.name });
-  initializeBackbone(model, plan, planOptions.seed ?? 0);
+  initializeBackbone(model, plan, seed);
   return model;
+}
+
+/**
+ * Builds and initialises a backbone on the current tfjs backend: images [B, inputSize, inputSize, 3] fp32, NHWC, RGB scaled to
+ * [−1, 1], to embeddings [B, embeddingSize] (not normalised).
+ *
+ * `model.apply(x, {training: true})` uses and moves the batch-norm statistics; `predict` uses the running ones. The same
+ * seed gives the same weights, on every backend. Errors as {@link planBackbone}.
+ */
+export function createBackbone({ name, fused = true, ...options }: BackboneOptions): tfl.LayersModel {
+  return buildBackbone(planBackbone(name, options), { seed: options.seed ?? 0, fused });
 }

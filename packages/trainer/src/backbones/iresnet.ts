@@ -45,7 +45,7 @@ function block(plan: PlanBuilder, name: string, input: string, filters: number, 
  * stages, then BN, flatten, dropout, dense with bias, and a batch norm whose γ stays 1.
  */
 export function planIResNet(name: string, shape: IResNetShape, options: PlanOptions): BackbonePlan {
-  const plan = new PlanBuilder(name, options.inputSize);
+  const plan = new PlanBuilder(name, 'iresnet', options.inputSize);
   const stemStride = shape.stemStride ?? 1;
   const stem = { filters: shape.widths[0], kernelSize: 3, stride: stemStride, padding: 1, init: INIT } as const;
   let x = plan.conv('stem/conv', INPUT, stem);

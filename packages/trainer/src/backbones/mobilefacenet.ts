@@ -44,7 +44,7 @@ function bottleneck(
  * two channels. It ends in a global depthwise convolution over the whole remaining map, a dense layer without bias and a batch norm.
  */
 export function planMobileFaceNet(name: string, options: PlanOptions): BackbonePlan {
-  const plan = new PlanBuilder(name, options.inputSize);
+  const plan = new PlanBuilder(name, 'mobilefacenet', options.inputSize);
   let x = convNormPrelu(plan, 'stem/conv1', INPUT, { filters: 128, kernelSize: 3, stride: 2, padding: 1 });
   x = convNormPrelu(plan, 'stem/conv2', x, { filters: 128, kernelSize: 3, padding: 1, groups: 64 });
   const stages = [

@@ -38,8 +38,12 @@ export interface PlannedLayer {
   readonly macs: number;
 }
 
+/** Networks of one kind of block; what follows from a name beyond its layers goes by family. */
+export type BackboneFamily = 'iresnet' | 'mobilefacenet';
+
 export interface BackbonePlan {
   readonly name: string;
+  readonly family: BackboneFamily;
   /** Height and width of the input image, pixels. */
   readonly inputSize: number;
   readonly embeddingSize: number;
@@ -55,6 +59,7 @@ export class PlanBuilder {
 
   constructor(
     private readonly name: string,
+    private readonly family: BackboneFamily,
     private readonly inputSize: number,
   ) {
     this.shapes.set(INPUT, [inputSize, inputSize, 3]);
@@ -125,7 +130,8 @@ export class PlanBuilder {
 
   finish(): BackbonePlan {
     const embeddingSize = this.layers[this.layers.length - 1]!.outputShape[0]!;
-    return { name: this.name, inputSize: this.inputSize, embeddingSize, layers: this.layers };
+    const { name, family, inputSize, layers } = this;
+    return { name, family, inputSize, embeddingSize, layers };
   }
 
   private add(

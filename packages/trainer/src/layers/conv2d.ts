@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
+import { subsample } from './subsample.js';
 import { type OpAttribute, type TensorFlowOps, tensorFlowOps } from './tensorflowOps.js';
 
 export interface PaddedConv2DConfig {
@@ -99,6 +100,10 @@ export class PaddedConv2D extends tfl.layers.Layer {
   }
 
   private convolve(x: tf.Tensor4D, kernel: tf.Tensor4D): tf.Tensor {
+    if (this.kernelSize === 1 && this.padding === 0 && this.groups === 1) {
+      // Not TensorFlow's strided one: with oneDNN the gradient of a strided 1×1 kernel writes out of bounds below 16 input channels.
+      return tf.conv2d(subsample(x, this.stride), kernel, 1, 'valid');
+    }
     const depthwise = this.groups > 1;
     const centred = this.stride === 1 && 2 * this.padding === this.kernelSize - 1;
     if (this.padding === 0 || centred) {

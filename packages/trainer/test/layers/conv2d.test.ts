@@ -13,6 +13,10 @@ const shapes: [string, ConvShape][] = [
     '3×3 stride 2, odd extents',
     { batch: 2, size: 7, channels: 3, filters: 4, kernelSize: 3, stride: 2, padding: 1, groups: 1 },
   ],
+  [
+    '1×1 stride 2, odd extents',
+    { batch: 2, size: 7, channels: 3, filters: 4, kernelSize: 1, stride: 2, padding: 0, groups: 1 },
+  ],
   ['1×1 stride 2', { batch: 2, size: 6, channels: 3, filters: 4, kernelSize: 1, stride: 2, padding: 0, groups: 1 }],
   ['depthwise', { batch: 2, size: 6, channels: 5, filters: 5, kernelSize: 3, stride: 1, padding: 1, groups: 5 }],
   [
