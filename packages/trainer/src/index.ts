@@ -25,6 +25,8 @@ export {
   type LoaderState,
 } from './data/index.js';
 export * from './evaluate/index.js';
+export * from './export/index.js';
+export * from './import/index.js';
 export * from './layers/index.js';
 export * from './metrics/index.js';
 export * from './optim/index.js';

@@ -6,7 +6,9 @@ import { Command, CommanderError } from 'commander';
 import { registerDataCommand } from './commands/data.js';
 import { registerDoctorCommand } from './commands/doctor.js';
 import { registerEvaluateCommand } from './commands/evaluate.js';
+import { registerExportCommand } from './commands/export.js';
 import { registerHeadsCommand } from './commands/heads.js';
+import { registerImportCommand } from './commands/import.js';
 import { registerReportCommand } from './commands/report.js';
 import { registerStartCommand } from './commands/start.js';
 import { registerSummaryCommand } from './commands/summary.js';
@@ -29,6 +31,8 @@ export function createProgram(): Command {
   registerStartCommand(program);
   registerTrainCommand(program);
   registerEvaluateCommand(program);
+  registerExportCommand(program);
+  registerImportCommand(program);
   registerReportCommand(program);
   registerSummaryCommand(program);
   registerHeadsCommand(program);
