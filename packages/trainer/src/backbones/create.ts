@@ -3,7 +3,7 @@ import * as tfl from '@tensorflow/tfjs-layers';
 import { initializeBackbone } from './initialize.js';
 import type { PlanOptions } from './iresnet.js';
 import { fusedKit, stockKit } from './layerKit.js';
-import { type BackbonePlan, INPUT } from './plan.js';
+import { type BackbonePlan, INPUT, secondOutput } from './plan.js';
 import { planBackbone } from './registry.js';
 
 export interface BackboneOptions extends Partial<PlanOptions> {
@@ -21,8 +21,10 @@ export function buildBackbone(plan: BackbonePlan, { seed = 0, fused = true } = {
   let output = image;
   for (const layer of plan.layers) {
     const inputs = layer.inputs.map((input) => tensors.get(input)!);
-    output = addLayer(layer.name, layer.operation, inputs);
+    const outputs = addLayer(layer.name, layer.operation, inputs);
+    output = outputs[0]!;
     tensors.set(layer.name, output);
+    if (outputs.length > 1) tensors.set(secondOutput(layer.name), outputs[1]!);
   }
   const model = tfl.model({ inputs: image, outputs: output, name: plan.name });
   initializeBackbone(model, plan, seed);

@@ -19,13 +19,15 @@ export interface BackboneDescription {
   /** Convolutions, γ and β, slopes, dense weights and biases; a frozen γ counts, running statistics do not (as in PyTorch). */
   readonly parameters: number;
   readonly trainableParameters: number;
-  /** Multiply-accumulates for one image, of convolutions and dense layers. */
+  /** Multiply-accumulates for one image, of convolutions, dense layers and attention's products. */
   readonly macs: number;
+  /** Numbers that a training step keeps of one image, an estimate: every layer's output, and what attention needs besides. */
+  readonly activations: number;
   readonly stages: readonly StageSummary[];
   readonly layers: readonly PlannedLayer[];
 }
 
-const total = (layers: readonly PlannedLayer[], field: 'parameters' | 'frozenParameters' | 'macs') =>
+const total = (layers: readonly PlannedLayer[], field: 'parameters' | 'frozenParameters' | 'macs' | 'activations') =>
   layers.reduce((sum, layer) => sum + layer[field], 0);
 
 /** Counts a backbone without building it. Errors as {@link planBackbone}. */
@@ -54,6 +56,7 @@ export function describeBackbone(name: string, options: Partial<PlanOptions> = {
     parameters,
     trainableParameters,
     macs: total(layers, 'macs'),
+    activations: inputSize * inputSize * 3 + total(layers, 'activations'),
     stages,
     layers,
   };

@@ -1,7 +1,13 @@
 /** Backbones: images to embeddings, as tf.LayersModel. */
 export { createBackbone, type BackboneOptions } from './create.js';
 export { describeBackbone, type BackboneDescription, type StageSummary } from './describe.js';
-export { backboneNames, DEFAULT_EMBEDDING_SIZE, DEFAULT_INPUT_SIZE, planBackbone } from './registry.js';
+export {
+  backboneNames,
+  DEFAULT_EMBEDDING_SIZE,
+  DEFAULT_INPUT_SIZE,
+  planBackbone,
+  visionTransformers,
+} from './registry.js';
 export { fromTorch, toTorch, torchWeights, type TorchWeight } from './torchNames.js';
 export type { BackboneFamily, BackbonePlan, Operation, PlannedLayer } from './plan.js';
 export type { PlanOptions } from './iresnet.js';

@@ -4,13 +4,11 @@ import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
 
 import type { BackbonePlan, PlannedLayer } from './plan.js';
+import { streamSeed } from './streamSeed.js';
 
-/** FNV-1a over the UTF-16 units: turns a layer's name into part of its seed. */
-function hashName(name: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
-  return hash | 0;
-}
+/** Of a vision transformer's linear weights, positions and mask token. */
+const VIT_STDDEV = 0.02;
+const IMAGE_CHANNELS = 3;
 
 /** The next number of (0, 1), in steps of 2⁻³². */
 function uniform(random: RandomGenerator): number {
@@ -33,19 +31,35 @@ function uniformValues(size: number, bound: number, random: RandomGenerator): Fl
   return Float32Array.from({ length: size }, () => bound * (2 * uniform(random) - 1));
 }
 
+/** Values of one weight, in the order of the layer's; null leaves it as its layer made it: norms 1 and 0, slopes 0.25, biases 0. */
 function initialValues(planned: PlannedLayer, weight: tfl.LayerVariable, random: RandomGenerator): Float32Array | null {
   const size = weight.shape.reduce<number>((product, extent) => product * extent!, 1);
   const { operation } = planned;
-  if (operation.kind === 'conv') {
-    const fanOut = operation.filters * operation.kernelSize ** 2;
-    return normalValues(size, operation.init === 'fan-out' ? Math.sqrt(2 / fanOut) : 0.1, random);
+  const isBias = weight.shape.length === 1;
+  switch (operation.kind) {
+    case 'conv': {
+      const fanOut = operation.filters * operation.kernelSize ** 2;
+      return normalValues(size, operation.init === 'fan-out' ? Math.sqrt(2 / fanOut) : 0.1, random);
+    }
+    case 'dense': {
+      const fanIn = planned.macs / operation.units;
+      if (operation.init === 'uniform-fan-in') return uniformValues(size, 1 / Math.sqrt(fanIn), random);
+      if (isBias) return null;
+      return normalValues(size, operation.init === 'fan-out' ? Math.sqrt(2 / operation.units) : VIT_STDDEV, random);
+    }
+    case 'squeeze-excite':
+      return normalValues(size, Math.sqrt(2 / weight.shape[1]!), random);
+    case 'patches':
+      return uniformValues(size, 1 / Math.sqrt(operation.patchSize ** 2 * IMAGE_CHANNELS), random);
+    case 'positions':
+    case 'token-restore':
+      return normalValues(size, VIT_STDDEV, random);
+    case 'attention':
+    case 'token-dense':
+      return isBias ? null : normalValues(size, VIT_STDDEV, random);
+    default:
+      return null;
   }
-  if (operation.kind === 'dense') {
-    if (operation.init === 'fan-out') return normalValues(size, Math.sqrt(2 / operation.units), random);
-    const fanIn = planned.macs / operation.units;
-    return uniformValues(size, 1 / Math.sqrt(fanIn), random);
-  }
-  return null;
 }
 
 /**
@@ -54,7 +68,7 @@ function initialValues(planned: PlannedLayer, weight: tfl.LayerVariable, random:
  */
 export function initializeBackbone(model: tfl.LayersModel, plan: BackbonePlan, seed: number): void {
   for (const planned of plan.layers) {
-    const random = xoroshiro128plus(hashName(`${seed}/${planned.name}`));
+    const random = xoroshiro128plus(streamSeed(seed, planned.name));
     for (const weight of model.getLayer(planned.name).trainableWeights) {
       const values = initialValues(planned, weight, random);
       if (values === null) continue;

@@ -15,8 +15,14 @@ export interface PlanOptions {
   embeddingSize: number;
   /** Share of the flattened features dropped while training, in [0, 1). */
   dropout: number;
-  /** 32-bit integer; here only the dropout masks depend on it. */
+  /** 32-bit integer; here only what is dropped depends on it. */
   seed: number;
+  /** Vision transformers only, by default as arcface_torch's: share of the tokens dropped while training, in [0, 1); default 0.1. */
+  patchDropout?: number | undefined;
+  /** Drop path of the last block, in [0, 1), rising linearly from 0 at the first; default 0.1. */
+  dropPath?: number | undefined;
+  /** Between the two dense layers of a block; default relu6. */
+  activation?: 'relu6' | 'gelu' | undefined;
 }
 
 const INIT = 'normal-0.1';
@@ -61,6 +67,6 @@ export function planIResNet(name: string, shape: IResNetShape, options: PlanOpti
   x = plan.flatten('head/flatten', x);
   x = plan.dropout('head/dropout', x, options.dropout, options.seed);
   x = plan.dense('head/fc', x, { units: options.embeddingSize, useBias: true, init: 'uniform-fan-in' });
-  plan.norm('head/features', x, false);
+  plan.norm('head/features', x, { scaleTrainable: false });
   return plan.finish();
 }

@@ -38,23 +38,39 @@ function bottleneck(
   return stride === 1 ? plan.sum(`${name}/sum`, input, x) : x;
 }
 
+export interface MobileFaceNetShape {
+  /** Channels of the stem; the later stages have twice as many. */
+  width: number;
+  /** Blocks within the stem, and of the three stages after their strided one. One in the stem is a grouped convolution instead. */
+  blocks: readonly [number, number, number, number];
+}
+
+/** Groups of the stem's second convolution. */
+const STEM_GROUPS = 64;
+/** Channels of the depthwise convolutions: of the blocks in the stem, and of strided one and blocks in each stage. */
+const HIDDEN = { stem: 128, down: [128, 256, 512], blocks: [128, 256, 256] } as const;
+
 /**
  * MobileFaceNet (Chen et al. 2018, "MobileFaceNets: efficient CNNs for accurate real-time face verification on mobile devices")
- * in the wider form that InsightFace's arcface_torch trains as `mbf`: 128 stem channels, whose second convolution has 64 groups of
- * two channels. It ends in a global depthwise convolution over the whole remaining map, a dense layer without bias and a batch norm.
+ * in the wider forms that InsightFace's arcface_torch trains: `mbf` with 128 stem channels, whose second convolution has 64 groups of
+ * two channels, and `mbf_large` with 256. They end in a global depthwise convolution over the whole remaining map, a dense layer without
+ * bias and a batch norm.
  */
-export function planMobileFaceNet(name: string, options: PlanOptions): BackbonePlan {
+export function planMobileFaceNet(name: string, shape: MobileFaceNetShape, options: PlanOptions): BackbonePlan {
+  const { width, blocks } = shape;
   const plan = new PlanBuilder(name, 'mobilefacenet', options.inputSize);
-  let x = convNormPrelu(plan, 'stem/conv1', INPUT, { filters: 128, kernelSize: 3, stride: 2, padding: 1 });
-  x = convNormPrelu(plan, 'stem/conv2', x, { filters: 128, kernelSize: 3, padding: 1, groups: 64 });
-  const stages = [
-    { down: 128, hidden: 128, filters: 128, blocks: 4 },
-    { down: 256, hidden: 256, filters: 256, blocks: 6 },
-    { down: 512, hidden: 256, filters: 256, blocks: 2 },
-  ];
-  stages.forEach(({ down, hidden, filters, blocks }, stage) => {
-    x = bottleneck(plan, `stage${stage + 1}/down`, x, down, filters, 2);
-    for (let i = 1; i <= blocks; i++) x = bottleneck(plan, `stage${stage + 1}/block${i}`, x, hidden, filters, 1);
+  let x = convNormPrelu(plan, 'stem/conv1', INPUT, { filters: width, kernelSize: 3, stride: 2, padding: 1 });
+  if (blocks[0] === 1) {
+    x = convNormPrelu(plan, 'stem/conv2', x, { filters: width, kernelSize: 3, padding: 1, groups: STEM_GROUPS });
+  } else {
+    for (let i = 1; i <= blocks[0]; i++) x = bottleneck(plan, `stem/block${i}`, x, HIDDEN.stem, width, 1);
+  }
+  [width, 2 * width, 2 * width].forEach((filters, stage) => {
+    const name = `stage${stage + 1}`;
+    x = bottleneck(plan, `${name}/down`, x, HIDDEN.down[stage]!, filters, 2);
+    for (let i = 1; i <= blocks[stage + 1]!; i++) {
+      x = bottleneck(plan, `${name}/block${i}`, x, HIDDEN.blocks[stage]!, filters, 1);
+    }
   });
   x = convNormPrelu(plan, 'head/separate', x, { filters: 512, kernelSize: 1 });
   x = convNorm(plan, 'head/global', x, { filters: 512, kernelSize: options.inputSize / 16, groups: 512 });

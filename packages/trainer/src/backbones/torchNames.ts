@@ -4,7 +4,8 @@ import { type BackbonePlan, INPUT, type PlannedLayer } from './plan.js';
 import { torchModuleOf } from './torchModules.js';
 
 /**
- * A weight of a backbone beside the tensor that the published PyTorch network (arcface_torch, …) keeps it in.
+ * A weight of a backbone beside the tensor that the published PyTorch network keeps it in: arcface_torch's for IResNet, MobileFaceNet
+ * and vision transformers, TFace's and AdaFace's for IR-SE, face.evoLVe's for ResNet.
  *
  * The layouts differ by a permutation: seen with the axes `split` (row-major, the same values as `shape`), axis i of PyTorch's
  * tensor is our axis `order[i]`; seen that way it has the values of `torchShape`. Examples: a kernel HWIO → OIHW has split
@@ -34,6 +35,10 @@ interface Part {
 }
 
 const same = (ours: string, torch: string, size: number): Part => ({ ours, torch, shape: [size] });
+
+const scaleAndShift = (channels: number): Part[] => [same('gamma', 'weight', channels), same('beta', 'bias', channels)];
+
+const size = (shape: readonly number[]): number => shape.reduce((product, extent) => product * extent, 1);
 
 /** [in, out] ↔ [out, in]. */
 const linear = (ours: string, torch: string, inputs: number, outputs: number): Part => ({
@@ -75,13 +80,15 @@ function partsOf({ operation }: PlannedLayer, input: readonly number[]): Part[] 
   switch (operation.kind) {
     case 'conv':
       return [convolution(operation.kernelSize, channels, operation.filters, operation.groups)];
-    case 'norm':
-      return [
-        same('gamma', 'weight', channels),
-        same('beta', 'bias', channels),
+    case 'norm': {
+      const statistics = [
         same('running_mean', 'running_mean', channels),
         same('running_variance', 'running_var', channels),
       ];
+      return operation.affine ? [...scaleAndShift(channels), ...statistics] : statistics;
+    }
+    case 'layer-norm':
+      return scaleAndShift(channels);
     case 'prelu':
       return [same('alpha', 'weight', channels)];
     case 'dense': {
@@ -89,9 +96,33 @@ function partsOf({ operation }: PlannedLayer, input: readonly number[]): Part[] 
       const kernel =
         input.length === 3
           ? flattenedLinear(input as readonly [number, number, number], units)
-          : linear('kernel', 'weight', channels, units);
+          : linear('kernel', 'weight', size(input), units);
       return useBias ? [kernel, same('bias', 'bias', units)] : [kernel];
     }
+    case 'token-dense':
+      return [linear('kernel', 'weight', channels, operation.units), same('bias', 'bias', operation.units)];
+    case 'squeeze-excite': {
+      const reduced = channels / operation.reduction;
+      return [
+        { ...linear('reduce', 'fc1.weight', channels, reduced), torchShape: [reduced, channels, 1, 1] },
+        { ...linear('expand', 'fc2.weight', reduced, channels), torchShape: [channels, reduced, 1, 1] },
+      ];
+    }
+    case 'attention':
+      return [
+        linear('qkv', 'qkv.weight', channels, 3 * channels),
+        linear('projection', 'proj.weight', channels, channels),
+        same('bias', 'proj.bias', channels),
+      ];
+    case 'patches':
+      return [
+        convolution(operation.patchSize, channels, operation.filters, 1),
+        same('bias', 'bias', operation.filters),
+      ];
+    case 'positions':
+      return [{ ours: 'positions', torch: 'pos_embed', shape: input, torchShape: [1, ...input] }];
+    case 'token-restore':
+      return [{ ours: 'token', torch: 'mask_token', shape: [channels], torchShape: [1, 1, channels] }];
     default:
       return [];
   }
@@ -108,7 +139,8 @@ function inputShape(plan: BackbonePlan, layer: PlannedLayer): readonly number[] 
 
 /**
  * Every weight of a backbone (running statistics included, step counters not) with its PyTorch name and layout, in the order of the
- * plan. The state dict has `num_batches_tracked` besides, int64, for each batch norm: not needed to load it.
+ * plan. The state dict has `num_batches_tracked` besides, int64, for each batch norm: not needed to load it. That of a vision
+ * transformer also has a `mask_token` where ours has none, with patchDropout 0: [1, 1, D], never used then.
  * Give the plan the sizes of the model: `planBackbone(name, { inputSize, embeddingSize })`.
  */
 export function torchWeights(plan: BackbonePlan): TorchWeight[] {
@@ -119,7 +151,7 @@ export function torchWeights(plan: BackbonePlan): TorchWeight[] {
       return {
         name: `${layer.name}/${ours}`,
         shape,
-        torchName: `${moduleOf(layer.name)}.${torch}`,
+        torchName: [moduleOf(layer.name), torch].filter(Boolean).join('.'),
         torchShape: torchShape ?? axes.map((axis) => split[axis]!),
         split,
         order: axes,
@@ -149,11 +181,10 @@ function permute(values: Float32Array, shape: readonly number[], order: readonly
 }
 
 function checkLength({ name, shape }: TorchWeight, values: Float32Array): void {
-  const size = shape.reduce((product, extent) => product * extent, 1);
-  if (values.length === size) return;
+  if (values.length === size(shape)) return;
   throw new HyperArcError(
     'E_SHAPE',
-    `${name}: expected ${size} values (${shape.join('×')}), received ${values.length}`,
+    `${name}: expected ${size(shape)} values (${shape.join('×')}), received ${values.length}`,
   );
 }
 

@@ -11,6 +11,8 @@ export interface FusedBatchNormConfig {
   momentum?: number;
   /** Whether γ is trained; if not it stays 1 (the output norm of an IResNet). Default true. */
   scaleTrainable?: boolean;
+  /** False: no γ and no β at all, PyTorch's `affine=False`. Default true. */
+  affine?: boolean;
 }
 
 /** What a training step of batch norm gives: the output, and the running statistics after it. */
@@ -124,8 +126,9 @@ export class FusedBatchNorm extends tfl.layers.Layer {
   readonly epsilon: number;
   readonly momentum: number;
   readonly scaleTrainable: boolean;
-  private gamma!: tfl.LayerVariable;
-  private beta!: tfl.LayerVariable;
+  readonly affine: boolean;
+  private gamma: tfl.LayerVariable | undefined;
+  private beta: tfl.LayerVariable | undefined;
   private runningMean!: tfl.LayerVariable;
   private runningVariance!: tfl.LayerVariable;
 
@@ -134,14 +137,17 @@ export class FusedBatchNorm extends tfl.layers.Layer {
     this.epsilon = config.epsilon ?? 1e-5;
     this.momentum = config.momentum ?? 0.9;
     this.scaleTrainable = config.scaleTrainable ?? true;
+    this.affine = config.affine ?? true;
   }
 
   override build(inputShape: tfl.Shape | tfl.Shape[]): void {
     const shape = inputShape as tfl.Shape;
     const channels = [shape[shape.length - 1]!];
     const [ones, zeros] = [tfl.initializers.ones(), tfl.initializers.zeros()];
-    this.gamma = this.addWeight('gamma', channels, 'float32', ones, undefined, this.scaleTrainable);
-    this.beta = this.addWeight('beta', channels, 'float32', zeros);
+    if (this.affine) {
+      this.gamma = this.addWeight('gamma', channels, 'float32', ones, undefined, this.scaleTrainable);
+      this.beta = this.addWeight('beta', channels, 'float32', zeros);
+    }
     this.runningMean = this.addWeight('running_mean', channels, 'float32', zeros, undefined, false);
     this.runningVariance = this.addWeight('running_variance', channels, 'float32', ones, undefined, false);
     super.build(inputShape);
@@ -151,8 +157,8 @@ export class FusedBatchNorm extends tfl.layers.Layer {
     const x = Array.isArray(inputs) ? inputs[0]! : inputs;
     return tf.tidy(() => {
       const p: Parameters = {
-        gamma: this.gamma.read() as tf.Tensor1D,
-        beta: this.beta.read() as tf.Tensor1D,
+        gamma: (this.gamma?.read() as tf.Tensor1D | undefined) ?? tf.onesLike(this.runningMean.read() as tf.Tensor1D),
+        beta: (this.beta?.read() as tf.Tensor1D | undefined) ?? tf.zerosLike(this.runningMean.read() as tf.Tensor1D),
         runningMean: this.runningMean.read() as tf.Tensor1D,
         runningVariance: this.runningVariance.read() as tf.Tensor1D,
       };
@@ -188,6 +194,7 @@ export class FusedBatchNorm extends tfl.layers.Layer {
       epsilon: this.epsilon,
       momentum: this.momentum,
       scaleTrainable: this.scaleTrainable,
+      affine: this.affine,
     };
   }
 }

@@ -6,18 +6,29 @@ import { beforeAll, describe, expect, it } from 'vitest';
 
 import { buildBackbone } from '../../dist/backbones/create.js';
 import { planIResNet } from '../../dist/backbones/iresnet.js';
+import { planIRSE } from '../../dist/backbones/irse.js';
 import type { BackbonePlan } from '../../dist/backbones/plan.js';
+import { planResNet } from '../../dist/backbones/resnet.js';
 import { fromTorch, torchWeights } from '../../dist/backbones/torchNames.js';
+import { planViT } from '../../dist/backbones/vit.js';
 import { writeModelWeights } from '../../dist/checkpoint/modelWeights.js';
 import { readSafetensors, type TensorData } from '../../dist/checkpoint/safetensors.js';
 import { backends, relativeError, useBackend } from '../layers/backends.js';
 
 const read = (name: string) => readSafetensors(join(import.meta.dirname, 'parity', `${name}.safetensors`));
+const NOTHING_DROPPED = { patchDropout: 0, dropPath: 0 };
 const OPTIONS = { inputSize: 32, embeddingSize: 6, dropout: 0, seed: 1 };
 
 /** The networks of parity/make_parity.py. */
 const networks: Record<string, () => BackbonePlan> = {
   iresnet: () => planIResNet('iresnet', { blocks: [1, 2, 1, 1], widths: [4, 4, 8, 8] }, OPTIONS),
+  irse: () => planIRSE('irse', { blocks: [1, 2, 1, 1], widths: [4, 4, 8, 8], reduction: 2 }, OPTIONS),
+  resnet: () => planResNet('resnet', { blocks: [2, 1, 1, 1], widths: [4, 2, 2, 2] }, OPTIONS),
+  vit: () => planViT('vit', { dim: 8, depth: 2, heads: 2, patchSize: 9 }, { ...OPTIONS, ...NOTHING_DROPPED }),
+  'vit-gelu': () => {
+    const options = { ...OPTIONS, ...NOTHING_DROPPED, activation: 'gelu' } as const;
+    return planViT('vit-gelu', { dim: 8, depth: 1, heads: 2, patchSize: 9 }, options);
+  },
 };
 
 /** Our network with the weights of the file, which must be those of the plan and no others. */

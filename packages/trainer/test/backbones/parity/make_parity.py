@@ -7,7 +7,8 @@ images.safetensors has `images` [B, 3, S, S], NCHW. Each other file has the stat
 the embeddings with the running statistics, `result/batch`: those with the batch's, `result/direction`: the factors of the scalar
 sum(direction * batch), and `gradient/NAME`: its derivatives. Everything is computed in float64 on the float32 weights.
 
-iresnet: arcface_torch's IResNet (Duta et al. 2020).
+iresnet, vit: arcface_torch's; vit-gelu with the paper's activation. irse: TFace's and AdaFace's IR-SE. resnet: face.evoLVe's.
+The vision transformer drops nothing.
 """
 
 import json
@@ -64,6 +65,139 @@ class IResNet(nn.Module):
         x = self.prelu(self.bn1(self.conv1(x)))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.features(self.fc(self.bn2(x).flatten(1)))
+
+
+class SqueezeExcite(nn.Module):
+    def __init__(self, channels, reduction):
+        super().__init__()
+        self.fc1 = nn.Conv2d(channels, channels // reduction, 1, bias=False)
+        self.fc2 = nn.Conv2d(channels // reduction, channels, 1, bias=False)
+
+    def forward(self, x):
+        return x * self.fc2(self.fc1(x.mean((2, 3), keepdim=True)).relu()).sigmoid()
+
+
+class IRSEBlock(nn.Module):
+    def __init__(self, inputs, outputs, stride, reduction):
+        super().__init__()
+        self.shortcut_layer = nn.MaxPool2d(1, stride)
+        if inputs != outputs:
+            self.shortcut_layer = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+        self.res_layer = nn.Sequential(
+            nn.BatchNorm2d(inputs),
+            nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.PReLU(outputs),
+            nn.Conv2d(outputs, outputs, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+        self.res_layer.add_module("se_block", SqueezeExcite(outputs, reduction))
+
+    def forward(self, x):
+        return self.res_layer(x) + self.shortcut_layer(x)
+
+
+def irse(blocks, widths, reduction, size, embedding):
+    body, inputs = [], widths[0]
+    for count, width in zip(blocks, widths):
+        for i in range(count):
+            body.append(IRSEBlock(inputs, width, 2 if i == 0 else 1, reduction))
+            inputs = width
+    model = nn.Sequential()
+    model.input_layer = nn.Sequential(nn.Conv2d(3, widths[0], 3, 1, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.PReLU(widths[0]))
+    model.body = nn.Sequential(*body)
+    output = nn.BatchNorm1d(embedding, affine=False)
+    linear = nn.Linear(inputs * (size // 16) ** 2, embedding)
+    model.output_layer = nn.Sequential(nn.BatchNorm2d(inputs), nn.Dropout(0), nn.Flatten(), linear, output)
+    return model
+
+
+class Bottleneck(nn.Module):
+    def __init__(self, inputs, width, stride):
+        super().__init__()
+        for i, (a, b, kernel) in enumerate([(inputs, width, 1), (width, width, 3), (width, 4 * width, 1)]):
+            step = stride if kernel == 3 else 1
+            self.add_module(f"conv{i + 1}", nn.Conv2d(a, b, kernel, step, kernel // 2, bias=False))
+            self.add_module(f"bn{i + 1}", nn.BatchNorm2d(b))
+        self.downsample = None
+        if stride != 1 or inputs != 4 * width:
+            self.downsample = nn.Sequential(nn.Conv2d(inputs, 4 * width, 1, stride, bias=False), nn.BatchNorm2d(4 * width))
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu())).relu()
+        return (self.bn3(self.conv3(y)) + (x if self.downsample is None else self.downsample(x))).relu()
+
+
+class ResNet(nn.Module):
+    def __init__(self, blocks, widths, size, embedding):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, widths[0], 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(widths[0])
+        inputs = widths[0]
+        for stage, (count, width) in enumerate(zip(blocks, widths)):
+            units = []
+            for i in range(count):
+                units.append(Bottleneck(inputs, width, 2 if stage > 0 and i == 0 else 1))
+                inputs = 4 * width
+            self.add_module(f"layer{stage + 1}", nn.Sequential(*units))
+        self.bn_o1 = nn.BatchNorm2d(inputs)
+        self.fc = nn.Linear(inputs * (size // 32) ** 2, embedding)
+        self.bn_o2 = nn.BatchNorm1d(embedding)
+
+    def forward(self, x):
+        x = nn.functional.max_pool2d(self.bn1(self.conv1(x)).relu(), 3, 2, 1)
+        x = self.bn_o1(self.layer4(self.layer3(self.layer2(self.layer1(x)))))
+        return self.bn_o2(self.fc(x.flatten(1)))
+
+
+class Attention(nn.Module):
+    def __init__(self, dim, heads):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(dim, 3 * dim, bias=False)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, x):
+        q, k, v = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in self.qkv(x).chunk(3, 2))
+        weights = (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1)
+        return self.proj((weights @ v).transpose(1, 2).flatten(2))
+
+
+class Transformer(nn.Module):
+    def __init__(self, dim, heads, activation):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = Attention(dim, heads)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = nn.Sequential()
+        self.mlp.fc1 = nn.Linear(dim, 4 * dim)
+        self.mlp.act = activation
+        self.mlp.fc2 = nn.Linear(4 * dim, dim)
+
+    def forward(self, x):
+        x = x + self.attn(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+class ViT(nn.Module):
+    def __init__(self, dim, depth, heads, size, embedding, activation):
+        super().__init__()
+        tokens = (size // 9) ** 2
+        self.patch_embed = nn.Sequential()
+        self.patch_embed.proj = nn.Conv2d(3, dim, 9, 9)
+        self.pos_embed = nn.Parameter(torch.zeros(1, tokens, dim))
+        self.blocks = nn.Sequential(*[Transformer(dim, heads, activation) for _ in range(depth)])
+        self.norm = nn.LayerNorm(dim)
+        self.feature = nn.Sequential(
+            nn.Linear(tokens * dim, dim, bias=False),
+            nn.BatchNorm1d(dim, eps=2e-5),
+            nn.Linear(dim, embedding, bias=False),
+            nn.BatchNorm1d(embedding, eps=2e-5),
+        )
+
+    def forward(self, x):
+        x = self.patch_embed(x).flatten(2).transpose(1, 2) + self.pos_embed
+        return self.feature(self.norm(self.blocks(x)).flatten(1))
 
 
 def draw(model, seed):
@@ -126,5 +260,60 @@ record(
         "bn2.weight",
         "fc.weight",
         "features.bias",
+    ],
+)
+record(
+    "irse",
+    irse((1, 2, 1, 1), (4, 4, 8, 8), 2, SIZE, 6),
+    [
+        "input_layer.0.weight",
+        "body.0.res_layer.se_block.fc1.weight",
+        "body.2.res_layer.4.weight",
+        "body.3.res_layer.se_block.fc2.weight",
+        "body.3.shortcut_layer.1.weight",
+        "output_layer.0.weight",
+        "output_layer.3.weight",
+    ],
+)
+record(
+    "resnet",
+    ResNet((2, 1, 1, 1), (4, 2, 2, 2), SIZE, 6),
+    [
+        "conv1.weight",
+        "bn1.weight",
+        "layer1.0.downsample.0.weight",
+        "layer1.1.conv2.weight",
+        "layer2.0.conv2.weight",
+        "layer3.0.bn3.bias",
+        "fc.weight",
+        "bn_o2.weight",
+    ],
+)
+record(
+    "vit",
+    ViT(8, 2, 2, SIZE, 6, nn.ReLU6()),
+    [
+        "patch_embed.proj.weight",
+        "patch_embed.proj.bias",
+        "pos_embed",
+        "blocks.0.attn.qkv.weight",
+        "blocks.0.norm1.weight",
+        "blocks.1.attn.proj.weight",
+        "blocks.1.mlp.fc1.bias",
+        "norm.weight",
+        "feature.0.weight",
+        "feature.3.weight",
+    ],
+)
+record(
+    "vit-gelu",
+    ViT(8, 1, 2, SIZE, 6, nn.GELU()),
+    [
+        "patch_embed.proj.weight",
+        "pos_embed",
+        "blocks.0.attn.qkv.weight",
+        "blocks.0.mlp.fc1.weight",
+        "blocks.0.mlp.fc1.bias",
+        "blocks.0.mlp.fc2.weight",
     ],
 )
