@@ -15,7 +15,7 @@ import { readOnnx } from './onnx/read.js';
 import { runOnnx } from './onnx/run.js';
 import { runInOnnxRuntimes } from './onnx/runtime.js';
 import { toStockModel } from './stock.js';
-import { toStateDict, torchWeightsOf } from './torch.js';
+import { hasGelu, optionsOf, toStateDict, torchWeightsOf } from './torch.js';
 
 export interface WrittenExport {
   /** What was written, in words. */
@@ -98,15 +98,17 @@ const tfjs: ExportWriter = async (model, path) => {
 const safetensors: ExportWriter = async (model, path) => {
   const state = toStateDict(model);
   writeSafetensors(path, state);
-  const [inputSize, embeddingSize] = [imageSize(model)[0], model.outputs[0]!.shape[1]!];
   const images = checkImages(imageSize(model));
-  const again = createBackbone({ name: model.name, inputSize, embeddingSize });
+  const again = createBackbone({ name: model.name, ...optionsOf(model) });
   try {
     await withStateDict(path, (read) => Promise.resolve(writeStateDict(again, path, torchWeightsOf(model), read)));
     const by = `${model.name} with the weights of the file (${tf.getBackend()})`;
     const check = checkEmbeddings(by, embed(model, images), embed(again, images));
     const description = `safetensors, the state dict of ${model.name} in PyTorch, ${state.size} tensors`;
-    return { description, checks: [check], notes: [] };
+    const notes = hasGelu(model)
+      ? ['this one has GELU where the published network has ReLU6: change that in PyTorch']
+      : [];
+    return { description, checks: [check], notes };
   } finally {
     again.dispose();
     tf.dispose(images);

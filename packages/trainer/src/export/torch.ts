@@ -1,7 +1,8 @@
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 
-import { backboneNames, planBackbone } from '../backbones/registry.js';
+import type { BackboneOptions } from '../backbones/create.js';
+import { backboneNames, planBackbone, visionTransformers } from '../backbones/registry.js';
 import { torchWeights, toTorch, type TorchWeight } from '../backbones/torchNames.js';
 import type { WritableTensor } from '../checkpoint/safetensors.js';
 
@@ -23,10 +24,22 @@ export function torchWeightsOf(model: tfl.LayersModel): TorchWeight[] {
       `model: expected a backbone with a published PyTorch network (${backboneNames.join(', ')}), received ${model.name}; export it to onnx`,
     );
   }
-  const inputSize = model.inputs[0]!.shape[1]!;
-  const embeddingSize = model.outputs[0]!.shape[1]!;
-  return torchWeights(planBackbone(model.name, { inputSize, embeddingSize }));
+  return torchWeights(planBackbone(model.name, optionsOf(model)));
 }
+
+/** What `createBackbone` needs to know of a model to make one of the same weights that computes the same. */
+export function optionsOf(model: tfl.LayersModel): Omit<BackboneOptions, 'name'> {
+  const sizes = { inputSize: model.inputs[0]!.shape[1]!, embeddingSize: model.outputs[0]!.shape[1]! };
+  if (!visionTransformers.includes(model.name)) return sizes;
+  return { ...sizes, activation: hasGelu(model) ? 'gelu' : 'relu6' };
+}
+
+/** Whether a vision transformer has another activation than PyTorch's published network, ReLU6. */
+export const hasGelu = (model: tfl.LayersModel): boolean =>
+  visionTransformers.includes(model.name) && model.layers.some(({ name }) => name.endsWith('/gelu'));
+
+/** The token that stands in for those that patch dropout left out: without patch dropout there is none, and PyTorch has it all the same. */
+const MASK_TOKEN = 'mask_token';
 
 /**
  * A model's state dict in PyTorch, for `load_state_dict(strict=True)`: the weights, and for each batch norm `num_batches_tracked`, int64 [],
@@ -35,15 +48,16 @@ export function torchWeightsOf(model: tfl.LayersModel): TorchWeight[] {
  */
 export function toStateDict(model: tfl.LayersModel): Map<string, WritableTensor> {
   const values = new Map(model.weights.map((weight) => [weight.originalName, weight]));
-  const find = (name: string): Float32Array => {
+  const find = ({ name, torchName, shape }: TorchWeight): Float32Array => {
     const stockNames = STOCK_NAMES.map(([ours, stock]) => name.replace(new RegExp(`/${ours}$`), `/${stock}`));
     const weight = [name, ...stockNames].map((known) => values.get(known)).find((found) => found !== undefined);
     if (weight !== undefined) return weight.read().dataSync() as Float32Array;
+    if (torchName === MASK_TOKEN) return new Float32Array(shape[0]!);
     throw new HyperArcError('E_FORMAT', `model: expected the weights of ${model.name}, received it without ${name}`);
   };
   return new Map(
     torchWeightsOf(model).flatMap((weight): [string, WritableTensor][] => {
-      const tensor = { shape: weight.torchShape, values: toTorch(weight, find(weight.name)) };
+      const tensor = { shape: weight.torchShape, values: toTorch(weight, find(weight)) };
       const norm = /^(.*\.)running_var$/.exec(weight.torchName)?.[1];
       if (norm === undefined) return [[weight.torchName, tensor]];
       const counter = { shape: [], values: new BigInt64Array(1) };

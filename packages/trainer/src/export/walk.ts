@@ -8,6 +8,8 @@ export interface WalkedLayer {
   readonly className: string;
   readonly inputs: readonly tfl.SymbolicTensor[];
   readonly output: tfl.SymbolicTensor;
+  /** What only training uses besides: which tokens were dropped. */
+  readonly otherOutputs: readonly tfl.SymbolicTensor[];
 }
 
 const asList = <T>(value: T | T[]): T[] => (Array.isArray(value) ? value : [value]);
@@ -28,16 +30,14 @@ export function walkLayers(model: tfl.LayersModel): WalkedLayer[] {
     );
   }
   return model.layers.map((layer) => {
-    if (layer.inboundNodes.length !== 1 || Array.isArray(layer.output)) {
-      throw new HyperArcError(
-        'E_SHAPE',
-        `layer ${layer.name}: expected to be used once with one output, received one that is shared or has several`,
-      );
+    if (layer.inboundNodes.length !== 1) {
+      throw new HyperArcError('E_SHAPE', `layer ${layer.name}: expected to be used once, received one that is shared`);
     }
+    const [output, ...otherOutputs] = asList(layer.output) as [tfl.SymbolicTensor, ...tfl.SymbolicTensor[]];
     const className = layer.getClassName();
     // An input layer's own node names its output as its input.
     const layerInputs = className === 'InputLayer' ? [] : asList(layer.input);
-    return { layer, className, inputs: layerInputs, output: layer.output };
+    return { layer, className, inputs: layerInputs, output, otherOutputs };
   });
 }
 

@@ -2,7 +2,7 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 
 import { fromTorch, type TorchWeight } from '../backbones/torchNames.js';
-import { writeModelWeights } from '../checkpoint/modelWeights.js';
+import { readModelWeights, writeModelWeights } from '../checkpoint/modelWeights.js';
 import type { TensorData } from '../checkpoint/safetensors.js';
 import type { ForeignTensor } from './foreignTensor.js';
 import type { StateDict } from './stateDict.js';
@@ -71,8 +71,11 @@ export function writeStateDict(
   state: Pick<StateDict, 'tensors'>,
 ): void {
   checkNames(path, model.name, weights, state);
-  writeModelWeights(
-    model,
-    new Map(weights.map((weight) => [weight.name, readWeight(path, weight, state.tensors.get(weight.torchName)!)])),
-  );
+  // Step counters of dropout, which PyTorch does not have, stay as they are.
+  const counters = [...readModelWeights(model)].filter(([, { values }]) => values instanceof Int32Array);
+  const read = weights.map((weight): [string, TensorData] => [
+    weight.name,
+    readWeight(path, weight, state.tensors.get(weight.torchName)!),
+  ]);
+  writeModelWeights(model, new Map([...counters, ...read]));
 }

@@ -12,9 +12,9 @@ import { loadModelFolder, saveModelFolder } from '../../dist/checkpoint/index.js
 import { checkEmbeddings } from '../../dist/export/compare.js';
 import { exportModel } from '../../dist/export/index.js';
 import { readOnnx } from '../../dist/export/onnx/read.js';
-import { FusedBatchNorm, PReLU, SeededDropout } from '../../dist/layers/index.js';
+import { Activation, FusedBatchNorm, PaddedMaxPool, PReLU, SeededDropout } from '../../dist/layers/index.js';
 import { backends, useBackend } from '../layers/backends.js';
-import { noise, scatter, trained } from './models.js';
+import { families, noise, scatter, trained } from './models.js';
 
 let folder: string;
 const at = (name: string): string => join(folder, name);
@@ -26,9 +26,9 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const options = { backend, log: () => {} } as const;
-const onnx = async (model: tfl.LayersModel) => {
+const onnx = async (model: tfl.LayersModel, check = true) => {
   await saveModelFolder(model, at('model'));
-  return exportModel({ source: at('model'), out: at('m.onnx'), format: 'onnx', check: true, ...options });
+  return exportModel({ source: at('model'), out: at('m.onnx'), format: 'onnx', check, ...options });
 };
 
 /** A small network of layers that no backbone has together: every order that values can lie in meets every kind of layer. */
@@ -49,6 +49,9 @@ function mixedModel(): tfl.LayersModel {
   x = apply(tfl.layers.depthwiseConv2d({ kernelSize: 3, strides: 2, depthMultiplier: 2, activation: 'relu' }), x);
   const perPixel = apply(tfl.layers.dense({ units: 8, activation: 'sigmoid' }), x);
   x = apply(tfl.layers.add(), [x, perPixel, x]);
+  // Values below 0 show that the padding is of zeros.
+  x = apply(new PaddedMaxPool({ poolSize: 3, stride: 2, padding: 1 }), x);
+  x = apply(new Activation({ function: 'gelu' }), x);
   let flat = apply(tfl.layers.flatten(), x);
   flat = apply(new FusedBatchNorm(), flat);
   flat = apply(new PReLU(), flat);
@@ -64,12 +67,16 @@ function mixedModel(): tfl.LayersModel {
 
 describe('ONNX', () => {
   it.each([
-    { name: 'iresnet10-w16', inputSize: 16, embeddingSize: 8, dropout: 0.2 },
+    // Of 32 pixels 2×2 are left to flatten: their order shows.
+    { name: 'iresnet10-w16', inputSize: 32, embeddingSize: 8, dropout: 0.2 },
     { name: 'mobilefacenet', inputSize: 16, embeddingSize: 8 },
-    { name: 'iresnet10-w16', inputSize: 16, embeddingSize: 8, fused: false },
+    { name: 'iresnet10-w16', inputSize: 32, embeddingSize: 8, fused: false },
   ])('of %o gives the same embeddings in onnxruntime', async (backbone) => {
     const { checks, description, notes } = await onnx(trained(backbone));
-    expect(description).toBe('ONNX, opset 17: data [N, 3, 16, 16] (RGB, (x − 127.5)/127.5) to embedding [N, 8]');
+    const size = backbone.inputSize;
+    expect(description).toBe(
+      `ONNX, opset 17: data [N, 3, ${size}, ${size}] (RGB, (x − 127.5)/127.5) to embedding [N, 8]`,
+    );
     expect(notes).toEqual([]);
     expect(checks.map(({ by }) => by)).toEqual(
       expect.arrayContaining([expect.stringMatching(/^onnxruntime-web [\d.]+$/)]),
@@ -80,8 +87,17 @@ describe('ONNX', () => {
     }
   });
 
+  it.each(Object.keys(families))('of a small %s gives the same embeddings in onnxruntime', async (name) => {
+    const { checks } = await onnx(families[name]!());
+    expect(checks.length).toBeGreaterThan(1);
+    for (const { largestDifference, largestValue } of checks) {
+      expect(largestDifference).toBeLessThan(1e-5 * Math.max(1, largestValue));
+      expect(largestValue).toBeGreaterThan(0.1);
+    }
+  });
+
   it('has no transposition and no dropout in it', async () => {
-    await onnx(trained({ name: 'iresnet10-w16', inputSize: 16, embeddingSize: 8, dropout: 0.2 }));
+    await onnx(trained({ name: 'iresnet10-w16', inputSize: 16, embeddingSize: 8, dropout: 0.2 }), false);
     const model = readOnnx(readFileSync(at('m.onnx')));
     const kinds = [...new Set(model.nodes.map(({ opType }) => opType))].sort();
     expect(kinds).toEqual(['Add', 'BatchNormalization', 'Conv', 'Flatten', 'Gemm', 'PRelu']);
@@ -128,6 +144,19 @@ describe('ONNX', () => {
 });
 
 describe("tfjs's own layers", () => {
+  it('of squeeze-and-excitation too; of a vision transformer there are none', async () => {
+    const tfjs = async (model: tfl.LayersModel, name: string) => {
+      await saveModelFolder(model, at(name));
+      return exportModel({ source: at(name), out: at(`${name}.tfjs`), format: 'tfjs', ...options });
+    };
+    const { checks } = await tfjs(families['IR-SE']!(), 'irse');
+    expect(checks[0]!.largestDifference).toBeLessThan(1e-5);
+    const mixed = await tfjs(mixedModel(), 'mixed');
+    expect(mixed.checks[0]!.largestDifference).toBeLessThan(1e-5);
+    const refused = tfjs(families['vision transformer']!(), 'vit');
+    await expect(refused).rejects.toThrow(/E_RANGE: layer stem\/patches: .*received HyperArcPatchEmbedding/);
+  });
+
   it.each(['iresnet10-w16', 'mobilefacenet'])(
     'of %s load without this package and give the same embeddings',
     async (name) => {

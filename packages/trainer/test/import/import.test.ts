@@ -127,7 +127,7 @@ describe('importModel', () => {
     await refused(/E_DTYPE: .*fc.bias: expected weights of float16/, (t) => {
       t['fc.bias'] = { ...t['fc.bias']!, values: new Int32Array(8) as unknown as Float32Array };
     });
-    await refused(/E_RANGE: name: expected one of/, () => {}, { backbone: 'resnet50' });
+    await refused(/E_RANGE: name: expected one of/, () => {}, { backbone: 'resnet' });
   });
 
   it('does not overwrite, and runs nothing', async () => {

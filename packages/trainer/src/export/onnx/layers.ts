@@ -1,43 +1,13 @@
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
-import type * as tfl from '@tensorflow/tfjs-layers';
 
 import { type WalkedLayer, weightValues } from '../walk.js';
+import { activation, like, type OnnxEmitter, outputShape } from './emitter.js';
 import type { OnnxGraph, OnnxValue } from './graph.js';
 import { channelsFirstRows, convKernel } from './kernels.js';
-
-/** Adds what one layer computes at inference. The nodes and constants it adds begin with the layer's name. */
-export type OnnxEmitter = (graph: OnnxGraph, walked: WalkedLayer, inputs: readonly OnnxValue[]) => OnnxValue;
+import { activationLayer, maxPool, squeezeExcite } from './maps.js';
+import { attention, layerNorm, patches, positions, tokenDense } from './tokens.js';
 
 type Config = Record<string, unknown>;
-
-const outputShape = (output: tfl.SymbolicTensor): number[] => output.shape.slice(1) as number[];
-
-/** An output of the layer's own shape that lies as the input does. */
-function like(name: string, { output }: WalkedLayer, input: OnnxValue): OnnxValue {
-  return { name, shape: outputShape(output), order: input.order };
-}
-
-const ACTIVATIONS: Readonly<Record<string, readonly [opType: string, bounds?: readonly [number, number]]>> = {
-  relu: ['Relu'],
-  relu6: ['Clip', [0, 6]],
-  sigmoid: ['Sigmoid'],
-};
-
-/** An activation by tfjs's name; `linear` adds nothing. */
-function activation(graph: OnnxGraph, { layer }: WalkedLayer, input: string, kind: unknown): string {
-  if (kind === 'linear') return input;
-  const [opType, bounds] = ACTIVATIONS[String(kind)] ?? [];
-  if (opType === undefined) {
-    throw new HyperArcError(
-      'E_RANGE',
-      `layer ${layer.name}: expected an activation that can be exported to ONNX (linear, ${Object.keys(ACTIVATIONS).join(', ')}), received ${String(kind)}`,
-    );
-  }
-  const limits = (bounds ?? []).map((bound, i) =>
-    graph.constant(`${layer.name}/${['min', 'max'][i]}`, [], new Float32Array([bound])),
-  );
-  return graph.node(opType, `${layer.name}/${String(kind)}`, [input, ...limits]);
-}
 
 /** Batch norm with its running statistics. @param parts of the weights: γ, β, mean, variance. */
 function norm(parts: readonly [string, string, string, string]): OnnxEmitter {
@@ -197,7 +167,18 @@ export const onnxEmitters: Readonly<Record<string, OnnxEmitter>> = {
   HyperArcPaddedConv2D: paddedConv,
   HyperArcFusedBatchNorm: norm(['gamma', 'beta', 'running_mean', 'running_variance']),
   HyperArcPReLU: prelu,
+  HyperArcActivation: activationLayer,
+  HyperArcPaddedMaxPool: maxPool,
+  HyperArcSqueezeExcite: squeezeExcite,
+  HyperArcPatchEmbedding: patches,
+  HyperArcPositionEmbedding: positions,
+  HyperArcLayerNorm: layerNorm,
+  HyperArcMultiHeadAttention: attention,
+  HyperArcTokenDense: tokenDense,
   HyperArcSeededDropout: nothing,
+  HyperArcDropPath: nothing,
+  HyperArcTokenDropout: nothing,
+  HyperArcTokenRestore: nothing,
   Add: add,
   BatchNormalization: norm(['gamma', 'beta', 'moving_mean', 'moving_variance']),
   Conv2D: stockConv('kernel'),
@@ -205,6 +186,7 @@ export const onnxEmitters: Readonly<Record<string, OnnxEmitter>> = {
   DepthwiseConv2D: stockConv('depthwise_kernel'),
   Dropout: nothing,
   Flatten: flatten,
+  LayerNormalization: layerNorm,
   PReLU: prelu,
   ZeroPadding2D: zeroPadding,
 };

@@ -48,20 +48,34 @@ const batchNorm: Operator = (node, [x, gamma, beta, mean, variance]) => {
   return tf.add(tf.mul(x!, perChannel(scale, x!)), perChannel(shift, x!));
 };
 
+/** Softmax and layer normalisation over the last axis, the only one that is written. */
 const operators: Readonly<Record<string, Operator>> = {
   Add: (_node, [a, b]) => tf.add(a!, b!),
   BatchNormalization: batchNorm,
   Clip: (_node, [x, low, high]) => tf.minimum(tf.maximum(x!, low!), high!),
   Conv: conv,
+  Erf: (_node, [x]) => tf.erf(x!),
   Flatten: (_node, [x]) => tf.reshape(x!, [x!.shape[0]!, -1]),
   Gemm: (_node, [a, b, c]) => {
     const product = tf.matMul(a!, b!);
     return c === undefined ? product : tf.add(product, c);
   },
+  GlobalAveragePool: (_node, [x]) => tf.mean(x!, [2, 3], true),
+  LayerNormalization: (node, [x, gamma, beta]) => {
+    const { mean, variance } = tf.moments(x!, -1, true);
+    const deviation = tf.sqrt(tf.add(variance, node.attributes.get('epsilon') as number));
+    return tf.add(tf.mul(tf.div(tf.sub(x!, mean), deviation), gamma!), beta!);
+  },
   MatMul: (_node, [a, b]) => {
+    if (b!.rank > 2) return tf.matMul(a!, b!);
     const product = tf.matMul(tf.reshape(a!, [-1, a!.shape[a!.rank - 1]!]), b!);
     return tf.reshape(product, [...a!.shape.slice(0, -1), b!.shape[1]!]);
   },
+  MaxPool: (node, [x]) => {
+    const [sizes, strides] = [list(node, 'kernel_shape'), list(node, 'strides')] as [number, number][];
+    return toNchw(tf.maxPool(toNhwc(x!), sizes!, strides!, 'valid'));
+  },
+  Mul: (_node, [a, b]) => tf.mul(a!, b!),
   Pad: (_node, [x], [, pads]) =>
     tf.pad(
       x!,
@@ -76,6 +90,7 @@ const operators: Readonly<Record<string, Operator>> = {
       sizes!.map((size, i) => (size === 0 ? x!.shape[i]! : size)),
     ),
   Sigmoid: (_node, [x]) => tf.sigmoid(x!),
+  Softmax: (_node, [x]) => tf.softmax(x!),
   Transpose: (node, [x]) => tf.transpose(x!, list(node, 'perm')),
 };
 
