@@ -53,6 +53,8 @@ export {
   type Sampler,
 } from './data/index.js';
 export * from './evaluate/index.js';
+export * from './export/index.js';
+export * from './import/index.js';
 export * from './layers/index.js';
 export * from './metrics/index.js';
 export * from './optim/index.js';

@@ -12,6 +12,8 @@ import { registerEvaluateMegaFaceCommand } from './commands/evaluateMegaFace.js'
 import { registerFairnessCommand } from './commands/fairness.js';
 import { registerHeadsCommand } from './commands/heads.js';
 import { registerRecipesCommand } from './commands/recipes.js';
+import { registerExportCommand } from './commands/export.js';
+import { registerImportCommand } from './commands/import.js';
 import { registerReportCommand } from './commands/report.js';
 import { registerRobustnessCommand } from './commands/robustness.js';
 import { registerStartCommand } from './commands/start.js';
@@ -40,6 +42,8 @@ export function createProgram(): Command {
   registerFairnessCommand(program);
   registerRobustnessCommand(program);
   registerRecipesCommand(program);
+  registerExportCommand(program);
+  registerImportCommand(program);
   registerReportCommand(program);
   registerCompareCommand(program);
   registerSummaryCommand(program);

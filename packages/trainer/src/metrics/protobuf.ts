@@ -1,4 +1,4 @@
-/** The few pieces of the protobuf wire format that TensorBoard events need (protobuf.dev, "Encoding"). */
+/** The few pieces of the protobuf wire format that TensorBoard events and ONNX models need (protobuf.dev, "Encoding"). */
 
 const VARINT = 0;
 const FIXED64 = 1;
@@ -37,8 +37,13 @@ export function floatField(field: number, value: number): Buffer {
   return Buffer.concat([tag(field, FIXED32), bytes]);
 }
 
+/** What stands before `length` bytes of a string or an embedded message that are written apart. */
+export function lengthPrefix(field: number, length: number): Buffer {
+  return Buffer.concat([tag(field, LENGTH_DELIMITED), varint(length)]);
+}
+
 /** A string or an embedded message. */
 export function bytesField(field: number, value: string | Uint8Array): Buffer {
   const bytes = Buffer.from(value as Uint8Array);
-  return Buffer.concat([tag(field, LENGTH_DELIMITED), varint(bytes.length), bytes]);
+  return Buffer.concat([lengthPrefix(field, bytes.length), bytes]);
 }

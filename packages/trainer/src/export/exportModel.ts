@@ -1,0 +1,72 @@
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
+
+import { initBackend, type BackendChoice } from '../backend/index.js';
+import { loadModelFolder } from '../checkpoint/modelFolder.js';
+import { renameDurably } from '../files.js';
+import { RunFolder } from '../train/runFolder.js';
+import { checkFree } from './destination.js';
+import { type ExportFormat, exportWriters, type WrittenExport } from './formats.js';
+
+export interface ExportOptions {
+  /** A run's folder, or a folder with a tfjs model.json. */
+  source: string;
+  /** File to write (`tfjs`: folder); must not exist. */
+  out: string;
+  format: ExportFormat;
+  /** ONNX: run it in every onnxruntime of this machine too. Default false. */
+  check?: boolean;
+  backend?: BackendChoice;
+  log?: (line: string) => void;
+}
+
+export interface ExportResult extends WrittenExport {
+  readonly out: string;
+  readonly bytes: number;
+}
+
+/** @throws HyperArcError E_FORMAT if `source` is neither a model folder nor a run that has one. */
+function modelFolderOf(source: string): string {
+  if (existsSync(join(source, 'model.json'))) return source;
+  const { modelPath } = RunFolder.open(source);
+  if (existsSync(modelPath)) return modelPath;
+  throw new HyperArcError(
+    'E_FORMAT',
+    `run: expected a trained one with ${modelPath}, received one that has not ended; hyperarc train --resume ${source}`,
+  );
+}
+
+function bytesOf(path: string): number {
+  if (!statSync(path).isDirectory()) return statSync(path).size;
+  return readdirSync(path).reduce((sum, name) => sum + statSync(join(path, name)).size, 0);
+}
+
+/**
+ * Writes a trained backbone for other programs, compares its embeddings of two fixed images of noise with the model's, and only then gives
+ * it its name: a file that does not agree to {@link EXPORT_TOLERANCE} is not kept.
+ *
+ * @throws HyperArcError E_RANGE if `out` exists, for a layer that the format does not have, or when the embeddings differ; E_FORMAT if
+ *   there is no model.
+ */
+export async function exportModel(options: ExportOptions): Promise<ExportResult> {
+  const { source, out, format, check = false, backend, log } = options;
+  checkFree(out);
+  const folder = modelFolderOf(source);
+  // cuDNN's ten-bit products would pass for an error of the export.
+  process.env['NVIDIA_TF32_OVERRIDE'] ??= '0';
+  await initBackend(backend, log);
+  const model = await loadModelFolder(folder);
+  mkdirSync(dirname(out), { recursive: true });
+  const partial = `${out}.partial`;
+  try {
+    rmSync(partial, { recursive: true, force: true });
+    const written = await exportWriters[format](model, partial, check);
+    renameDurably(partial, out);
+    return { ...written, out, bytes: bytesOf(out) };
+  } finally {
+    model.dispose();
+    rmSync(partial, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,2 @@
+/** Weights of other programs as models. */
+export { importModel, type ImportOptions, type ImportResult } from './importModel.js';
