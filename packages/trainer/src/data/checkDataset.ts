@@ -2,11 +2,12 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { findDuplicates, type DuplicateGroup } from './check/duplicates.js';
-import { folderSource, recordSource } from './check/imageSource.js';
+import { datasetSource, folderSource, recordSource } from './check/imageSource.js';
 import { inspectImages, STATE, type InspectedImages } from './check/inspectImages.js';
 import { MAX_SEARCH_DISTANCE } from './check/nearPairs.js';
 import { FINDINGS, type DatasetFinding, type DatasetReport, type FindingKind, type HistogramBin } from './findings.js';
 import { byName, identityFolders, isImageName } from './imageFolder.js';
+import { findDataset, openDataset } from './openDataset.js';
 import { LARGEST_EXACT_LABEL } from './recordio/faceRecords.js';
 import { RecordFile } from './recordio/recordFile.js';
 
@@ -24,7 +25,7 @@ export interface CheckOptions {
 }
 
 /**
- * Reads and decodes every image of an image folder or RecordIO file (`.rec`) once, and reports what is wrong with it.
+ * Reads and decodes every image of a dataset (what openDataset takes, or Parquet) once, and reports what is wrong with it.
  * @throws HyperArcError E_FORMAT when `root` cannot be read or holds no image; E_RANGE for a distance out of range.
  */
 export async function checkDataset(root: string, options: CheckOptions = {}): Promise<DatasetReport> {
@@ -39,7 +40,8 @@ export async function checkDataset(root: string, options: CheckOptions = {}): Pr
   const add = (kind: FindingKind, paths: string[], detail = '') =>
     findings.push({ severity: FINDINGS[kind].severity, kind, paths, detail });
   // Folders are listed and files opened before anything is read, so that a mistyped path is known at once.
-  const sets = [root, ...against].map((path) => openDataset(path, options));
+  const sets: CheckedDataset[] = [];
+  for (const path of [root, ...against]) sets.push(await openForCheck(path, options));
   const images = await sets[0]!.inspect(add);
   const others: InspectedImages[] = [];
   for (const set of sets.slice(1)) others.push(await set.inspect(() => {}));
@@ -106,7 +108,7 @@ export async function checkDataset(root: string, options: CheckOptions = {}): Pr
 type Add = (kind: FindingKind, paths: string[], detail?: string) => void;
 
 /** A dataset that is there, before its images are read. */
-interface OpenDataset {
+interface CheckedDataset {
   /** Identities are names of folders, not the numbers of labels. */
   readonly hasNames: boolean;
   /** Reads all, adding what is known from elsewhere than the images. */
@@ -116,16 +118,26 @@ interface OpenDataset {
   labels(images: InspectedImages): DatasetReport['labels'];
 }
 
-function openDataset(path: string, options: CheckOptions): OpenDataset {
-  const onProgress = (done: number) => options.onProgress?.(done, path);
-  return path.endsWith('.rec') ? openRecords(path, options, onProgress) : openFolder(path, onProgress);
+async function openForCheck(root: string, options: CheckOptions): Promise<CheckedDataset> {
+  const onProgress = (done: number) => options.onProgress?.(done, root);
+  const { kind, path } = findDataset(root);
+  if (kind === 'records') return openRecords(path, options, onProgress);
+  if (kind === 'folder') return openFolder(path, onProgress);
+  const { onWarning: log = () => {} } = options;
+  const dataset = await openDataset(path, { log, inOrder: true });
+  return {
+    hasNames: true,
+    inspect: () => inspectImages(datasetSource(dataset), onProgress),
+    identities: () => dataset.identities,
+    labels: () => ({ lowest: 0, highest: dataset.identities.length - 1, missing: 0 }),
+  };
 }
 
 function openRecords(
   path: string,
   { onWarning = () => {} }: CheckOptions,
   onProgress: (done: number) => void,
-): OpenDataset {
+): CheckedDataset {
   new RecordFile(path)[Symbol.dispose](); // throws where it cannot be read
   const sorted = ({ identities }: InspectedImages) => identities.toSorted((a, b) => Number(a) - Number(b));
   const labels = (images: InspectedImages) => {
@@ -151,7 +163,7 @@ function openRecords(
   };
 }
 
-function openFolder(root: string, onProgress: (done: number) => void): OpenDataset {
+function openFolder(root: string, onProgress: (done: number) => void): CheckedDataset {
   const folders = identityFolders(root);
   if (folders.length === 0) {
     throw new HyperArcError(

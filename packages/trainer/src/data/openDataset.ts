@@ -10,10 +10,13 @@ import { openRecordDataset } from './recordio/recordDataset.js';
 import { openShards } from './shards/shardDataset.js';
 
 /** What a path holds, and where it begins. */
-type Found = { readonly kind: 'folder' | 'records' | 'shards' | 'list' | 'parquet'; readonly path: string };
+export type Found = { readonly kind: 'folder' | 'records' | 'shards' | 'list' | 'parquet'; readonly path: string };
 
-/** Looks at the name, and for a folder at what lies in it. */
-function find(root: string): Found {
+/**
+ * Looks at the name, and for a folder at what lies in it.
+ * @throws HyperArcError E_FORMAT for what is no dataset.
+ */
+export function findDataset(root: string): Found {
   const stat = statSync(root, { throwIfNoEntry: false });
   if (stat === undefined) {
     throw new HyperArcError('E_FORMAT', `dataset: expected a folder or file at ${root}, received none; check the path`);
@@ -59,7 +62,7 @@ export async function openDataset(
   root: string,
   options: OpenOptions & { readonly inOrder?: boolean } = {},
 ): Promise<ImageDataset> {
-  const { kind, path } = find(root);
+  const { kind, path } = findDataset(root);
   if (kind === 'parquet') {
     if (options.inOrder === true) return (await import('./parquet/parquetDataset.js')).openParquet(path);
     const fix = `make shards of it: hyperarc data convert ${path} NEW/FACES.tar`;
@@ -78,7 +81,7 @@ export async function openDataset(
  * @throws HyperArcError E_FORMAT as openDataset.
  */
 export async function openImages(root: string, options: OpenOptions = {}): Promise<(name: string) => ImageLocation> {
-  const { kind } = find(root);
+  const { kind } = findDataset(root);
   if (kind === 'folder') return (name) => fileLocation(resolve(root, name));
   const dataset = await openDataset(root, options);
   return (name) => dataset.locateName(name);

@@ -25,7 +25,7 @@ describe('recipes', () => {
       expect(summary.length, name).toBeLessThan(140);
       expect(summary, name).not.toMatch(/^#|:$/);
     }
-    const missing = 'E_RANGE: survey-table2: data.root: expected the path of an image folder, received nothing';
+    const missing = 'E_RANGE: survey-table2: data.root: expected the path of a dataset, received nothing';
     expect(() => loadConfig('survey-table2')).toThrow(missing);
   });
 

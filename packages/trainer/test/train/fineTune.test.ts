@@ -110,8 +110,9 @@ beforeAll(async () => {
 
 describe('a run with AdamW and a moving average', () => {
   it('goes on after an interruption to the same bits', async () => {
-    const { run } = await trainFor(configure(), {}, 3);
-    await trainFor(configure(), { run, resume: { fallBack: false } });
+    const config = configure({ evaluate: verifying });
+    const { run } = await trainFor(config, {}, 3);
+    await trainFor(config, { run, resume: { fallBack: false } });
     const names = readdirSync(checkpoint(base)).filter((name) => /safetensors|state|identities/.test(name));
     expect(names.sort()).toEqual([
       'backbone.safetensors',

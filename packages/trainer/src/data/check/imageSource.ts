@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
+import type { ImageDataset } from '../dataset.js';
 import { readImageFile } from '../decodeImage.js';
+import { LocationReader } from '../location.js';
 import { faceRecords } from '../recordio/faceRecords.js';
 
 /** An image of any dataset, as the checks take it. */
@@ -18,6 +20,14 @@ export type ImageSource = Iterable<SourceImage> | AsyncIterable<SourceImage>;
 /** @param paths `IDENTITY/IMAGE`, relative to `root`. */
 export function* folderSource(root: string, paths: Iterable<string>): Generator<SourceImage> {
   for (const name of paths) yield { name, identity: name.split('/')[0]!, bytes: readImageFile(join(root, name)) };
+}
+
+/** Images of any dataset, in its order. */
+export function* datasetSource({ labels, identities, nameOf, locate }: ImageDataset): Generator<SourceImage> {
+  using reader = new LocationReader();
+  for (const [index, label] of labels.entries()) {
+    yield { name: nameOf(index), identity: identities[label]!, bytes: reader.read(locate(index)) };
+  }
 }
 
 /** The name of a label in an image folder that `hyperarc data convert` makes of a RecordIO file. */

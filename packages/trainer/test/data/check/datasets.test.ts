@@ -6,7 +6,7 @@ import { main } from '../../../dist/cli/main.js';
 import { formatReport } from '../../../dist/cli/commands/data.js';
 import { findDuplicates } from '../../../dist/data/check/duplicates.js';
 import { inspectImages, STATE } from '../../../dist/data/check/inspectImages.js';
-import { checkDataset, KeyedRandom } from '../../../dist/data/index.js';
+import { checkDataset, convertDataset, KeyedRandom } from '../../../dist/data/index.js';
 import { encodeImageRecord } from '../../../dist/data/recordio/imageRecord.js';
 import { encodeRecord } from '../../../dist/data/recordio/recordFile.js';
 import { writeSynthDataset } from '../../../dist/synth/index.js';
@@ -215,4 +215,26 @@ it('hyperarc data check takes evaluation sets and a distance', async () => {
   expect(await main(['data', 'check', training, '--against', evaluation, '--near-distance', '0'])).toBe(0);
   expect(await main(['data', 'check', training, '--near-distance', '99'])).toBe(1);
   vi.restoreAllMocks();
+});
+
+describe('checkDataset of other forms', () => {
+  it('reads shards and lists, and the folder that a RecordIO file lies in', async () => {
+    const root = temporaryFolder();
+    const folder = join(root, 'faces');
+    for (const [name, number] of [['a/1.png', 1], ['a/2.png', 2], ['b/1.png', 3], ['b/2.png', 1]] as const) put(folder, name, await blobs(number));
+    put(folder, 'list.txt', 'a/1.png anna\nb/2.png anna\nb/1.png ben\nb/9.png ben\n');
+    await convertDataset(folder, join(root, 'shards', 'faces.tar'));
+    await convertDataset(folder, join(root, 'records', 'faces.rec'));
+    const ofFolder = kinds(await checkDataset(folder)).filter(([, kind]) => kind !== 'not an image');
+    expect(ofFolder).toEqual([['error', 'duplicate across identities', 'a/1.png', 'b/2.png']]);
+    const ofShards = await checkDataset(join(root, 'shards'));
+    expect(kinds(ofShards)).toEqual(ofFolder);
+    expect(ofShards).toMatchObject({ identities: 2, images: 4 });
+    expect(kinds(await checkDataset(join(root, 'records')))).toEqual([['error', 'duplicate across identities', 'record 1', 'record 4']]);
+    const ofList = await checkDataset(join(folder, 'list.txt'));
+    expect(kinds(ofList).map(([severity, kind, ...paths]) => [severity, kind, paths.slice(0, 2)])).toEqual([
+      ['error', 'damaged image', ['b/9.png', expect.stringMatching(/ENOENT/)]],
+      ['note', 'duplicate within an identity', ['a/1.png', 'b/2.png']],
+    ]);
+  });
 });
