@@ -56,6 +56,8 @@ export async function exportModel(options: ExportOptions): Promise<ExportResult>
   const folder = modelFolderOf(source);
   // cuDNN's ten-bit products would pass for an error of the export.
   process.env['NVIDIA_TF32_OVERRIDE'] ??= '0';
+  // oneDNN's 1×1 convolution ends the process for many channels on some processors (docs/decisions/0018); tfjs's own layers have it.
+  process.env['TF_ENABLE_ONEDNN_OPTS'] ??= '0';
   await initBackend(backend, log);
   const model = await loadModelFolder(folder);
   mkdirSync(dirname(out), { recursive: true });

@@ -56,6 +56,18 @@ function convExplicit(
 }
 
 /**
+ * 1×1 convolution. On TensorFlow as a matrix product, which is faster there, and safe: with oneDNN, TensorFlow's own divides by zero for many channels
+ * on some processors (256 to 1024), and the gradient of its strided one writes out of bounds for few (below 16).
+ */
+function pointwise(x: tf.Tensor4D, kernel: tf.Tensor4D): tf.Tensor {
+  if (tensorFlowOps() === null) return tf.conv2d(x, kernel, 1, 'valid');
+  const [batch, height, width, channels] = x.shape;
+  const filters = kernel.shape[3];
+  const product = tf.matMul(tf.reshape(x, [-1, channels]), tf.reshape(kernel, [channels, filters]));
+  return tf.reshape(product, [batch, height, width, filters]);
+}
+
+/**
  * 2-D convolution without bias, [B, H, W, in] → [B, ⌊(H + 2·padding − kernelSize)/stride⌋ + 1, …, filters], zero-padded alike on all sides.
  *
  * The kernel is [k, k, in, filters] for one group; for several groups [k, k, in, filters/groups]: element (…, c, q) weighs input
@@ -101,8 +113,7 @@ export class PaddedConv2D extends tfl.layers.Layer {
 
   private convolve(x: tf.Tensor4D, kernel: tf.Tensor4D): tf.Tensor {
     if (this.kernelSize === 1 && this.padding === 0 && this.groups === 1) {
-      // Not TensorFlow's strided one: with oneDNN the gradient of a strided 1×1 kernel writes out of bounds below 16 input channels.
-      return tf.conv2d(subsample(x, this.stride), kernel, 1, 'valid');
+      return pointwise(subsample(x, this.stride), kernel);
     }
     const depthwise = this.groups > 1;
     const centred = this.stride === 1 && 2 * this.padding === this.kernelSize - 1;

@@ -18,6 +18,11 @@ const shapes: [string, ConvShape][] = [
     { batch: 2, size: 7, channels: 3, filters: 4, kernelSize: 1, stride: 2, padding: 0, groups: 1 },
   ],
   ['1×1 stride 2', { batch: 2, size: 6, channels: 3, filters: 4, kernelSize: 1, stride: 2, padding: 0, groups: 1 }],
+  // 256 to 1024 channels: TensorFlow's own 1×1 convolution divides by zero there on some processors, and ends the process.
+  [
+    '1×1, many channels',
+    { batch: 1, size: 2, channels: 256, filters: 1024, kernelSize: 1, stride: 1, padding: 0, groups: 1 },
+  ],
   ['depthwise', { batch: 2, size: 6, channels: 5, filters: 5, kernelSize: 3, stride: 1, padding: 1, groups: 5 }],
   [
     'depthwise stride 2',
