@@ -15,7 +15,7 @@ import { train, type TrainResult } from '../../dist/train/train.js';
 
 export const HYPERARC = fileURLToPath(new URL('../../bin/hyperarc.js', import.meta.url));
 
-/** A tiny run with all that has a state: dropout, a sampler, a margin that adapts, momentum, accumulation, a log window across checkpoints. */
+/** A tiny run with all that has a state: dropout, augmentation, a sampler, a margin that adapts, momentum, averages, accumulation, a log window across checkpoints. */
 export function tinyConfig(folder: string, name: string, steps: number): Config {
   return checkConfig(
     {
@@ -24,12 +24,12 @@ export function tinyConfig(folder: string, name: string, steps: number): Config 
       // TensorFlow takes seconds to load in each of many processes.
       backend: 'wasm',
       output: join(folder, 'runs'),
-      data: { root: join(folder, 'faces'), heldOut: 2, imageSize: 16 },
+      data: { root: join(folder, 'faces'), heldOut: 2, imageSize: 16, augment: 'robust' },
       backbone: { name: 'iresnet10-w16', embeddingSize: 8, dropout: 0.2 },
       head: { loss: 'adaface', scale: 16, rate: 0.5 },
       optimizer: { learningRate: 0.05, decayNormAndBias: false },
       schedule: { kind: 'cosine', warmupSteps: 2 },
-      training: { steps, batchSize: 4, accumulate: 2, logEvery: 3 },
+      training: { steps, batchSize: 4, accumulate: 2, logEvery: 3, ema: { decay: 0.9 } },
       checkpoint: { every: 2, keepLast: 2 },
     },
     'test',
