@@ -107,13 +107,18 @@ function isSound({ keys, offsets, classes, formats, labels }: ImageTable, bytes:
   if (!(classes instanceof Int32Array) || !(formats instanceof Uint8Array)) return false;
   const { length } = keys;
   if (length === 0 || [offsets, classes, formats].some((array) => array.length !== length)) return false;
+  // Tens of millions are looked at whenever a dataset is opened: one plain loop.
+  let [lastClass, lastKey] = [0, -Infinity];
   for (let i = 0; i < length; i++) {
-    const isInside = offsets[i]! >= 0 && offsets[i]! < bytes && Number.isInteger(offsets[i]!);
-    if (!isInside || formats[i]! >= FORMATS.length || classes[i]! < 0 || classes[i]! >= labels.length) return false;
-    if (i > 0 && (classes[i]! < classes[i - 1]! || (classes[i] === classes[i - 1] && keys[i]! <= keys[i - 1]!))) {
-      return false;
-    }
+    const offset = offsets[i]!;
+    const rank = classes[i]!;
+    const key = keys[i]!;
+    if (!(offset >= 0 && offset < bytes) || Math.floor(offset) !== offset || formats[i]! >= FORMATS.length) return false;
+    if (rank < lastClass || (rank === lastClass && !(key > lastKey))) return false;
+    lastClass = rank;
+    lastKey = key;
   }
+  if (lastClass >= labels.length) return false;
   return labels.every((label, i) => Number.isSafeInteger(label) && (i === 0 || label > labels[i - 1]!));
 }
 
