@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda';
 
-import { initBackend, type BackendChoice, type BackendInfo } from '../backend/index.js';
-import { loadModelFolder } from '../checkpoint/modelFolder.js';
+import type { BackendChoice, BackendInfo } from '../backend/index.js';
 import { openDataset, splitIdentities, type ImageDataset } from '../data/index.js';
 import { RunFolder } from '../train/runFolder.js';
+import { openModel, type OpenModel } from './openModel.js';
 
 export interface TargetOptions {
   /** Image folder. Default: the run's, with the identities it held out. */
@@ -19,7 +19,7 @@ export interface TargetOptions {
 
 /** A trained backbone and the images to try it on. */
 export interface Target {
-  readonly model: Awaited<ReturnType<typeof loadModelFolder>>;
+  readonly model: OpenModel['model'];
   readonly imageSize: number;
   readonly dataset: ImageDataset;
   /** The images in words. */
@@ -33,18 +33,6 @@ export interface Target {
   readonly seed: number;
   readonly pairs: number;
   readonly folds: number;
-}
-
-/** Side of the model's square input. @throws HyperArcError E_SHAPE */
-function inputSide(path: string, shape: readonly (number | null)[]): number {
-  const [, height, width, channels] = shape;
-  if (!height || height !== width || channels !== 3) {
-    throw new HyperArcError(
-      'E_SHAPE',
-      `${path}: expected a model of images [B, side, side, 3], received [${shape.join(', ')}]`,
-    );
-  }
-  return height;
 }
 
 /**
@@ -68,24 +56,17 @@ export async function openTarget(path: string, options: TargetOptions = {}): Pro
   const seed = options.seed ?? config?.seed ?? 1;
   const all = await openDataset(root, options.log === undefined ? {} : { log: options.log });
   const dataset = heldOut === 0 ? all : splitIdentities(all, { heldOut, seed }).test;
-  const backend = await initBackend(options.backend ?? config?.backend, options.log);
-  const folder = run === undefined ? path : run.modelPath;
-  const model = await loadModelFolder(folder);
-  try {
-    return {
-      model,
-      imageSize: inputSide(folder, model.inputs[0]!.shape),
-      dataset,
-      data: `${root}, ${heldOut === 0 ? `all ${dataset.identities.length}` : `${heldOut} held-out`} identities`,
-      backend,
-      folder: run?.path,
-      workers: config?.data.workers,
-      seed,
-      pairs: config?.evaluate.pairs ?? 6000,
-      folds: config?.evaluate.folds ?? 10,
-    };
-  } catch (error) {
-    model.dispose();
-    throw error;
-  }
+  const { model, imageSize, backend } = await openModel(path, options.backend, options.log);
+  return {
+    model,
+    imageSize,
+    dataset,
+    data: `${root}, ${heldOut === 0 ? `all ${dataset.identities.length}` : `${heldOut} held-out`} identities`,
+    backend,
+    folder: run?.path,
+    workers: config?.data.workers,
+    seed,
+    pairs: config?.evaluate.pairs ?? 6000,
+    folds: config?.evaluate.folds ?? 10,
+  };
 }

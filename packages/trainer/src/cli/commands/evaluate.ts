@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda';
-import { InvalidArgumentError, Option, type Command } from 'commander';
+import { Option, type Command } from 'commander';
 
 import type { BackendChoice } from '../../backend/index.js';
+import { wholeNumber } from '../options.js';
 
 interface EvaluateFlags {
   data?: string;
@@ -17,16 +18,6 @@ interface EvaluateFlags {
   flip: boolean;
   backend?: BackendChoice;
   output?: string;
-}
-
-/** @param min smallest value taken */
-function wholeNumber(min: number): (text: string) => number {
-  return (text) => {
-    if (!/^\d{1,9}$/.test(text) || Number(text) < min) {
-      throw new InvalidArgumentError(`Expected a whole number of at least ${min}.`);
-    }
-    return Number(text);
-  };
 }
 
 const append = (value: string, before: string[] = []): string[] => [...before, value];

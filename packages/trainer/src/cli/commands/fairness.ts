@@ -3,6 +3,7 @@ import { HyperArcError } from '@hyperarc/kernels-cuda';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 
 import type { BackendChoice } from '../../backend/index.js';
+import { wholeNumber } from '../options.js';
 
 interface FairnessFlags {
   groups: string;
@@ -22,16 +23,6 @@ interface FairnessFlags {
   backend?: BackendChoice;
   output?: string;
 }
-
-/** @param min smallest value taken */
-const wholeNumber =
-  (min: number) =>
-  (text: string): number => {
-    if (!/^\d{1,9}$/.test(text) || Number(text) < min) {
-      throw new InvalidArgumentError(`Expected a whole number of at least ${min}.`);
-    }
-    return Number(text);
-  };
 
 function number(text: string): number {
   if (text.trim() === '' || !Number.isFinite(Number(text))) throw new InvalidArgumentError('Expected a number.');

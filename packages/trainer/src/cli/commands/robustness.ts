@@ -4,6 +4,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 
 import type { BackendChoice } from '../../backend/index.js';
 import type { CorruptionName } from '../../data/augment/corrupt.js';
+import { wholeNumber } from '../options.js';
 
 interface RobustnessFlags {
   data?: string;
@@ -23,16 +24,6 @@ interface RobustnessFlags {
   backend?: BackendChoice;
   output?: string;
 }
-
-/** @param min smallest value taken */
-const wholeNumber =
-  (min: number) =>
-  (text: string): number => {
-    if (!/^\d{1,9}$/.test(text) || Number(text) < min) {
-      throw new InvalidArgumentError(`Expected a whole number of at least ${min}.`);
-    }
-    return Number(text);
-  };
 
 function rate(text: string): number {
   if (!(Number(text) > 0 && Number(text) <= 1)) throw new InvalidArgumentError('Expected a number in (0, 1].');
