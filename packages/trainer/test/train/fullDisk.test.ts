@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -21,16 +21,25 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const canMount = (): boolean =>
   spawnSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', 'none', '/mnt'], { stdio: 'ignore' }).status === 0;
 
+/** KiB of each file below `path`, in whole pages, as tmpfs holds them. */
+const kibOfFiles = (path: string): number[] =>
+  readdirSync(path, { recursive: true, encoding: 'utf8' })
+    .map((name) => statSync(join(path, name)))
+    .map((file) => 4 * Math.ceil(file.size / 4096));
+const sum = (values: number[]): number => values.reduce((a, b) => a + b, 0);
+
 /**
  * Goes on with a run on a disk that has no room for another checkpoint: a small tmpfs where one can be mounted, else under a limit on
  * the size of files. The first vanishes with its process, so the run is copied there and back.
  */
 function goOnWithoutRoom(run: RunFolder, back: string) {
   const command = `"${process.execPath}" "${HYPERARC}" train --resume`;
+  const checkpoint = kibOfFiles(run.checkpointsPath);
+  const disk = Math.ceil(sum(kibOfFiles(run.path)) + sum(checkpoint) / 2);
   const script = canMount()
-    ? `mount -t tmpfs -o size=5m none "${back}" && cp -a "${run.path}" "${back}/full" && ${command} "${back}/full"
+    ? `mount -t tmpfs -o size=${disk}k none "${back}" && cp -a "${run.path}" "${back}/full" && ${command} "${back}/full"
        code=$?; cp -a "${back}/full" "${folder}/after" && exit $code`
-    : `cp -a "${run.path}" "${folder}/after" && ulimit -f 1000 && ${command} "${folder}/after"`;
+    : `cp -a "${run.path}" "${folder}/after" && ulimit -f ${Math.floor(Math.max(...checkpoint) / 2)} && ${command} "${folder}/after"`;
   const [program, ...args] = [...(canMount() ? ['unshare', '-rm'] : []), 'bash', '-c', script];
   return live(program!, args);
 }
@@ -52,7 +61,14 @@ it('ends with what to do, the older checkpoint whole and nothing half-written, a
 
   const after = RunFolder.open(join(folder, 'after'));
   expect(readdirSync(after.checkpointsPath)).toEqual(['step-00000001']);
-  expect(readdirSync(after.path).sort()).toEqual(['checkpoints', 'config.yaml', 'events', 'metrics.jsonl', 'model']);
+  expect(readdirSync(after.path).sort()).toEqual([
+    'checkpoints',
+    'config.yaml',
+    'events',
+    'metrics.jsonl',
+    'model',
+    'model-raw',
+  ]);
   await trainHere(after, config, true);
   expect(bitsOf(after)).toEqual(bitsOf(whole));
 });

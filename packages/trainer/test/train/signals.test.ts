@@ -6,13 +6,14 @@ import { expect, it } from 'vitest';
 
 const SIGNALS = new URL('../../dist/train/signals.js', import.meta.url).href;
 
-/** A process that says when it was asked to stop, and goes on all the same. Its clock stands still but for 0.7 s at each SIGUSR2. */
+/** A process that says when it was asked to stop and when it has heard a SIGINT, and goes on. Its clock stands still but for 0.7 s at each SIGUSR2. */
 function startStubborn() {
   const program = `
     import { StopRequest } from ${JSON.stringify(SIGNALS)};
     let now = 1000;
     performance.now = () => now;
     const stop = new StopRequest((signal) => console.log('asked by ' + signal));
+    process.on('SIGINT', () => console.log('heard SIGINT'));
     process.on('SIGUSR2', () => {
       now += 700;
       console.log('still there after ' + stop.signal);
@@ -30,7 +31,10 @@ it('takes a first signal, and its echo through npm, as a wish, and a second one 
   expect(await says()).toBe('ready');
   child.kill('SIGINT');
   expect(await says()).toBe('asked by SIGINT');
+  expect(await says()).toBe('heard SIGINT');
   child.kill('SIGINT');
+  // Two signals that wait together may be handled in either order.
+  expect(await says()).toBe('heard SIGINT');
   child.kill('SIGUSR2');
   expect(await says()).toBe('still there after SIGINT');
   child.kill('SIGTERM');
