@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { readArrays, writeArrays, type StoredArray } from './arrayFile.js';
+import { ArrayFile, writeArrays, type StoredArray } from './arrayFile.js';
 
 export interface OpenOptions {
   /** Told what opening does that takes time, and what falls short. */
@@ -16,22 +16,26 @@ export function stampOf(paths: readonly string[]): (readonly [number, number] | 
   });
 }
 
-export interface CachedIndex<T> {
+/** An index T, as M when it has just been made. */
+export interface CachedIndex<T, M extends T> {
   /** The dataset that the index is of. */
   readonly root: string;
   /** Where it is kept. */
   readonly indexPath: string;
   /** Plain JSON; an index with another stamp is made again. */
   readonly stamp: unknown;
-  /** The index, if the arrays that a file holds are one. They are not trusted. */
-  readonly parse: (arrays: ReadonlyMap<string, StoredArray>) => T | undefined;
-  readonly make: () => Promise<T>;
-  readonly arraysOf: (index: T) => Readonly<Record<string, StoredArray>>;
-  readonly imagesOf: (index: T) => number;
+  /** The index of a file, whose arrays are not trusted. Errors: those of {@link ArrayFile}. */
+  readonly parse: (file: ArrayFile) => T;
+  readonly make: () => Promise<M>;
+  readonly arraysOf: (index: M) => Readonly<Record<string, StoredArray>>;
+  readonly imagesOf: (index: M) => number;
 }
 
 /** The index in its file, or made anew and put there; says what it does. */
-export async function cachedIndex<T>(cached: CachedIndex<T>, { log = () => {} }: OpenOptions): Promise<T> {
+export async function cachedIndex<T, M extends T>(
+  cached: CachedIndex<T, M>,
+  { log = () => {} }: OpenOptions,
+): Promise<T> {
   const { root, indexPath, arraysOf } = cached;
   const stamp = JSON.stringify(cached.stamp);
   const known = readIndex(cached, stamp, log);
@@ -48,26 +52,20 @@ export async function cachedIndex<T>(cached: CachedIndex<T>, { log = () => {} }:
   return index;
 }
 
-function readIndex<T>(
-  { root, indexPath, parse }: CachedIndex<T>,
+function readIndex<T, M extends T>(
+  { root, indexPath, parse }: CachedIndex<T, M>,
   stamp: string,
   log: (line: string) => void,
 ): T | undefined {
   if (statSync(indexPath, { throwIfNoEntry: false }) === undefined) return undefined;
-  let read: ReturnType<typeof readArrays>;
   try {
-    read = readArrays(indexPath);
+    const file = new ArrayFile(indexPath);
+    if (file.facts.stamp === stamp) return parse(file);
+    log(`${indexPath} is of another state of ${root}: making it again`);
   } catch (error) {
     log(`${(error as Error).message}: making it again`);
-    return undefined;
   }
-  if (read.facts.stamp !== stamp) {
-    log(`${indexPath} is of another state of ${root}: making it again`);
-    return undefined;
-  }
-  const index = parse(read.arrays);
-  if (index === undefined) log(`${indexPath} is damaged: making it again`);
-  return index;
+  return undefined;
 }
 
 const LOG_EVERY_MS = 5000;

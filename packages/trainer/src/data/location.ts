@@ -1,7 +1,7 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { readImageFile } from './decodeImage.js';
 import type { ParquetFile } from './parquet/parquetFile.js';
+import { PartFile } from './partFile.js';
 import { decodeImageRecord } from './recordio/imageRecord.js';
 import { RecordFile } from './recordio/recordFile.js';
 
@@ -43,7 +43,7 @@ export class LocationReader implements Disposable {
     if (location.kind === 'file') return readImageFile(location.path);
     if (location.kind === 'row') return this.readRow(location);
     const file = this.fileOf(location);
-    if (location.kind === 'part') return (file as PartFile).read(location.offset, location.bytes, location.name);
+    if (location.kind === 'part') return readMember(file as PartFile, location);
     const { payload } = (file as RecordFile).readAt(location.offset);
     return decodeImageRecord(payload, nameOfLocation(location)).image;
   }
@@ -68,7 +68,7 @@ export class LocationReader implements Disposable {
 
   private fileOf({ kind, path }: ImageLocation): OpenFile {
     const id = `${kind}:${path}`;
-    const file = this.open.get(id) ?? (kind === 'record' ? new RecordFile(path) : new PartFile(path));
+    const file = this.open.get(id) ?? (kind === 'record' ? new RecordFile(path) : new PartFile(path, 'file'));
     // The least recently used one comes first.
     this.open.delete(id);
     this.open.set(id, file);
@@ -83,42 +83,9 @@ export class LocationReader implements Disposable {
 
 type OpenFile = RecordFile | PartFile;
 
-/** A file of which parts are read. */
-class PartFile implements Disposable {
-  private readonly file: number;
-  private readonly bytes: number;
-
-  constructor(private readonly path: string) {
-    try {
-      this.file = openSync(path, 'r');
-    } catch (cause) {
-      const reason = (cause as NodeJS.ErrnoException).code ?? (cause as Error).message;
-      throw new HyperArcError('E_FORMAT', `${path}: expected a readable file, received ${reason}; check the path`, {
-        cause,
-      });
-    }
-    this.bytes = fstatSync(this.file).size;
-  }
-
-  read(offset: number, length: number, name: string): Buffer {
-    if (offset + length > this.bytes) this.failShort(name, length);
-    const buffer = Buffer.allocUnsafe(length);
-    for (let done = 0; done < length;) {
-      const count = readSync(this.file, buffer, done, length - done, offset + done);
-      if (count === 0) this.failShort(name, length);
-      done += count;
-    }
-    return buffer;
-  }
-
-  [Symbol.dispose](): void {
-    closeSync(this.file);
-  }
-
-  private failShort(name: string, length: number): never {
-    throw new HyperArcError(
-      'E_FORMAT',
-      `${this.path}: expected ${length} bytes of ${name}, received the end of the file; the file is cut short or another than was indexed`,
-    );
-  }
+function readMember(file: PartFile, { path, name, offset, bytes }: ImageLocation & { kind: 'part' }): Buffer {
+  if (offset + bytes <= file.bytes) return file.read(offset, bytes);
+  const fix = 'the file is cut short or another than was indexed';
+  const received = `the end of the file; ${fix}`;
+  throw new HyperArcError('E_FORMAT', `${path}: expected ${bytes} bytes of ${name}, received ${received}`);
 }

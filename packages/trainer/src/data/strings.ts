@@ -1,10 +1,12 @@
+import type { ByteColumn, Column } from './arrayFile.js';
+
 /** Many strings as two arrays: their UTF-8 one after another, and where each ends. */
 export interface StringTable {
-  readonly bytes: Uint8Array;
-  readonly ends: Float64Array;
+  readonly bytes: ByteColumn;
+  readonly ends: Column;
 }
 
-export function packStrings(strings: readonly string[]): StringTable {
+export function packStrings(strings: readonly string[]): { bytes: Uint8Array; ends: Float64Array } {
   const ends = new Float64Array(strings.length);
   let total = 0;
   strings.forEach((string, i) => {
@@ -18,16 +20,14 @@ export function packStrings(strings: readonly string[]): StringTable {
 }
 
 export function stringAt({ bytes, ends }: StringTable, index: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString(
-    'utf8',
-    index === 0 ? 0 : ends[index - 1]!,
-    ends[index]!,
-  );
+  const part = bytes.subarray(index === 0 ? 0 : ends.at(index - 1)!, ends.at(index)!);
+  return Buffer.from(part.buffer, part.byteOffset, part.byteLength).toString('utf8');
 }
 
-export const unpackStrings = (table: StringTable): string[] => Array.from(table.ends, (_, i) => stringAt(table, i));
+export const unpackStrings = (table: StringTable): string[] =>
+  Array.from({ length: table.ends.length }, (_, i) => stringAt(table, i));
 
 /** Whether the ends ascend to the length of the bytes. */
-export const isStringTable = ({ bytes, ends }: StringTable): boolean =>
+export const areStrings = (bytes: Uint8Array, ends: Float64Array): boolean =>
   ends.every((end, i) => Number.isInteger(end) && end >= (i === 0 ? 0 : ends[i - 1]!)) &&
   (ends.at(-1) ?? 0) === bytes.length;

@@ -1,7 +1,7 @@
-import { statSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
-import type { StoredArray } from '../arrayFile.js';
+import type { ArrayFile, Column } from '../arrayFile.js';
+import { areClassEnds, classesOf } from '../classRanges.js';
 import type { ImageDataset } from '../dataset.js';
 import { sniffFormat } from '../decodeImage.js';
 import { cachedIndex, indexProgress, stampOf, type OpenOptions } from '../indexCache.js';
@@ -10,17 +10,18 @@ import { faceRecordHeads, LARGEST_EXACT_LABEL } from './faceRecords.js';
 import { indexPathOf } from './recordIndex.js';
 
 /** What there is to know of a file's images, by image, sorted by label, then key. */
-interface ImageTable {
-  readonly keys: Float64Array;
+interface ImageTable<T = Column> {
+  readonly keys: T;
   /** In bytes. */
-  readonly offsets: Float64Array;
-  /** Of the dataset: ranks among `labels`. */
-  readonly classes: Int32Array;
+  readonly offsets: T;
   /** Index into FORMATS. */
-  readonly formats: Uint8Array;
+  readonly formats: T;
   /** [classes], ascending, as the records have them. */
   readonly labels: Float64Array;
+  /** [classes], where the images of each end. */
+  readonly classEnds: Uint32Array;
 }
+type MadeTable = ImageTable<Float64Array | Uint8Array>;
 
 const FORMATS = ['jpg', 'png'] as const;
 /** Records between two looks at the signal. */
@@ -43,12 +44,12 @@ export const tablePathOf = (recordPath: string): string => `${recordPath}.hypera
  */
 export async function openRecordDataset(path: string, options: OpenOptions = {}): Promise<ImageDataset> {
   const { log = () => {} } = options;
-  const table = await cachedIndex<ImageTable>(
+  const table = await cachedIndex<ImageTable, MadeTable>(
     {
       root: path,
       indexPath: tablePathOf(path),
-      stamp: stampOf([path, indexPathOf(path)]),
-      parse: (arrays) => parseTable(arrays, statSync(path).size),
+      stamp: ['records-2', ...stampOf([path, indexPathOf(path)])],
+      parse: parseTable,
       make: () => makeTable(path, options),
       arraysOf: (table) => ({ ...table }),
       imagesOf: (table) => table.keys.length,
@@ -62,18 +63,23 @@ export async function openRecordDataset(path: string, options: OpenOptions = {})
   return datasetOf(path, table);
 }
 
-function datasetOf(root: string, { keys, offsets, classes, formats, labels }: ImageTable): ImageDataset {
+function datasetOf(root: string, { keys, offsets, formats, labels, classEnds }: ImageTable): ImageDataset {
+  const classes = classesOf(classEnds);
   const locate = (index: number): ImageLocation => {
-    return { kind: 'record', path: root, key: keys[index]!, offset: offsets[index]! };
+    return { kind: 'record', path: root, key: keys.at(index)!, offset: offsets.at(index)! };
   };
-  const nameOf = (index: number): string =>
-    recordName(labels[classes[index]!]!, keys[index]!, FORMATS[formats[index]!]!);
+  const nameOf = (index: number): string => {
+    const format = FORMATS[formats.at(index)!];
+    if (format !== undefined) return recordName(labels[classes[index]!]!, keys.at(index)!, format);
+    const fix = 'remove it, and it is made again';
+    throw new HyperArcError('E_FORMAT', `${tablePathOf(root)}: expected an index of HyperArc, received damage; ${fix}`);
+  };
   const find = (label: number, key: number): number => {
     let [low, high] = [0, keys.length];
     while (low < high) {
       const middle = (low + high) >>> 1;
       const here = labels[classes[middle]!]!;
-      if (here < label || (here === label && keys[middle]! < key)) low = middle + 1;
+      if (here < label || (here === label && keys.at(middle)! < key)) low = middle + 1;
       else high = middle;
     }
     return low;
@@ -94,35 +100,24 @@ function datasetOf(root: string, { keys, offsets, classes, formats, labels }: Im
   };
 }
 
-function parseTable(arrays: ReadonlyMap<string, StoredArray>, bytes: number): ImageTable | undefined {
-  const table = Object.fromEntries(arrays) as unknown as ImageTable;
-  return isSound(table, bytes) ? table : undefined;
+function parseTable(file: ArrayFile): ImageTable {
+  const table = {
+    keys: file.column('keys', 'f64'),
+    offsets: file.column('offsets', 'f64'),
+    formats: file.column('formats', 'u8'),
+    labels: file.load('labels', 'f64'),
+    classEnds: file.load('classEnds', 'u32'),
+  };
+  const { keys, offsets, formats, labels, classEnds } = table;
+  const isWhole =
+    [offsets, formats].every(({ length }) => length === keys.length) &&
+    labels.length === classEnds.length &&
+    areClassEnds(classEnds, keys.length) &&
+    labels.every((label, rank) => Number.isSafeInteger(label) && (rank === 0 || label > labels[rank - 1]!));
+  return isWhole ? table : file.refuse('damaged arrays');
 }
 
-/** Everything that `datasetOf` takes for granted. */
-function isSound({ keys, offsets, classes, formats, labels }: ImageTable, bytes: number): boolean {
-  if (!(keys instanceof Float64Array) || !(offsets instanceof Float64Array) || !(labels instanceof Float64Array)) {
-    return false;
-  }
-  if (!(classes instanceof Int32Array) || !(formats instanceof Uint8Array)) return false;
-  const { length } = keys;
-  if (length === 0 || [offsets, classes, formats].some((array) => array.length !== length)) return false;
-  // Tens of millions are looked at whenever a dataset is opened: one plain loop.
-  let [lastClass, lastKey] = [0, -Infinity];
-  for (let i = 0; i < length; i++) {
-    const offset = offsets[i]!;
-    const rank = classes[i]!;
-    const key = keys[i]!;
-    if (!(offset >= 0 && offset < bytes) || Math.floor(offset) !== offset || formats[i]! >= FORMATS.length) return false;
-    if (rank < lastClass || (rank === lastClass && !(key > lastKey))) return false;
-    lastClass = rank;
-    lastKey = key;
-  }
-  if (lastClass >= labels.length) return false;
-  return labels.every((label, i) => Number.isSafeInteger(label) && (i === 0 || label > labels[i - 1]!));
-}
-
-async function makeTable(path: string, { log = () => {}, signal }: OpenOptions): Promise<ImageTable> {
+async function makeTable(path: string, { log = () => {}, signal }: OpenOptions): Promise<MadeTable> {
   const progress = indexProgress(path, log);
   const keys = new Growing();
   const offsets = new Growing();
@@ -148,7 +143,7 @@ async function makeTable(path: string, { log = () => {}, signal }: OpenOptions):
 }
 
 /** Sorts by label, then key: a counting sort by class, which keeps the order of keys. */
-function sorted(keys: Float64Array, offsets: Float64Array, labels: Float64Array, formats: Float64Array): ImageTable {
+function sorted(keys: Float64Array, offsets: Float64Array, labels: Float64Array, formats: Float64Array): MadeTable {
   const distinct = Float64Array.from(new Set(labels)).sort();
   const classOf = new Map<number, number>();
   distinct.forEach((label, rank) => classOf.set(label, rank));
@@ -159,9 +154,9 @@ function sorted(keys: Float64Array, offsets: Float64Array, labels: Float64Array,
   const table = {
     keys: new Float64Array(length),
     offsets: new Float64Array(length),
-    classes: new Int32Array(length),
     formats: new Uint8Array(length),
     labels: distinct,
+    classEnds: new Uint32Array(distinct.length),
   };
   for (let i = 0; i < length; i++) {
     const rank = classOf.get(labels[i]!)!;
@@ -169,7 +164,7 @@ function sorted(keys: Float64Array, offsets: Float64Array, labels: Float64Array,
     places[rank] = at + 1;
     table.keys[at] = keys[i]!;
     table.offsets[at] = offsets[i]!;
-    table.classes[at] = rank;
+    table.classEnds[rank] = at + 1;
     table.formats[at] = formats[i]!;
   }
   return table;

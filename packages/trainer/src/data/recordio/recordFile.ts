@@ -1,5 +1,5 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
+import { PartFile, ReadAhead } from '../partFile.js';
 
 /** First word of every part of a record. */
 export const RECORD_MAGIC = 0xced7230a;
@@ -48,24 +48,14 @@ export function encodeRecord(payload: Uint8Array): Buffer {
 /** Records of a RecordIO file, read where they are asked for: the file may be far larger than memory. */
 export class RecordFile implements Disposable {
   readonly bytes: number;
-  private readonly file: number;
-  private window: { start: number; bytes: Buffer } = { start: 0, bytes: Buffer.alloc(0) };
+  private readonly file: PartFile;
+  private readonly ahead: ReadAhead;
 
   /** @throws HyperArcError E_FORMAT for a file that cannot be opened. */
   constructor(readonly path: string) {
-    try {
-      this.file = openSync(path, 'r');
-    } catch (cause) {
-      const reason = (cause as NodeJS.ErrnoException).code ?? (cause as Error).message;
-      throw new HyperArcError(
-        'E_FORMAT',
-        `${path}: expected a readable RecordIO file, received ${reason}; check the path`,
-        {
-          cause,
-        },
-      );
-    }
-    this.bytes = fstatSync(this.file).size;
+    this.file = new PartFile(path, 'RecordIO file');
+    this.ahead = new ReadAhead(this.file, WINDOW_BYTES);
+    this.bytes = this.file.bytes;
   }
 
   /**
@@ -91,7 +81,8 @@ export class RecordFile implements Disposable {
   }
 
   private walk(offset: number, most: number): { payload: Buffer; next: number } {
-    const read = most === Infinity ? this.read.bind(this) : this.readAhead.bind(this);
+    const from = most === Infinity ? this.file : this.ahead;
+    const read = (at: number, length: number): Buffer => from.read(at, length);
     const contents: Buffer[] = [];
     let taken = 0;
     let at = offset;
@@ -124,7 +115,7 @@ export class RecordFile implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    closeSync(this.file);
+    this.file[Symbol.dispose]();
   }
 
   private headerAt(
@@ -140,25 +131,6 @@ export class RecordFile implements Disposable {
     if (magic !== RECORD_MAGIC) this.fail(at, `the magic 0x${RECORD_MAGIC.toString(16)}`, `0x${magic.toString(16)}`);
     const word = header.readUInt32LE(4);
     return { part: Math.floor(word / 2 ** LENGTH_BITS), length: word % 2 ** LENGTH_BITS };
-  }
-
-  private read(at: number, length: number): Buffer {
-    const buffer = Buffer.allocUnsafe(length);
-    for (let done = 0; done < length;) {
-      const count = readSync(this.file, buffer, done, length - done, at + done);
-      if (count === 0) this.fail(at, `${length} bytes`, `${done}`);
-      done += count;
-    }
-    return buffer;
-  }
-
-  /** As {@link read}, out of a window that moves on. */
-  private readAhead(at: number, length: number): Buffer {
-    if (length > WINDOW_BYTES) return this.read(at, length);
-    if (at < this.window.start || at + length > this.window.start + this.window.bytes.length) {
-      this.window = { start: at, bytes: this.read(at, Math.max(length, Math.min(WINDOW_BYTES, this.bytes - at))) };
-    }
-    return this.window.bytes.subarray(at - this.window.start, at - this.window.start + length);
   }
 
   private fail(at: number, expected: string, received: string): never {

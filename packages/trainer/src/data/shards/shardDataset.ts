@@ -1,27 +1,33 @@
-import { openSync, closeSync, readSync, readdirSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
-import type { StoredArray } from '../arrayFile.js';
+import type { ArrayFile, Column } from '../arrayFile.js';
+import { areClassEnds, classesOf, endsOf } from '../classRanges.js';
 import type { ImageDataset } from '../dataset.js';
 import { byName, isImageName } from '../imageFolder.js';
 import { cachedIndex, indexProgress, stampOf, type OpenOptions } from '../indexCache.js';
 import { sortedIdentities } from '../labelNames.js';
 import type { ImageLocation } from '../location.js';
 import { nameLookup } from '../nameLookup.js';
-import { isStringTable, packStrings, stringAt, unpackStrings, type StringTable } from '../strings.js';
+import { PartFile } from '../partFile.js';
+import { areStrings, packStrings, stringAt, unpackStrings, type StringTable } from '../strings.js';
 import { tarMembers, type TarMember } from './tar.js';
 
 /** What there is to know of the images of a set of shards, by image, sorted by label, then name. */
-interface ShardTable {
+interface ShardTable<T = Column, S = StringTable> {
   /** Index into the shards. */
-  readonly shards: Uint32Array;
-  readonly offsets: Float64Array;
-  readonly sizes: Float64Array;
-  readonly classes: Int32Array;
-  readonly names: StringTable;
-  readonly identities: StringTable;
+  readonly shards: T;
+  readonly offsets: T;
+  readonly sizes: T;
+  readonly names: S;
+  /** [classes] */
+  readonly identities: PackedStrings;
+  /** [classes], where the images of each end. */
+  readonly classEnds: Uint32Array;
 }
+type PackedStrings = ReturnType<typeof packStrings>;
+type MadeTable = ShardTable<Float64Array | Uint32Array, PackedStrings>;
 
 /** Members between two looks at the signal. */
 const BREATH = 1 << 12;
@@ -49,12 +55,12 @@ export const shardIndexPathOf = (root: string): string =>
  */
 export async function openShards(root: string, options: OpenOptions = {}): Promise<ImageDataset> {
   const shards = shardsOf(root);
-  const table = await cachedIndex<ShardTable>(
+  const table = await cachedIndex<ShardTable, MadeTable>(
     {
       root,
       indexPath: shardIndexPathOf(root),
-      stamp: [shards.map((path) => basename(path)), stampOf(shards)],
-      parse: (arrays) => parseTable(arrays, shards),
+      stamp: ['shards-2', shards.map((path) => basename(path)), stampOf(shards)],
+      parse: parseTable,
       make: () => makeTable(root, shards, options),
       arraysOf: ({ names, identities, ...rest }) => ({
         ...rest,
@@ -63,7 +69,7 @@ export async function openShards(root: string, options: OpenOptions = {}): Promi
         identityBytes: identities.bytes,
         identityEnds: identities.ends,
       }),
-      imagesOf: ({ classes }) => classes.length,
+      imagesOf: ({ shards }) => shards.length,
     },
     options,
   );
@@ -71,21 +77,21 @@ export async function openShards(root: string, options: OpenOptions = {}): Promi
 }
 
 function datasetOf(root: string, paths: readonly string[], table: ShardTable): ImageDataset {
-  const identities = unpackStrings(table.identities);
+  const { shards, offsets, sizes } = table;
   const nameOf = (index: number): string => stringAt(table.names, index);
-  const locate = (index: number): ImageLocation => ({
-    kind: 'part',
-    path: paths[table.shards[index]!]!,
-    name: nameOf(index),
-    offset: table.offsets[index]!,
-    bytes: table.sizes[index]!,
-  });
+  const locate = (index: number): ImageLocation => {
+    const [path, offset, bytes] = [paths[shards.at(index)!], offsets.at(index)!, sizes.at(index)!];
+    const isPart = [offset, bytes].every((value) => Number.isSafeInteger(value) && value >= 0);
+    if (path !== undefined && isPart) return { kind: 'part', path, name: nameOf(index), offset, bytes };
+    const fix = 'remove it, and it is made again';
+    throw new HyperArcError('E_FORMAT', `${shardIndexPathOf(root)}: expected an index of HyperArc, received damage; ${fix}`);
+  };
   // Names are not in order where labels are not folders.
-  const indexOf = nameLookup(table.classes.length, nameOf);
+  const indexOf = nameLookup(shards.length, nameOf);
   return {
     root,
-    identities,
-    labels: table.classes,
+    identities: unpackStrings(table.identities),
+    labels: classesOf(table.classEnds),
     nameOf,
     locate,
     locateName: (name) => {
@@ -96,31 +102,22 @@ function datasetOf(root: string, paths: readonly string[], table: ShardTable): I
   };
 }
 
-function parseTable(
-  arrays: ReadonlyMap<string, StoredArray>,
-  paths: readonly string[],
-): ShardTable | undefined {
-  const [shards, offsets, sizes, classes] = ['shards', 'offsets', 'sizes', 'classes'].map((name) => arrays.get(name));
-  const strings = (name: string): StringTable | undefined => {
-    const [bytes, ends] = [arrays.get(`${name}Bytes`), arrays.get(`${name}Ends`)];
-    if (!(bytes instanceof Uint8Array) || !(ends instanceof Float64Array)) return undefined;
-    return isStringTable({ bytes, ends }) ? { bytes, ends } : undefined;
+function parseTable(file: ArrayFile): ShardTable {
+  const table = {
+    shards: file.column('shards', 'u32'),
+    offsets: file.column('offsets', 'f64'),
+    sizes: file.column('sizes', 'f64'),
+    names: { bytes: file.bytes('nameBytes'), ends: file.column('nameEnds', 'f64') },
+    identities: { bytes: file.load('identityBytes', 'u8'), ends: file.load('identityEnds', 'f64') },
+    classEnds: file.load('classEnds', 'u32'),
   };
-  const [names, identities] = [strings('name'), strings('identity')];
-  if (!(shards instanceof Uint32Array) || !(offsets instanceof Float64Array) || !(sizes instanceof Float64Array)) {
-    return undefined;
-  }
-  if (!(classes instanceof Int32Array) || names === undefined || identities === undefined) return undefined;
-  const { length } = classes;
-  if (length === 0 || [shards, offsets, sizes, names.ends].some((array) => array.length !== length)) return undefined;
-  const fileBytes = paths.map((path) => statSync(path).size);
-  for (let i = 0; i < length; i++) {
-    const [offset, bytes] = [offsets[i]!, sizes[i]!];
-    const isPart = Number.isInteger(offset) && Number.isInteger(bytes) && offset >= 0 && bytes >= 0;
-    if (shards[i]! >= paths.length || !isPart || offset + bytes > fileBytes[shards[i]!]!) return undefined;
-    if (classes[i]! < 0 || classes[i]! >= identities.ends.length) return undefined;
-  }
-  return { shards, offsets, sizes, classes, names, identities };
+  const { shards, offsets, sizes, names, identities, classEnds } = table;
+  const isWhole =
+    [offsets, sizes, names.ends].every(({ length }) => length === shards.length) &&
+    identities.ends.length === classEnds.length &&
+    areStrings(identities.bytes, identities.ends) &&
+    areClassEnds(classEnds, shards.length);
+  return isWhole ? table : file.refuse('damaged arrays');
 }
 
 interface ShardImage extends TarMember {
@@ -133,7 +130,7 @@ async function makeTable(
   root: string,
   paths: readonly string[],
   { log = () => {}, signal }: OpenOptions,
-): Promise<ShardTable> {
+): Promise<MadeTable> {
   if (paths.length === 0) throw new HyperArcError('E_FORMAT', `${root}: expected tar files, received none`);
   const progress = indexProgress(root, log);
   const images: ShardImage[] = [];
@@ -161,9 +158,9 @@ async function makeTable(
     shards: Uint32Array.from(order, (i) => images[i]!.shard),
     offsets: Float64Array.from(order, (i) => images[i]!.offset),
     sizes: Float64Array.from(order, (i) => images[i]!.bytes),
-    classes: Int32Array.from(order, (i) => classes[i]!),
     names: packStrings(Array.from(order, (i) => names[i]!)),
     identities: packStrings(identities),
+    classEnds: endsOf(Int32Array.from(order, (i) => classes[i]!), identities.length),
   };
 }
 
@@ -249,12 +246,7 @@ function* samplesOf(path: string): Generator<TarMember & { label: string | undef
 
 function readLabel(path: string, { offset, bytes }: TarMember): string | undefined {
   if (bytes > MAX_LABEL_BYTES) return undefined;
-  const buffer = Buffer.alloc(bytes);
-  const file = openSync(path, 'r');
-  try {
-    const label = buffer.toString('utf8', 0, readSync(file, buffer, 0, bytes, offset)).trim();
-    return /^[^/\\\p{Cc}]+$/u.test(label) ? label : undefined;
-  } finally {
-    closeSync(file);
-  }
+  using file = new PartFile(path, 'tar file');
+  const label = file.read(offset, bytes).toString('utf8').trim();
+  return /^[^/\\\p{Cc}]+$/u.test(label) ? label : undefined;
 }

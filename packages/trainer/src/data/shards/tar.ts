@@ -1,5 +1,5 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
+import { PartFile, ReadAhead } from '../partFile.js';
 
 /** Everything in a tar file stands in blocks of this size. */
 const BLOCK = 512;
@@ -143,35 +143,18 @@ function parsePax(contents: Buffer): { path?: string; size?: number } {
 
 class TarFile implements Disposable {
   readonly bytes: number;
-  private readonly file: number;
-  private window: { start: number; bytes: Buffer } = { start: 0, bytes: Buffer.alloc(0) };
+  private readonly file: PartFile;
+  private readonly ahead: ReadAhead;
 
   constructor(private readonly path: string) {
-    try {
-      this.file = openSync(path, 'r');
-    } catch (cause) {
-      const reason = (cause as NodeJS.ErrnoException).code ?? (cause as Error).message;
-      throw new HyperArcError('E_FORMAT', `${path}: expected a readable tar file, received ${reason}; check the path`, {
-        cause,
-      });
-    }
-    this.bytes = fstatSync(this.file).size;
+    this.file = new PartFile(path, 'tar file');
+    this.ahead = new ReadAhead(this.file, WINDOW_BYTES);
+    this.bytes = this.file.bytes;
   }
 
-  /** Read out of a window that moves on. */
   read(at: number, length: number): Buffer {
     if (at + length > this.bytes) this.fail(at, `${length} bytes more, or two empty blocks`, 'the end of the file');
-    const { start, bytes } = this.window;
-    if (at < start || at + length > start + bytes.length) {
-      const buffer = Buffer.allocUnsafe(Math.max(length, Math.min(WINDOW_BYTES, this.bytes - at)));
-      for (let done = 0; done < buffer.length;) {
-        const count = readSync(this.file, buffer, done, buffer.length - done, at + done);
-        if (count === 0) this.fail(at, `${buffer.length} bytes`, String(done));
-        done += count;
-      }
-      this.window = { start: at, bytes: buffer };
-    }
-    return this.window.bytes.subarray(at - this.window.start, at - this.window.start + length);
+    return this.ahead.read(at, length);
   }
 
   fail(at: number, expected: string, received: string): never {
@@ -183,6 +166,6 @@ class TarFile implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    closeSync(this.file);
+    this.file[Symbol.dispose]();
   }
 }

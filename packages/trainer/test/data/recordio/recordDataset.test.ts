@@ -1,13 +1,14 @@
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { BatchLoader, convertDataset, createImageLoader, loadImages, LocationReader, openDataset, scanImageFolder } from '../../../dist/data/index.js';
 import type { Batch, ImageDataset } from '../../../dist/data/index.js';
-import { readArrays, writeArrays, type StoredArray } from '../../../dist/data/arrayFile.js';
+import { ArrayFile, writeArrays } from '../../../dist/data/arrayFile.js';
 import { encodeImageRecord } from '../../../dist/data/recordio/imageRecord.js';
 import { encodeRecord } from '../../../dist/data/recordio/recordFile.js';
 import { fingerprint, openDatasets } from '../../../dist/train/dataset.js';
 import { picture, temporaryFolder } from '../fixtures.js';
+import { damageArray } from '../damageArray.js';
 
 const VECTORS = join(import.meta.dirname, 'vectors');
 const SIZE = 16;
@@ -162,25 +163,52 @@ describe('the index of a RecordIO dataset', () => {
     expect((await open(path)).lines).toEqual([]);
   });
 
-  it('is not believed where it points outside: offsets, labels, order', async () => {
+  it('is not believed where labels and ends of classes, or lengths, cannot be', async () => {
     const path = await records([[2], [1], [2]]);
     const first = await open(path);
-    const { facts, arrays } = readArrays(tableOf(path));
-    const damage = (name: string, at: number, value: number) => {
-      const copy = Object.fromEntries([...arrays].map(([key, array]) => [key, array.slice()]));
-      copy[name]![at] = value;
-      writeArrays(tableOf(path), facts, copy as Record<string, StoredArray>);
-    };
     const cases: [string, number, number][] = [
-      ['offsets', 1, 1e9], ['offsets', 1, -4], ['offsets', 1, 0.5], ['offsets', 1, NaN], ['classes', 1, 2], ['classes', 0, -1],
-      ['classes', 2, 0], ['keys', 2, 0], ['formats', 0, 2], ['labels', 0, 2], ['labels', 1, Infinity],
+      ['classEnds', 0, 0], ['classEnds', 0, 3], ['classEnds', 1, 2], ['classEnds', 1, 4], ['labels', 0, 2], ['labels', 1, Infinity], ['labels', 0, 0.5],
+      ['labels', 2, 5], ['keys', 3, 5], ['offsets', 3, 5], ['formats', 3, 0], ['classEnds', 2, 4],
     ];
     for (const [name, at, value] of cases) {
-      damage(name, at, value);
+      damageArray(tableOf(path), name, at, value);
       const again = await open(path);
-      expect(again.lines[0], `${name}[${at}] = ${value}`).toMatch(/is damaged: making it again/);
+      expect(again.lines[0], `${name}[${at}] = ${value}`).toMatch(/rec\.hyperarc-index: expected an index of HyperArc, received damaged arrays: making it again/);
       expect(again.labels).toEqual(first.labels);
     }
+    damageArray(tableOf(path), 'extra', 0, 1, Int32Array);
+    expect((await open(path)).lines).toEqual([]);
+    damageArray(tableOf(path), 'keys', 0, 1, Int32Array);
+    expect((await open(path)).lines[0]).toMatch(/received i32 as keys \(f64\): making it again/);
+  });
+
+  it('is refused where an image is looked for at a place that cannot be', async () => {
+    const path = await records([[2], [1], [2]]);
+    await open(path);
+    const damaged = async (name: string, value: number) => {
+      rmSync(tableOf(path));
+      await open(path);
+      damageArray(tableOf(path), name, 1, value);
+      return openDataset(path);
+    };
+    using reader = new LocationReader();
+    const third = await reader.read((await openDataset(path)).locate(2));
+    for (const offset of [1e9, -4, 0.5, NaN, 8]) {
+      const dataset = await damaged('offsets', offset);
+      await expect(reader.read(dataset.locate(1)), String(offset)).rejects.toThrow(/^E_FORMAT: .*train\.rec: expected .* at byte .*, received .*; the file is damaged or its index is another file's$/);
+      expect(await reader.read(dataset.locate(2)), String(offset)).toEqual(third);
+    }
+    const dataset = await damaged('formats', 2);
+    expect(() => dataset.nameOf(1)).toThrow(/^E_FORMAT: .*train\.rec\.hyperarc-index: expected an index of HyperArc, received damage; remove it, and it is made again$/);
+  });
+
+  it('stays the one that was opened while another takes its place', async () => {
+    const path = await records([[2], [1], [2]]);
+    await open(path);
+    const dataset = await openDataset(path);
+    const names = [...dataset.labels].map((_, i) => dataset.nameOf(i));
+    damageArray(tableOf(path), 'keys', 0, 77);
+    expect([...dataset.labels].map((_, i) => dataset.nameOf(i))).toEqual(names);
   });
 
   it('may be kept from being written, which is said', async () => {
@@ -203,11 +231,42 @@ describe('the index of a RecordIO dataset', () => {
     expect(readdirSync(join(path, '..'))).toEqual(['train.rec']);
   });
 
+  it('gives every number of a column, whatever the order they are asked in', () => {
+    const path = join(temporaryFolder(), 'a');
+    const count = 3000;
+    const arrays = {
+      f: Float64Array.from({ length: count }, (_, i) => i / 3 - 7),
+      u: Uint32Array.from({ length: count }, (_, i) => i * 1_000_003),
+      i: Int32Array.from({ length: count }, (_, i) => i * 700_001 - 2 ** 30),
+      b: Uint8Array.from({ length: count }, (_, i) => i),
+    };
+    writeArrays(path, {}, arrays);
+    const file = new ArrayFile(path);
+    const types = { f: 'f64', u: 'u32', i: 'i32', b: 'u8' } as const;
+    for (const name of ['f', 'u', 'i', 'b'] as const) {
+      const column = file.column(name, types[name]);
+      expect(column.length).toBe(count);
+      for (const step of [1, 2999, 1543, 7]) {
+        for (let n = 0; n < count; n++) {
+          const i = (n * step) % count;
+          if (column.at(i) !== arrays[name][i]) expect.fail(`${name}[${i}]: ${column.at(i)} instead of ${arrays[name][i]}`);
+        }
+      }
+    }
+  });
+
   it('survives any change of its bytes', () => {
     const path = join(temporaryFolder(), 'a');
     writeArrays(path, { of: 1 }, { a: Float64Array.of(1, 2, 3), b: Uint8Array.of(1, 2, 3), c: new Int32Array(0) });
     const whole = readFileSync(path);
-    expect(readArrays(path).arrays).toEqual(new Map<string, StoredArray>([['a', Float64Array.of(1, 2, 3)], ['b', Uint8Array.of(1, 2, 3)], ['c', new Int32Array(0)]]));
+    const file = new ArrayFile(path);
+    expect(file.names).toEqual(['a', 'b', 'c']);
+    expect(file.load('a', 'f64')).toEqual(Float64Array.of(1, 2, 3));
+    expect(file.load('c', 'i32')).toEqual(new Int32Array(0));
+    expect([-1, 0, 1, 2, 3].map(file.column('a', 'f64').at)).toEqual([undefined, 1, 2, 3, undefined]);
+    expect([...file.bytes('b').subarray(1, 3)]).toEqual([2, 3]);
+    expect(() => file.bytes('b').subarray(1, 4)).toThrow(/^E_FORMAT: .*a: expected an index of HyperArc, received a part from 1 to 4 of b$/);
+    expect(() => file.load('d', 'f64')).toThrow(/received none as d \(f64\)$/);
     const header = whole.indexOf('}]}') + 3;
     for (let at = 0; at < header; at++) {
       for (const value of [0, 0x22, 0x39, 0x7b, 0xff]) {
@@ -215,7 +274,7 @@ describe('the index of a RecordIO dataset', () => {
         bytes[at] = value;
         writeFileSync(path, bytes);
         try {
-          readArrays(path);
+          new ArrayFile(path);
         } catch (error) {
           expect(error).toMatchObject({ code: 'E_FORMAT' });
         }
@@ -223,7 +282,7 @@ describe('the index of a RecordIO dataset', () => {
     }
     for (let length = 0; length < whole.length; length++) {
       writeFileSync(path, whole.subarray(0, length));
-      expect(() => readArrays(path)).toThrow(/^E_FORMAT/);
+      expect(() => new ArrayFile(path)).toThrow(/^E_FORMAT/);
     }
   });
 });

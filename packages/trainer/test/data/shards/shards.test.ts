@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { describe, expect, it } from 'vitest';
 import { LocationReader, loadImages, openDataset, type ImageDataset } from '../../../dist/data/index.js';
-import { readArrays, writeArrays, type StoredArray } from '../../../dist/data/arrayFile.js';
+import { damageArray } from '../damageArray.js';
 import { shardsOf } from '../../../dist/data/shards/shardDataset.js';
 import { TAR_END, tarHeader, tarMembers, tarPadding } from '../../../dist/data/shards/tar.js';
 import { picture, temporaryFolder } from '../fixtures.js';
@@ -147,17 +147,34 @@ describe('a dataset of shards', () => {
     expect(lines.splice(0)).toEqual([expect.stringMatching(/a\.tar: 2 images indexed in .* kept in .*a\.tar\.hyperarc-index/)]);
     expect(namesOf(await openDataset(path, { log }))).toEqual(first);
     expect(lines.splice(0)).toEqual([]);
-    const { facts, arrays } = readArrays(`${path}.hyperarc-index`);
+    const index = `${path}.hyperarc-index`;
     const cases: [string, number, number][] = [
-      ['offsets', 0, 1e9], ['offsets', 0, -1], ['sizes', 0, 0.5], ['shards', 0, 1], ['classes', 1, 2], ['nameEnds', 0, 99], ['nameEnds', 1, 3], ['identityEnds', 0, -1],
+      ['classEnds', 0, 0], ['classEnds', 1, 3], ['identityEnds', 0, -1], ['identityEnds', 1, 99], ['identityBytes', 20, 1], ['nameEnds', 2, 99], ['sizes', 2, 1],
     ];
     for (const [name, at, value] of cases) {
-      const copy = Object.fromEntries([...arrays].map(([key, array]) => [key, array.slice()]));
-      copy[name]![at] = value;
-      writeArrays(`${path}.hyperarc-index`, facts, copy as Record<string, StoredArray>);
+      damageArray(index, name, at, value);
       expect(namesOf(await openDataset(path, { log })), name).toEqual(first);
-      expect(lines.splice(0)[0], name).toMatch(/is damaged: making it again/);
+      expect(lines.splice(0)[0], name).toMatch(/a\.tar\.hyperarc-index: expected an index of HyperArc, received damaged arrays: making it again/);
     }
+    const whole = readFileSync(index);
+    const places: [string, number][] = [['offsets', -1], ['offsets', 0.5], ['sizes', 0.5], ['shards', 1]];
+    for (const [name, value] of places) {
+      damageArray(index, name, 0, value);
+      const dataset = await openDataset(path, { log });
+      expect(() => dataset.locate(0), name).toThrow(/^E_FORMAT: .*a\.tar\.hyperarc-index: expected an index of HyperArc, received damage; remove it, and it is made again$/);
+      expect(dataset.locate(1), name).toMatchObject({ name: 'zoe/1.jpg' });
+      writeFileSync(index, whole);
+    }
+    const ends: [number, number][] = [[0, 99], [0, -1], [1, 3], [0, NaN]];
+    for (const [at, value] of ends) {
+      damageArray(index, 'nameEnds', at, value);
+      const dataset = await openDataset(path, { log });
+      expect(() => namesOf(dataset), `${at}`).toThrow(/^E_FORMAT: .*hyperarc-index: expected an index of HyperArc, received a part from/);
+      writeFileSync(index, whole);
+    }
+    damageArray(index, 'offsets', 0, 1e9);
+    using reader = new LocationReader();
+    await expect(reader.read((await openDataset(path)).locate(0))).rejects.toThrow(/a\.tar: expected 1 bytes of anna\/1\.jpg, received the end of the file/);
   });
 
   it('says that a shard was cut short after it was indexed', async () => {
