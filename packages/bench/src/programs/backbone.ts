@@ -4,7 +4,7 @@
  */
 import { createInterface } from 'node:readline';
 
-import { createBackbone, initBackend, SgdMomentum } from '@hyperarc/trainer';
+import { createBackbone, initBackend, SgdMomentum, variableGradients } from '@hyperarc/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 
 import type { BackboneSpec } from '../backbones.js';
@@ -20,11 +20,12 @@ const model = createBackbone({ name: spec.model, fused: spec.program === 'ours',
 const variables = model.trainableWeights.map((weight) => weight.read() as tf.Variable);
 const optimizer = new SgdMomentum({ momentum: 0.9, weightDecay: 5e-4, decayNormAndBias: true });
 const images = tf.randomUniform([spec.batch, 112, 112, 3], -1, 1, 'float32', 1);
+const gradients = spec.program === 'ours' ? variableGradients : tf.variableGrads;
 let gradNorm = 0;
 
 /** Forward, backward from 1e-3·Σy², clipped to a norm of 5, and SGD with momentum. */
 function step(): void {
-  const { value, grads } = tf.variableGrads(() => {
+  const { value, grads } = gradients(() => {
     const y = model.apply(images, { training: true }) as tf.Tensor;
     return tf.mul(tf.sum(tf.square(y)), 1e-3) as tf.Scalar;
   }, variables);

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 
-import { SgdMomentum } from '../optim/index.js';
+import { SgdMomentum, variableGradients } from '../optim/index.js';
 import { type BackboneOptions, createBackbone } from './create.js';
 
 export interface StepTiming {
@@ -23,7 +23,7 @@ function makeStep(options: BackboneOptions, images: tf.Tensor4D): { step: () => 
   const optimizer = new SgdMomentum({ momentum: 0.9, weightDecay: 5e-4, decayNormAndBias: false });
   const step = () => {
     const start = performance.now();
-    const { value, grads } = tf.variableGrads(() => {
+    const { value, grads } = variableGradients(() => {
       const y = model.apply(images, { training: true }) as tf.Tensor;
       return tf.mul(tf.sum(tf.mul(y, y)), 1e-3) as tf.Scalar;
     }, variables);

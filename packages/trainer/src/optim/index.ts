@@ -4,4 +4,5 @@ export { globalNorm, nonFiniteNames } from './globalNorm.js';
 export { GradientSum } from './gradientSum.js';
 export { MovingAverage, type MovingAverageOptions } from './movingAverage.js';
 export { type ApplyOptions, Optimizer, type OptimizerOptions } from './optimizer.js';
+export { variableGradients } from './variableGradients.js';
 export { SgdMomentum, type SgdMomentumOptions } from './sgdMomentum.js';

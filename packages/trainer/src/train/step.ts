@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
-import { GradientSum, type MovingAverage, type Optimizer } from '../optim/index.js';
+import { GradientSum, type MovingAverage, type Optimizer, variableGradients } from '../optim/index.js';
 import { atStep, checkEmbeddings, checkLoss, type BatchContext } from './guard.js';
 
 /** One forward pass's worth of training data. */
@@ -70,7 +70,7 @@ function backward(
       return head.loss(embeddings, batch.labels);
     };
     const { value, grads } =
-      variables.length > 0 ? tf.variableGrads(forward, variables) : { value: tf.tidy(forward), grads: {} };
+      variables.length > 0 ? variableGradients(forward, variables) : { value: tf.tidy(forward), grads: {} };
     const loss = value.dataSync()[0]!;
     value.dispose();
     return { loss, grads };
