@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { FaceRule } from '../../data/detect/chooseFace.js';
@@ -72,7 +73,11 @@ export function registerAlignCommand(data: Command): void {
         await (flags.detector === undefined ? alignList : alignFolder)(source, out, flags, interrupt.signal);
       } catch (error) {
         if (stop.signal === undefined) throw error;
-        process.stderr.write(`\n${stop.signal}: stopped aligning; nothing was kept\n`);
+        // It was new, so it is of this run.
+        const list = flags.saveLandmarks;
+        const kept =
+          list !== undefined && existsSync(list) ? `only the landmarks were kept, ${list}` : 'nothing was kept';
+        process.stderr.write(`\n${stop.signal}: stopped aligning; ${kept}\n`);
         process.exitCode = stoppedExit(stop.signal);
       }
     });

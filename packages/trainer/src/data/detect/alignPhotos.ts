@@ -6,7 +6,7 @@ import { refuseExisting, writeWholeFolder } from '../convert/wholeFolder.js';
 import { alignRows, faceOptions, isMirrored, type FaceOptions } from '../align/alignRows.js';
 import { writeAtomically } from '../../files.js';
 import { checkFaceRule, type FaceRule } from './chooseFace.js';
-import { detectPhotos, type DamagedPhoto, type FoundFace, type FoundFaces } from './detectPhotos.js';
+import { detectPhotos, type FoundFace, type FoundFaces } from './detectPhotos.js';
 import { checkMinScore, FaceDetector } from './faceDetector.js';
 import { listPhotos } from './photoFolder.js';
 
@@ -67,7 +67,6 @@ export async function alignPhotos(root: string, to: string, options: AlignPhotos
   refuseExisting(to);
   if (saveLandmarks !== undefined) checkNewList(saveLandmarks);
   const { photos, ignored } = listPhotos(root);
-  const warnSome = limited(onWarning);
 
   const detector = await FaceDetector.open(model, {
     onWarning,
@@ -75,6 +74,7 @@ export async function alignPhotos(root: string, to: string, options: AlignPhotos
     ...(options.detectorSize !== undefined && { size: options.detectorSize }),
   });
   let result: FoundFaces;
+  let skipped = 0;
   try {
     onDetector(`${detector.kind} of ${detector.size.width}×${detector.size.height} pixels by ${detector.by}`);
     result = await detectPhotos(detector, root, photos, {
@@ -85,7 +85,7 @@ export async function alignPhotos(root: string, to: string, options: AlignPhotos
         if (!skipBad) {
           throw new HyperArcError('E_FORMAT', `${reason}, or leave such photographs out with --skip-bad`);
         }
-        warnSome('damaged', `left out: ${reason}`);
+        if (++skipped <= MAX_NAMED) onWarning(`left out: ${reason}`);
       },
       onProgress: (done, total) => onProgress(done, total, 'detecting'),
       ...(signal && { signal }),
@@ -94,9 +94,10 @@ export async function alignPhotos(root: string, to: string, options: AlignPhotos
     await detector.close();
   }
   const { found, withoutFace, damaged } = result;
-  for (const { path, bestScore } of withoutFace) {
-    warnSome('no face', `${join(root, path)}: no face; the best score is ${bestScore}, of at least ${minScore}`);
+  for (const { path, bestScore } of withoutFace.slice(0, MAX_NAMED)) {
+    onWarning(`${join(root, path)}: no face; the best score is ${bestScore}, of at least ${minScore}`);
   }
+  if (withoutFace.length > MAX_NAMED) onWarning(`and ${withoutFace.length - MAX_NAMED} more without a face`);
   if (ignored.length > 0)
     onWarning(`${root}: ${ignored.length} entries are no JPEG or PNG and are ignored: ${someOf(ignored)}`);
   if (found.length === 0) {
@@ -141,11 +142,11 @@ export async function alignPhotos(root: string, to: string, options: AlignPhotos
       aligned: images,
       severalFaces,
       withoutFace,
-      damaged: damaged.map(({ path, reason }: DamagedPhoto) => ({ path, reason })),
+      damaged,
       ignored,
     };
     await writeFile(join(partial, REPORT), `${JSON.stringify(report, null, 2)}\n`);
-    return { photos: photos.length, images, withoutFace: withoutFace.length, severalFaces, skipped: damaged.length };
+    return { photos: photos.length, images, withoutFace: withoutFace.length, severalFaces, skipped };
   });
 }
 
@@ -170,14 +171,3 @@ const landmarkList = (found: readonly FoundFace[]): string =>
     .join('');
 
 const someOf = (names: readonly string[]): string => names.slice(0, 3).join(', ') + (names.length > 3 ? ', …' : '');
-
-/** Passes on the first warnings of each kind; the report has them all. */
-function limited(onWarning: (message: string) => void): (kind: string, message: string) => void {
-  const counts = new Map<string, number>();
-  return (kind, message) => {
-    const count = (counts.get(kind) ?? 0) + 1;
-    counts.set(kind, count);
-    if (count <= MAX_NAMED) onWarning(message);
-    else if (count === MAX_NAMED + 1) onWarning(`and more (${kind}); ${REPORT} lists them all`);
-  };
-}

@@ -39,14 +39,14 @@ export function letterbox(image: RgbImage, size: InputSize, { channels, mean, de
     const { first: top, second: low, share: lower } = down[y]!;
     for (let x = 0; x < width; x++) {
       const { first: left, second: right, share: further } = across[x]!;
-      const at = y * size.width + x;
+      const [above, below] = [3 * top * columns, 3 * low * columns];
       for (let channel = 0; channel < 3; channel++) {
-        const source = channels === 'RGB' ? channel : 2 - channel;
-        const pixel = (row: number, column: number) => data[3 * (row * columns + column) + source]!;
-        const above = pixel(top, left) + further * (pixel(top, right) - pixel(top, left));
-        const below = pixel(low, left) + further * (pixel(low, right) - pixel(low, left));
-        const value = Math.floor(above + lower * (below - above) + 0.5);
-        values[channel * plane + at] = (value - mean[channel]!) / deviation;
+        const from = channels === 'RGB' ? channel : 2 - channel;
+        const [west, east] = [3 * left + from, 3 * right + from];
+        const upper = data[above + west]! + further * (data[above + east]! - data[above + west]!);
+        const under = data[below + west]! + further * (data[below + east]! - data[below + west]!);
+        const value = Math.floor(upper + lower * (under - upper) + 0.5);
+        values[channel * plane + y * size.width + x] = (value - mean[channel]!) / deviation;
       }
     }
   }

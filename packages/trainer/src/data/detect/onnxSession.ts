@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 
 /** Packages that run ONNX models, the faster first. Neither is a dependency: they are looked for when a model is opened. */
@@ -152,11 +153,23 @@ function inputOf(
   return { name: input.name, size: [height ?? null, width ?? null] };
 }
 
+const require = createRequire(import.meta.url);
+
+function isInstalled(name: string): boolean {
+  try {
+    require.resolve(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 async function loadRuntime(
   packages: readonly string[],
   onWarning: (message: string) => void,
 ): Promise<{ runtime: Runtime; by: string }> {
   for (const name of packages) {
+    if (!isInstalled(name)) continue;
     try {
       const runtime = (await import(name)) as Runtime;
       // Threads of its own would keep the process alive.
@@ -164,9 +177,7 @@ async function loadRuntime(
       runtime.env.logLevel = 'error';
       return { runtime, by: `${name} ${runtime.env.versions.common}` };
     } catch (cause) {
-      const { code, message } = cause as NodeJS.ErrnoException;
-      const isAbsent = code === 'ERR_MODULE_NOT_FOUND' && message.includes(`'${name}'`);
-      if (!isAbsent) onWarning(`${name} is installed and does not load: ${firstLine(cause)}`);
+      onWarning(`${name} is installed and does not load: ${firstLine(cause)}`);
     }
   }
   throw new HyperArcError(

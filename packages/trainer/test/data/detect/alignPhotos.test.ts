@@ -250,6 +250,16 @@ describe('alignPhotos', () => {
     expect(existsSync(join(to, 'cy/ann/deep/1.png'))).toBe(true);
   });
 
+  it('says when left and right seem exchanged', async () => {
+    const mirrored = join(temporaryFolder(), 'mirrored.onnx');
+    put(join(mirrored, '..'), 'mirrored.onnx', paintedDetector('scrfd', { mirrored: true }));
+    const warnings: string[] = [];
+    await align(target(), { detector: mirrored, onWarning: (message) => warnings.push(message) });
+    expect(warnings).toContainEqual(
+      expect.stringMatching(/mirrored\.onnx: the landmarks of 3 of 3 faces fit a face better with left and right/),
+    );
+  });
+
   it('says how far from a face photographs are that have none', async () => {
     const folder = temporaryFolder();
     put(folder, 'a.png', await paint(320, 256, [turned]).png().toBuffer());
@@ -260,6 +270,21 @@ describe('alignPhotos', () => {
       /E_FORMAT: .*expected photographs with faces, received 2 without \(the best score is 0\.97\d*, of at least 0\.99\)/,
     );
     expect([existsSync(list), ...readdirSync(join(to, '..'))]).toEqual([false]);
+  });
+
+  it('names ten photographs without a face, and counts the others', async () => {
+    const folder = temporaryFolder();
+    put(folder, 'face.png', await paint(320, 256, [turned]).png().toBuffer());
+    const blank = await paint(64, 64, []).png().toBuffer();
+    for (let i = 0; i < 13; i++) put(folder, `none-${i}.png`, blank);
+    const to = target();
+    const warnings: string[] = [];
+    expect(await align(to, { onWarning: (message) => warnings.push(message) }, folder)).toMatchObject({
+      withoutFace: 13,
+    });
+    expect(warnings).toHaveLength(11);
+    expect(warnings[10]).toBe('and 3 more without a face');
+    expect(report(to)['withoutFace']).toHaveLength(13);
   });
 
   it.each(['detecting', 'aligning'])('keeps nothing of the faces when it is stopped while %s', async (when) => {

@@ -163,7 +163,7 @@ describe('OnnxSession', () => {
   it('passes over a runtime that does not load, and says so', async () => {
     const warnings: string[] = [];
     put(folder, 'broken.mjs', 'throw new Error("no binding for this platform");');
-    const broken = `file://${join(folder, 'broken.mjs')}`;
+    const broken = join(folder, 'broken.mjs');
     const session = await OnnxSession.open(model('scrfd'), (message) => warnings.push(message), [
       broken,
       'onnxruntime-web',

@@ -24,8 +24,11 @@ export interface ModelOptions {
   readonly prefix?: string;
   /** Leaves SCRFD's key points out. */
   readonly withoutPoints?: boolean;
+  /** Has left and right exchanged. */
+  readonly mirrored?: boolean;
   /** Added to every score. */
   readonly scoreShift?: number;
+  /** What its input has before the size. */
   readonly inputs?: readonly number[];
 }
 
@@ -37,8 +40,8 @@ const scaled = ({ constant, red = 0, green = 0, blue = 0 }: Linear, by: number):
 });
 
 /** Landmarks less the place's top left corner, in pixels: x1, y1, … */
-const landmarks = (stride: number): Linear[] =>
-  CENTRED.flatMap(([u, v]): Linear[] => [
+const landmarks = (stride: number, mirrored: boolean): Linear[] =>
+  CENTRED.map(([u, v]) => [mirrored ? -u : u, v] as const).flatMap(([u, v]): Linear[] => [
     {
       constant: stride / 2 + ALONG.constant * u - ACROSS.constant * v,
       green: ALONG.green * u,
@@ -62,8 +65,8 @@ const HALF: Linear = { constant: 60 * ALONG.constant, green: 60 * ALONG.green };
 const add = (a: Linear, constant: number): Linear => ({ ...a, constant: a.constant + constant });
 
 /** What a kind's outputs at a stride are: columns of each anchor, one anchor after the other. */
-function headsOf(kind: Kind, stride: number): Record<string, Linear[][]> {
-  const points = landmarks(stride);
+function headsOf(kind: Kind, stride: number, mirrored: boolean): Record<string, Linear[][]> {
+  const points = landmarks(stride, mirrored);
   if (kind === 'scrfd') {
     const box = [add(HALF, -stride / 2), add(HALF, -stride / 2), add(HALF, stride / 2), add(HALF, stride / 2)];
     const inStrides = (values: Linear[]) => values.map((value) => scaled(value, 1 / stride));
@@ -96,7 +99,14 @@ function headsOf(kind: Kind, stride: number): Record<string, Linear[][]> {
 
 /** A face detector of a kind that finds painted faces: its convolutions see a place's mean colour. The bytes of an ONNX file. */
 export function paintedDetector(kind: Kind, options: ModelOptions = {}): Buffer {
-  const { size = ['height', 'width'], prefix = '', withoutPoints = false, scoreShift = 0, inputs = [1, 3] } = options;
+  const {
+    size = ['height', 'width'],
+    prefix = '',
+    withoutPoints = false,
+    mirrored = false,
+    scoreShift = 0,
+    inputs = [1, 3],
+  } = options;
   const { channels, mean, deviation } = KINDS[kind].input;
   const order = channels === 'RGB' ? (['red', 'green', 'blue'] as const) : (['blue', 'green', 'red'] as const);
   const graph = new OnnxGraph();
@@ -136,7 +146,7 @@ export function paintedDetector(kind: Kind, options: ModelOptions = {}): Buffer 
   };
 
   for (const stride of [8, 16, 32]) {
-    for (const [part, anchors] of Object.entries(headsOf(kind, stride))) {
+    for (const [part, anchors] of Object.entries(headsOf(kind, stride, mirrored))) {
       if (part === 'kps' && withoutPoints) continue;
       const name = head(`${prefix}${part}_${stride}`, stride, anchors);
       if (kind === 'retinaface') joined.set(part, [...(joined.get(part) ?? []), name]);
