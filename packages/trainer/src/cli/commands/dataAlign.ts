@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import type { FaceRule } from '../../data/detect/chooseFace.js';
+import { FACE_RULES, type FaceRule } from '../../data/detect/face.js';
+import { DETECTOR_NAMES } from '../../data/detect/recognise.js';
 import { StopRequest } from '../../train/signals.js';
 import { stoppedExit } from '../exitCodes.js';
 
@@ -49,21 +50,13 @@ export function registerAlignCommand(data: Command): void {
     .option('--skip-bad', 'leave bad rows and damaged photographs out, instead of refusing the whole')
     .option('--detector <file>', 'ONNX file of a face detector of yours: SCRFD with key points, YuNet, RetinaFace')
     .addOption(
-      new Option('--detector-kind <name>', 'what the detector is (default: told by its outputs)').choices([
-        'scrfd',
-        'yunet',
-        'retinaface',
-      ]),
+      new Option('--detector-kind <name>', 'what the detector is (default: told by its outputs)').choices(
+        DETECTOR_NAMES,
+      ),
     )
     .option('--detector-size <pixels>', "side of the detector's input, if it is open (default: 640)", wholeNumber)
     .option('--min-score <number>', 'least score of a face (default: 0.5)', decimal)
-    .addOption(
-      new Option('--face <rule>', 'which of several faces is taken (default: largest)').choices([
-        'largest',
-        'center',
-        'best',
-      ]),
-    )
+    .addOption(new Option('--face <rule>', 'which of several faces is taken (default: largest)').choices(FACE_RULES))
     .option('--save-landmarks <file>', 'write what the detector found as a list that data align reads (.jsonl)')
     .action(async (source: string, out: string, flags: AlignFlags) => {
       checkFlags(flags);

@@ -5,7 +5,7 @@ import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { refuseExisting, writeWholeFolder } from '../convert/wholeFolder.js';
 import { alignRows, faceOptions, isMirrored, type FaceOptions } from '../align/alignRows.js';
 import { writeAtomically } from '../../files.js';
-import { checkFaceRule, type FaceRule } from './chooseFace.js';
+import { checkFaceRule, type FaceRule } from './face.js';
 import { detectPhotos, type FoundFace, type FoundFaces } from './detectPhotos.js';
 import { checkMinScore, FaceDetector } from './faceDetector.js';
 import { listPhotos } from './photoFolder.js';

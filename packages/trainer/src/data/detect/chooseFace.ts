@@ -1,20 +1,6 @@
-import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { centreOf } from '../align/alignRows.js';
-import { areaOf, type Face } from './face.js';
+import { areaOf, type Face, type FaceRule } from './face.js';
 import type { InputSize } from './letterbox.js';
-
-export const FACE_RULES = ['largest', 'center', 'best'] as const;
-/**
- * Which of several faces is taken: the one with the largest box; the one near the centre, by area − 2·distance² of the boxes (InsightFace's choice,
- * `metric='default'`); the one with the best score.
- */
-export type FaceRule = (typeof FACE_RULES)[number];
-
-/** @throws HyperArcError E_RANGE for a rule that there is not. */
-export function checkFaceRule(rule: string): asserts rule is FaceRule {
-  if ((FACE_RULES as readonly string[]).includes(rule)) return;
-  throw new HyperArcError('E_RANGE', `face: expected ${FACE_RULES.join(', ')}, received ${rule}; change --face`);
-}
 
 /** Whether a face can be aligned: landmarks around a place within the image, and not all within a pixel. */
 export function isUsable({ points }: Face, { width, height }: InputSize): boolean {

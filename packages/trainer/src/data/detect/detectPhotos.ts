@@ -4,8 +4,8 @@ import { inParallel, withoutCode } from '../align/alignRows.js';
 import type { LandmarkRow } from '../align/landmarkFile.js';
 import type { Point } from '../align/similarity.js';
 import { decodeWhole, type RgbImage } from '../align/warp.js';
-import { chooseFace, isUsable, type FaceRule } from './chooseFace.js';
-import type { Box, Detection } from './face.js';
+import { chooseFace, isUsable } from './chooseFace.js';
+import type { Box, Detection, FaceRule } from './face.js';
 
 /** The face that was taken of a photograph. */
 export interface FoundFace extends LandmarkRow {

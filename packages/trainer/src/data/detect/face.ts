@@ -1,3 +1,4 @@
+import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import type { Point } from '../align/similarity.js';
 
 /** left, top, right, bottom in pixels. */
@@ -22,3 +23,16 @@ export interface Detection {
 
 export const areaOf = ([left, top, right, bottom]: Box): number =>
   Math.max(0, right - left) * Math.max(0, bottom - top);
+
+export const FACE_RULES = ['largest', 'center', 'best'] as const;
+/**
+ * Which of several faces is taken: the one with the largest box; the one near the centre, by area − 2·distance² of the boxes (InsightFace's choice,
+ * `metric='default'`); the one with the best score.
+ */
+export type FaceRule = (typeof FACE_RULES)[number];
+
+/** @throws HyperArcError E_RANGE for a rule that there is not. */
+export function checkFaceRule(rule: string): asserts rule is FaceRule {
+  if ((FACE_RULES as readonly string[]).includes(rule)) return;
+  throw new HyperArcError('E_RANGE', `face: expected ${FACE_RULES.join(', ')}, received ${rule}; change --face`);
+}

@@ -76,6 +76,23 @@ describe('FaceDetector', () => {
     });
   });
 
+  it('scales each axis by its own scale, which differ where a size was rounded down', async () => {
+    await withDetector(model('scrfd'), { size: 320 }, async (detector) => {
+      // 320×9 of 320×9.6 pixels. The strip's square covers the place of stride 8 at (32, 0) whole.
+      const pixels = Buffer.alloc(1000 * 30 * 3);
+      for (let row = 0; row < 30; row++) {
+        for (let column = 100; column < 125; column++) pixels.set([255, 80, 170], 3 * (1000 * row + column));
+      }
+      const { faces } = await detector.detect({ data: pixels, width: 1000, height: 30 });
+      const expected = landmarksOf({ x: 32, y: 0, side: 8, green: 80, blue: 170 }).map(([x, y]): Point => [
+        x / 0.32,
+        y / 0.3,
+      ]);
+      expect(faces).toHaveLength(1);
+      expect(offBy(faces[0]!.points, expected)).toBeLessThan(0.01);
+    });
+  });
+
   it('takes the size that a model has in it, square or not', async () => {
     await withDetector(model('scrfd', { size: [256, 320] }), {}, async (detector) => {
       expect(detector.size).toEqual({ width: 320, height: 256 });
