@@ -1,9 +1,6 @@
 import { OPSET } from '../../../dist/export/onnx/export.js';
 import { OnnxGraph } from '../../../dist/export/onnx/graph.js';
 import { encodeModel, type OnnxInterface } from '../../../dist/export/onnx/message.js';
-import { retinaface } from '../../../dist/data/detect/retinaface.js';
-import { scrfd } from '../../../dist/data/detect/scrfd.js';
-import { yunet } from '../../../dist/data/detect/yunet.js';
 import { ACROSS, ALONG, CENTRED } from './paintedFaces.js';
 
 /** A number that is linear in the mean colour, in [0, 1], of the pixels of a place. */
@@ -14,8 +11,13 @@ interface Linear {
   readonly blue?: number;
 }
 
-const KINDS = { scrfd, yunet, retinaface };
-export type Kind = keyof typeof KINDS;
+/** What each published model's input is, (pixel − mean)/deviation; stated here anew, so that the models see colours wrong if the product feeds others. */
+const INPUTS = {
+  scrfd: { order: ['red', 'green', 'blue'], mean: [127.5, 127.5, 127.5], deviation: 128 },
+  yunet: { order: ['blue', 'green', 'red'], mean: [0, 0, 0], deviation: 1 },
+  retinaface: { order: ['blue', 'green', 'red'], mean: [104, 117, 123], deviation: 1 },
+} as const;
+export type Kind = keyof typeof INPUTS;
 
 export interface ModelOptions {
   /** Of the input; names where it is open. */
@@ -107,8 +109,7 @@ export function paintedDetector(kind: Kind, options: ModelOptions = {}): Buffer 
     scoreShift = 0,
     inputs = [1, 3],
   } = options;
-  const { channels, mean, deviation } = KINDS[kind].input;
-  const order = channels === 'RGB' ? (['red', 'green', 'blue'] as const) : (['blue', 'green', 'red'] as const);
+  const { order, mean, deviation } = INPUTS[kind];
   const graph = new OnnxGraph();
   const outputs: OnnxInterface[] = [];
   const joined = new Map<string, string[]>();
