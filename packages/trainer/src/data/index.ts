@@ -1,4 +1,7 @@
 export { alignDataset, type AlignOptions, type AlignResult } from './align/alignDataset.js';
+export { alignPhotos, type AlignPhotosOptions, type AlignPhotosResult } from './detect/alignPhotos.js';
+export type { Box, Detection, Face, FaceRule } from './detect/face.js';
+export { FaceDetector, type DetectorOptions } from './detect/faceDetector.js';
 export { makeAttributePairs, readAttribute, type AttributePairsOptions, type AttributeValues } from './attributePairs.js';
 export { BatchLoader, type Batch, type BatchLoaderOptions, type LoaderState } from './batchLoader.js';
 export { checkDataset, type CheckOptions } from './checkDataset.js';

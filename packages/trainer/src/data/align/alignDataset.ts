@@ -1,22 +1,13 @@
-import { mkdirSync, statSync, writeFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
-import { dirname, extname, join } from 'node:path';
-import sharp from 'sharp';
+import { statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { refuseExisting, writeWholeFolder } from '../convert/wholeFolder.js';
+import { alignRows, faceOptions, findFault, isMirrored, withoutExtension, type FaceOptions } from './alignRows.js';
 import { readLandmarks, type BadRow, type LandmarkRow } from './landmarkFile.js';
-import { arcFaceTemplate, similarityTransform, transformPoint, type Point } from './similarity.js';
-import { decodeWhole, warpAffine } from './warp.js';
 
-export interface AlignOptions {
+export interface AlignOptions extends FaceOptions {
   /** Folder that the paths of the list are relative to; default: the list's own folder. */
   readonly root?: string;
-  /** Pixels a side of the aligned faces; default 112. */
-  readonly size?: number;
-  /** `jpg` (quality 95, colours at full resolution; default) or `png` (lossless). */
-  readonly format?: 'jpg' | 'png';
-  /** Images in work at once; changes nothing but the speed. Default: the number of processors. */
-  readonly jobs?: number;
   /** Leaves bad rows out instead of refusing the list. Default false. */
   readonly skipBad?: boolean;
   readonly onProgress?: (done: number, total: number) => void;
@@ -44,29 +35,15 @@ const MAX_NAMED = 10;
  * landmarks beside it.
  */
 export async function alignDataset(landmarks: string, to: string, options: AlignOptions = {}): Promise<AlignResult> {
-  const {
-    root = dirname(landmarks),
-    size = 112,
-    format = 'jpg',
-    jobs = availableParallelism(),
-    skipBad = false,
-  } = options;
-  const { onProgress, onWarning = () => {}, signal } = options;
-  if (!Number.isInteger(size) || size < 16 || size > 1024) {
-    throw new HyperArcError(
-      'E_RANGE',
-      `size: expected a whole number of pixels from 16 to 1024, received ${size}; change --size`,
-    );
-  }
-  if (!Number.isInteger(jobs) || jobs < 1 || jobs > 256) {
-    throw new HyperArcError(
-      'E_RANGE',
-      `jobs: expected a whole number from 1 to 256, received ${jobs}; leave --jobs out for the default`,
-    );
-  }
-  if (format !== 'jpg' && format !== 'png')
-    throw new HyperArcError('E_RANGE', `format: expected jpg or png, received ${String(format)}`);
+  const { root = dirname(landmarks), skipBad = false, onProgress, onWarning = () => {}, signal } = options;
+  const faces = faceOptions(options);
   refuseExisting(to);
+  if (statSync(landmarks, { throwIfNoEntry: false })?.isDirectory() === true) {
+    throw new HyperArcError(
+      'E_FORMAT',
+      `${landmarks}: expected a list of landmarks, received a folder; a folder of photographs needs --detector MODEL.onnx`,
+    );
+  }
 
   let skipped = 0;
   const leaveOut = ({ place, reason }: BadRow) => {
@@ -91,7 +68,7 @@ export async function alignDataset(landmarks: string, to: string, options: Align
     const sound = row as LandmarkRow;
     places.set(withoutExtension(sound.path), sound.place);
     rows.push(sound);
-    if (misfit(mirror(sound.points)) < misfit(sound.points)) mirrored++;
+    if (isMirrored(sound.points)) mirrored++;
   }
   if (rows.length === 0)
     throw new HyperArcError(
@@ -105,93 +82,19 @@ export async function alignDataset(landmarks: string, to: string, options: Align
   }
 
   return writeWholeFolder(to, async (partial) => {
-    const template = arcFaceTemplate(size);
-    let done = 0;
-    let images = 0;
-    let failure: unknown;
-    const align = async ({ path, points, place }: LandmarkRow) => {
-      try {
-        const image = await decodeWhole(join(root, path));
-        const [x, y] = centreOf(points);
-        if (x < 0 || y < 0 || x >= image.width || y >= image.height) {
-          const received = `some round (${x.toFixed(0)}, ${y.toFixed(0)})`;
-          throw new HyperArcError(
-            'E_RANGE',
-            `expected landmarks within the ${image.width}×${image.height} pixels of ${path}, received ${received}`,
-          );
-        }
-        const pixels = warpAffine(image, similarityTransform(points, template), size);
-        const picture = sharp(pixels, { raw: { width: size, height: size, channels: 3 } });
-        const encoded = format === 'png' ? picture.png() : picture.jpeg({ quality: 95, chromaSubsampling: '4:4:4' });
-        const target = join(partial, `${withoutExtension(path)}.${format}`);
-        mkdirSync(dirname(target), { recursive: true });
-        writeFileSync(target, await encoded.toBuffer());
-        images++;
-      } catch (error) {
-        if (!(error instanceof HyperArcError)) throw error;
-        leaveOut({ place, reason: error.message.replace(/^E_[A-Z]+: /, '') });
-      }
-      onProgress?.(++done, rows.length);
-    };
-    const waiting = rows[Symbol.iterator]();
-    await Promise.all(
-      Array.from({ length: Math.min(jobs, rows.length) }, async () => {
-        try {
-          // The others stop too: none may write into the folder when it is removed.
-          for (let next = waiting.next(); !next.done && failure === undefined; next = waiting.next()) {
-            signal?.throwIfAborted();
-            await align(next.value);
-          }
-        } catch (error) {
-          failure ??= error;
-        }
-      }),
+    const images = await alignRows(
+      partial,
+      {
+        rows,
+        root,
+        leaveOut: ({ place }, reason) => leaveOut({ place, reason }),
+        ...(onProgress && { onProgress }),
+        ...(signal && { signal }),
+      },
+      faces,
     );
-    if (failure !== undefined) throw failure as Error;
     if (images === 0)
       throw new HyperArcError('E_FORMAT', `${landmarks}: expected rows that can be used, received none`);
     return { images, skipped };
   });
 }
-
-const withoutExtension = (path: string): string => path.slice(0, path.length - extname(path).length);
-
-/** What keeps a row from being used, as far as can be told without reading its image. */
-function findFault(
-  { path, points }: LandmarkRow,
-  root: string,
-  places: ReadonlyMap<string, string>,
-): string | undefined {
-  const before = places.get(withoutExtension(path));
-  if (before !== undefined)
-    return `${path} is there a second time, first in ${before}; each face needs an image of its own`;
-  if (statSync(join(root, path), { throwIfNoEntry: false })?.isFile() !== true) {
-    return `expected an image at ${join(root, path)}, received none; --root names the folder that paths start from`;
-  }
-  const spread = Math.max(...points.flatMap(([x, y]) => [Math.abs(x - points[0]![0]), Math.abs(y - points[0]![1])]));
-  return spread > 1 ? undefined : 'expected five landmarks in different places, received all within a pixel';
-}
-
-const centreOf = (points: readonly Point[]): Point => [
-  points.reduce((sum, [x]) => sum + x, 0) / points.length,
-  points.reduce((sum, [, y]) => sum + y, 0) / points.length,
-];
-
-/** Sum of squared distances to the template after the best similarity, in template pixels. */
-function misfit(points: readonly Point[]): number {
-  const template = arcFaceTemplate();
-  const matrix = similarityTransform(points, template);
-  return points.reduce((sum, point, i) => {
-    const [x, y] = transformPoint(matrix, point);
-    return sum + (x - template[i]![0]) ** 2 + (y - template[i]![1]) ** 2;
-  }, 0);
-}
-
-/** Left and right exchanged. */
-const mirror = ([leftEye, rightEye, nose, left, right]: readonly Point[]): Point[] => [
-  rightEye!,
-  leftEye!,
-  nose!,
-  right!,
-  left!,
-];

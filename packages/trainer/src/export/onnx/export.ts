@@ -59,7 +59,7 @@ export function modelToOnnx(model: tfl.LayersModel): Message {
     nodes: graph.nodes,
     constants: graph.constants,
     input: { name: ONNX_INPUT, shape: ['N', 3, height, width], description: 'RGB, (x − 127.5)/127.5 of 0…255' },
-    output: { name: ONNX_OUTPUT, shape: ['N', output.shape[0]!], description: 'not normalised' },
+    outputs: [{ name: ONNX_OUTPUT, shape: ['N', output.shape[0]!], description: 'not normalised' }],
   });
   const bytes = messageBytes(message);
   if (bytes > MAX_BYTES) {

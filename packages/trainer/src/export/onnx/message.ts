@@ -70,7 +70,7 @@ export interface OnnxModel {
   readonly nodes: readonly OnnxNode[];
   readonly constants: readonly OnnxConstant[];
   readonly input: OnnxInterface;
-  readonly output: OnnxInterface;
+  readonly outputs: readonly OnnxInterface[];
 }
 
 function attributeMessage(name: string, value: Attribute): Message {
@@ -125,7 +125,7 @@ export function encodeModel(model: OnnxModel): Message {
     bytesField(GRAPH.name, model.graphName),
     ...model.constants.flatMap((constant) => nested(GRAPH.initializer, tensorMessage(constant))),
     ...nested(GRAPH.input, interfaceMessage(model.input)),
-    ...nested(GRAPH.output, interfaceMessage(model.output)),
+    ...model.outputs.flatMap((output) => nested(GRAPH.output, interfaceMessage(output))),
   ];
   return [
     integerField(MODEL.irVersion, model.irVersion),
