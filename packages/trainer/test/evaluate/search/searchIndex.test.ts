@@ -205,8 +205,10 @@ describe('searchIndex', () => {
   });
 
   it('does not depend on which probes come together, nor on how many at a time', async () => {
-    // 2,048 lists for each of 2,100 probes: more pairs than are held at once.
-    const gallery = randomRows(2048, 2, 1);
+    // 2,048 lists for each of 2,100 probes: more pairs than are held at once. Copies of 64 rows leave most lists empty.
+    const gallery = { valuesND: new Float32Array(4096), dim: 2 };
+    const distinct = randomRows(64, 2, 1).valuesND;
+    for (let i = 0; i < 2048; i++) gallery.valuesND.set(distinct.subarray(2 * (i % 64), 2 * (i % 64) + 2), 2 * i);
     const probes = randomRows(2100, 2, 2);
     const index = await buildIndex(gallery, { ...CPU, lists: 2048 });
     const seen: number[][] = [];
@@ -274,6 +276,20 @@ describe('searchIndex', () => {
     const sampled = await searchIndex(index, many, 5, { ...CPU, recall: 0.9, checked: 300 });
     expect(sampled.recall.at(-1)!.low).toBeGreaterThanOrEqual(0.9);
     expect(sampled.recall.at(-1)).toMatchObject({ checked: 300, probes: 2000 });
+  });
+
+  it('counts lists of equal cosines in their order when it chooses how many', async () => {
+    // A zero probe is as near to every list and every row, so its nearest row is the first one, wherever that is.
+    const zeros = { valuesND: new Float32Array(12), dim: 4 };
+    const places: number[] = [];
+    for (const seed of [0, 1, 2, 3]) {
+      const index = await buildIndex(randomRows(60, 4, 1), { ...CPU, lists: 6, seed });
+      const found = await searchIndex(index, zeros, 1, { ...CPU, recall: 1 });
+      expect([...found.indices]).toEqual([0, 0, 0]);
+      expect(found.listsPerProbe).toBe(index.listOf[0]! + 1);
+      places.push(index.listOf[0]!);
+    }
+    expect(Math.max(...places)).toBeGreaterThan(0);
   });
 
   it('refuses what does not fit, before it works', async () => {
