@@ -41,8 +41,8 @@ export function listCount({ lists, seed = 0 }: Pick<IndexOptions, 'lists' | 'see
 /**
  * Sorts a gallery into lists for {@link searchIndex}: an inverted file over full vectors (Jégou, Douze and Schmid, IEEE TPAMI 33(1), 2011, without their
  * product quantisation; FAISS's IVFFlat). The lists are those of spherical k-means; a row is in the list of the centroid of largest cosine, of
- * equal ones the first, so equal rows share a list. One seed gives the same lists on any number of threads. Memory beside the gallery: 8·N bytes, 12·D·lists
- * for the centroids, and some 60 MB of blocks for D = 512.
+ * equal ones the first, so equal rows share a list. One seed gives the same lists on any number of threads. Memory beside the gallery: 8·N bytes (12·N
+ * while it is made), 12·D·lists for the centroids, and some 60 MB of blocks for D = 512.
  *
  * @param gallery [N, D] of any length; `{ valuesND, dim }`
  * @throws HyperArcError E_DTYPE, E_SHAPE, E_RANGE; E_NONFINITE naming the row; E_DEVICE, E_MEMORY from the engine.
