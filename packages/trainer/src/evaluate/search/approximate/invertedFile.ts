@@ -21,6 +21,7 @@ export interface InvertedFile {
   readonly seed: number;
 }
 
+/** `onProgress` counts rows put into lists, after k-means. */
 export interface IndexOptions extends CosineOptions {
   /** In [1, N]. Default: the square root of N, rounded, where making the index costs as much as an exact search with about √N probes. */
   readonly lists?: number;

@@ -11,7 +11,7 @@ const BLOCK_ROWS = 8192;
 
 /**
  * Centroids [lists, D] of spherical k-means (Dhillon and Modha, Machine Learning 42, 2001): each row belongs to the centroid of largest cosine, each
- * centroid is the mean direction of its rows. Lloyd's algorithm, ten rounds over a sample of 64 rows a list, from `lists` rows of that sample. A
+ * centroid is the mean direction of its rows. Lloyd's algorithm, at most ten rounds over a sample of 64 rows a list, from `lists` rows of that sample. A
  * centroid without rows moves to the row that is farthest from its own. Cosines are the engine's and sums are added up row by row in float64, so one seed
  * gives the same bits on any number of threads.
  *
@@ -21,7 +21,7 @@ export async function sphericalKMeans(
   { valuesND, dim }: Features,
   lists: number,
   seed: number,
-  { device, onProgress }: CosineOptions,
+  engine: Pick<CosineOptions, 'device'>,
 ): Promise<Features> {
   const total = valuesND.length / dim;
   const drawn = sampleRows(Math.min(total, ROWS_PER_LIST * lists), total, seed, DRAW.training);
@@ -34,14 +34,9 @@ export async function sphericalKMeans(
     const sums = new Float64Array(lists * dim);
     for (let first = 0; first < sample.length; first += BLOCK_ROWS) {
       const rows = gatherRows(valuesND, dim, sample.subarray(first, first + BLOCK_ROWS));
-      for await (const block of cosineBlocks(
-        centroids,
-        { valuesND: rows, dim },
-        device === undefined ? {} : { device },
-      ))
+      for await (const block of cosineBlocks(centroids, { valuesND: rows, dim }, engine))
         nearest.add({ ...block, firstProbe: first + block.firstProbe });
       addUp(sums, rows, dim, nearest.indices.subarray(first), scales.subarray(first));
-      onProgress?.(round * sample.length + first + rows.length / dim, ITERATIONS * sample.length);
     }
     if (nearest.indices.every((owner, i) => owner === owners[i])) break;
     owners = nearest.indices;
@@ -50,7 +45,6 @@ export async function sphericalKMeans(
       return valuesND.subarray(row * dim, (row + 1) * dim);
     });
   }
-  onProgress?.(ITERATIONS * sample.length, ITERATIONS * sample.length);
   return centroids;
 }
 
