@@ -42,12 +42,22 @@ interface SearchFlags {
   k: number;
   iterations: number;
   blockedOnly?: boolean;
+  index?: boolean;
+  intrinsic: number;
+  lists?: number;
+  recall?: number;
   results: string;
 }
 
 function count(text: string): number {
   if (!/^[1-9]\d{0,7}$/.test(text)) throw new InvalidArgumentError('Expected a whole number of at least 1.');
   return Number(text);
+}
+
+function share(text: string): number {
+  const value = /^\d*\.?\d+$/.test(text) ? Number(text) : NaN;
+  if (!(value > 0 && value <= 1)) throw new InvalidArgumentError('Expected a number in (0, 1].');
+  return value;
 }
 
 /** The cases of these names, or whose names contain one of them; all without names. */
@@ -183,17 +193,26 @@ program
   });
 program
   .command('search')
-  .description('time exact search of a gallery against all cosines at once, append to search.jsonl, print the table')
+  .description(
+    'time exact search of a gallery against all cosines at once and against an index, append to search.jsonl, print the table',
+  )
   .option('--rows <n>', 'rows of the gallery', count, 1_000_000)
   .option('--probes <n>', 'probes', count, 1000)
   .option('--dim <n>', 'numbers of a row', count, 512)
   .option('--k <n>', 'nearest rows of each probe', count, 10)
-  .option('--iterations <n>', 'searches of each method', count, 3)
+  .option('--iterations <n>', 'searches of each method, in turns', count, 3)
+  .option('--index', 'search through an index too, with its recall measured')
+  .option('--lists <n>', 'lists of the index (default: square root of the rows)', count)
+  .option('--recall <share>', 'recall that the index is to reach (default: 0.99)', share)
+  .option('--intrinsic <n>', 'rows near a space of so many dimensions instead of uniform ones', count, 0)
   .option('--blocked-only', 'leave the naive search out: at the default sizes it takes 12 GB')
   .option('--results <folder>', 'folder of search.jsonl', RESULTS)
   .action(async ({ results, ...shape }: SearchFlags) => {
     const { runSearch } = await import('./search.js');
-    process.stdout.write(`${runSearch({ ...shape, blockedOnly: shape.blockedOnly === true }, results)}\n`);
+    if (shape.index !== true && (shape.lists ?? shape.recall) !== undefined)
+      throw new Error('--lists, --recall: expected --index beside them, received none; add it');
+    const methods = { blockedOnly: shape.blockedOnly === true, index: shape.index === true };
+    process.stdout.write(`${runSearch({ ...shape, ...methods }, results)}\n`);
   });
 program
   .command('list')

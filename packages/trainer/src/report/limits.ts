@@ -1,29 +1,9 @@
 import type { Condition, Fairness, Robustness } from '../evaluate/index.js';
 import { severityChart } from './charts.js';
 import { html, type Html } from './html.js';
+import { percent, table } from './parts.js';
 
 /** Where a model's limits are: corruptions and poses, and groups of people. */
-
-const percent = (share: number): string => `${(100 * share).toFixed(2)}%`;
-
-const table = (header: readonly string[], rows: readonly (readonly string[])[]): Html =>
-  html`<div class="scroll">
-    <table>
-      <thead>
-        <tr>
-          ${header.map((cell) => html`<th>${cell}</th>`)}
-        </tr>
-      </thead>
-      <tbody>
-        ${rows.map(
-          (row) =>
-            html`<tr>
-              ${row.map((cell) => html`<td>${cell}</td>`)}
-            </tr>`,
-        )}
-      </tbody>
-    </table>
-  </div>`;
 
 const rates = (at: Condition['atCleanThreshold']): string =>
   at === null ? 'n/a' : `${percent(at.fmr)} / ${percent(at.fnmr)}`;
@@ -100,7 +80,7 @@ export function fairnessSection(fairness: Fairness): Html {
   const between = (bounds: Bounds, show: (value: number) => string): string =>
     bounds === null ? '' : ` [${show(bounds.low)}, ${show(bounds.high)}]`;
   const rate = (value: number | null, bounds: Bounds): string =>
-    value === null ? 'n/a' : percent(value) + between(bounds, percent);
+    value === null ? 'n/a' : percent(value) + between(bounds, (share) => percent(share));
   const decimal = (value: number): string => value.toFixed(4);
   const measure = (value: number | null, bounds: Bounds): string =>
     value === null ? 'undefined' : decimal(value) + between(bounds, decimal);

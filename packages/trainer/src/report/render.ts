@@ -1,12 +1,13 @@
 import type { Environment } from '../evaluate/environment.js';
 import { setsOf, type Evaluation, type ModelEvaluation, type SetEvaluation } from '../evaluate/evaluation.js';
-import type { Fairness, Robustness } from '../evaluate/index.js';
+import type { Fairness, MegaFaceEvaluation, Robustness } from '../evaluate/index.js';
 import type { ScoredPair } from '../evaluate/pairs.js';
 import { meanAccuracy } from '../evaluate/sets/formatSets.js';
 import type { MetricsRecord } from '../metrics/jsonLines.js';
 import { histogramChart, lossChart, modelColor, rocChart, stepChart } from './charts.js';
 import { html, Html } from './html.js';
 import { fairnessSection, robustnessSection } from './limits.js';
+import { megaFaceSection } from './megaFace.js';
 import { page } from './page.js';
 import { legend, percent } from './parts.js';
 import { setsSection } from './sets.js';
@@ -19,6 +20,7 @@ export interface ReportData {
   createdAt: string;
   metrics?: readonly MetricsRecord[];
   evaluation?: Evaluation;
+  megaFace?: MegaFaceEvaluation;
   robustness?: Robustness;
   fairness?: Fairness;
   /** Pictures by path, as `data:image/jpeg;base64,…`. A path without one is shown as "no picture". */
@@ -41,6 +43,7 @@ export function renderReport(data: ReportData): string {
     ...(metrics.length > 0 ? [trainingSection(metrics)] : []),
     ...drawn.flatMap(({ models }) => [rocSection(models), histogramSection(models)]),
     ...all.map((set) => worstSection(set, data.pictures)),
+    ...(data.megaFace ? [megaFaceSection(data.megaFace)] : []),
     ...(data.robustness ? [robustnessSection(data.robustness)] : []),
     ...(data.fairness ? [fairnessSection(data.fairness)] : []),
     ...(config === undefined

@@ -7,6 +7,7 @@ import {
   collectEnvironment,
   readEvaluation,
   readFairness,
+  readMegaFace,
   readRobustness,
   readVerificationBin,
   setsOf,
@@ -19,7 +20,7 @@ import { writeAtomically } from '../files.js';
 import { renderReport } from './render.js';
 
 export interface ReportOptions {
-  /** Folder of the run: config.yaml, metrics.jsonl, evaluation.json, robustness.json and fairness.json are shown where they exist. */
+  /** Folder of the run: config.yaml, metrics.jsonl, evaluation.json, megaface.json, robustness.json and fairness.json are shown where they exist. */
   runFolder: string;
   /** Default: evaluation.json of the run folder, if there is one. */
   evaluation?: Evaluation;
@@ -46,6 +47,7 @@ export async function writeReport(options: ReportOptions): Promise<string> {
     environment: options.environment ?? evaluation?.environment ?? collectEnvironment(),
     ...(existsSync(inRun('metrics.jsonl')) && { metrics: readMetrics(inRun('metrics.jsonl')) }),
     ...(existsSync(inRun('config.yaml')) && { config: readFileSync(inRun('config.yaml'), 'utf8') }),
+    ...(existsSync(inRun('megaface.json')) && { megaFace: readMegaFace(inRun('megaface.json')) }),
     ...(existsSync(inRun('robustness.json')) && { robustness: readRobustness(inRun('robustness.json')) }),
     ...(existsSync(inRun('fairness.json')) && { fairness: readFairness(inRun('fairness.json')) }),
     ...(evaluation && { evaluation, pictures: await readPictures(evaluation) }),

@@ -115,6 +115,31 @@ it('evaluates features on MegaFace and puts the result into the run', async () =
   expect(noisyProbes).toBe('drop');
 });
 
+it('searches MegaFace through an index, and states its recall', async () => {
+  const at = (name: string) => join(reference, 'MegaFace', name);
+  const features = ['--probe-features', at('probes.npy'), '--distractor-features', at('distractors.npy')];
+  const flags = ['--index', 'ivf', '--lists', '12', '--recall', '0.7', '--recall-probes', '15', '--index-seed', '3'];
+  const { code, out } = await hyperarc('evaluate-megaface', run.path, '--data', at(''), ...features, ...flags);
+  expect(code).toBe(0);
+  expect(out).toContain('upper bounds, for the index misses some distractors');
+  const { index, verification } = json<MegaFaceEvaluation>(join(run.path, 'megaface.json'));
+  expect(verification).toBeNull();
+  expect(index).toMatchObject({
+    kind: 'ivf',
+    seed: 3,
+    lists: 12,
+    recall: [{ k: 1 }, { k: 10, checked: 15, probes: 18 }],
+  });
+  expect(index!.recall[1]!.low).toBeGreaterThanOrEqual(0.7);
+  expect(out).toContain(`index  ${index!.listsPerProbe} of 12 lists for each probe`);
+  const fixed = ['--index', 'ivf', '--lists-per-probe', '5'];
+  expect((await hyperarc('evaluate-megaface', run.path, '--data', at(''), ...features, ...fixed)).code).toBe(0);
+  expect(json<MegaFaceEvaluation>(join(run.path, 'megaface.json')).index).toMatchObject({
+    lists: 24,
+    listsPerProbe: 5,
+  });
+});
+
 it('says what is wrong, and writes nothing then', async () => {
   const output = join(folder, 'none.json');
   const cases: [string[], string][] = [
@@ -138,6 +163,20 @@ it('says what is wrong, and writes nothing then', async () => {
       ['evaluate-megaface', '--data', join(reference, 'MegaFace'), '--probe-features', 'x.npy'],
       'E_RANGE: features: expected those of probes and distractors',
     ],
+    ...[
+      ['--lists', '3'],
+      ['--lists-per-probe', '3'],
+      ['--recall', '.9'],
+      ['--recall-probes', '9'],
+      ['--index-seed', '0'],
+    ].map((flags): [string[], string] => [
+      ['evaluate-megaface', '--data', join(reference, 'MegaFace'), '--probe-features', 'x.npy', ...flags],
+      `E_RANGE: ${flags[0]}: expected --index ivf beside it, received none; add it`,
+    ]),
+    [
+      ['evaluate-megaface', reference, '--data', ijbb, '--index', 'ivf', '--recall', '0.9', '--lists-per-probe', '3'],
+      'E_RANGE: --recall: expected none beside --lists-per-probe, received both; leave one of them out',
+    ],
   ];
   for (const [args, message] of cases) {
     const { code, out, errors } = await hyperarc(...args, '--output', output);
@@ -145,4 +184,8 @@ it('says what is wrong, and writes nothing then', async () => {
   }
   expect(existsSync(output)).toBe(false);
   expect((await hyperarc('evaluate-ijb', '--data', ijbb, '--protocol', 'ijbd')).code).toBe(2);
+  for (const recall of ['0', '1.1', '0.9x', '1e-1', '-1']) {
+    const { code, errors } = await hyperarc('evaluate-megaface', '--data', ijbb, '--index', 'ivf', '--recall', recall);
+    expect({ code, errors }).toMatchObject({ code: 2, errors: expect.stringContaining('--recall') as string });
+  }
 });

@@ -6,8 +6,9 @@ import type { BackendChoice } from '../../backend/index.js';
 import type { NoisyProbes } from '../../evaluate/megaface/evaluateMegaFace.js';
 import { progressLine } from '../progressLine.js';
 import { count } from './evaluateIjb.js';
+import { addIndexOptions, indexFrom, type IndexFlags } from './indexOptions.js';
 
-interface MegaFaceFlags {
+interface MegaFaceFlags extends IndexFlags {
   data: string;
   probes?: string;
   distractors?: string;
@@ -22,7 +23,8 @@ interface MegaFaceFlags {
 }
 
 async function runEvaluateMegaFace(target: string | undefined, flags: MegaFaceFlags): Promise<void> {
-  const { output, backend, ...options } = flags;
+  const { output, backend, index: _, ...options } = flags;
+  const index = indexFrom(flags);
   const hasFeatures = flags.probeFeatures !== undefined || flags.distractorFeatures !== undefined;
   if (!hasFeatures && target === undefined) {
     throw new HyperArcError(
@@ -37,7 +39,10 @@ async function runEvaluateMegaFace(target: string | undefined, flags: MegaFaceFl
   const log = (line: string) => void process.stderr.write(`${line}\n`);
   const { source, runPath, close } = await openTarget(target, !hasFeatures, backend, log);
   try {
-    const evaluation = await evaluateMegaFace({ ...options, log, onProgress: progressLine() }, source);
+    const evaluation = await evaluateMegaFace(
+      { ...options, ...(index && { index }), log, onProgress: progressLine() },
+      source,
+    );
     process.stdout.write(`${formatMegaFace(evaluation)}\n`);
     const files = [
       ...(runPath === undefined ? [] : [join(runPath, 'megaface.json')]),
@@ -54,7 +59,7 @@ async function runEvaluateMegaFace(target: string | undefined, flags: MegaFaceFl
 
 /** `hyperarc evaluate-megaface`. */
 export function registerEvaluateMegaFaceCommand(program: Command): void {
-  program
+  const command = program
     .command('evaluate-megaface')
     .description('MegaFace with the probes of FaceScrub: rank-1 identification among distractors, TAR at FAR')
     .argument('[run|model]', 'run folder, or folder with a tfjs model.json; not needed with features')
@@ -80,7 +85,8 @@ export function registerEvaluateMegaFaceCommand(program: Command): void {
       )
         .choices(['center', 'drop'])
         .default('center'),
-    )
+    );
+  addIndexOptions(command)
     .option('--no-flip', 'do not add the embedding of the mirrored image')
     .option('--batch-size <n>', 'images of one forward pass', count)
     .addOption(new Option('--backend <name>', 'tfjs backend').choices(['auto', 'tensorflow', 'wasm', 'cpu']))

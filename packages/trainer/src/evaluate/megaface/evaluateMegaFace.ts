@@ -11,6 +11,7 @@ import type { CosineOptions } from '../search/cosineBlocks.js';
 import type { Features } from '../search/features.js';
 import { evaluateDistractors, type MegaFaceFigures } from './identify.js';
 import { lastParts, megaFaceFiles, readImageList, readNoises } from './lists.js';
+import { checkDistractorIndex, type DistractorIndex } from './searchDistractors.js';
 
 /**
  * What becomes of the images of FaceScrub that show somebody else. `center`: they stand for the mean of their person's other images, as InsightFace's
@@ -49,6 +50,8 @@ export interface MegaFaceEvaluationOptions extends Pick<CosineOptions, 'device'>
   readonly cleaned?: boolean;
   /** Default `center`. */
   readonly noisyProbes?: NoisyProbes;
+  /** Search the distractors through an index; default: exactly. */
+  readonly index?: DistractorIndex;
   readonly batchSize?: number;
   readonly flip?: boolean;
   readonly workers?: number;
@@ -77,20 +80,25 @@ export async function evaluateMegaFace(
     `FaceScrub: ${probePaths.length} images, ${count(probeIsNoise)} noisy; MegaFace: ${distractorPaths.length} images, ${count(distractorIsNoise)} noisy`,
   );
 
+  const keptProbes = probeIsNoise.map((noise) => noisyProbes === 'center' || !noise);
+  const keptDistractors = distractorIsNoise.map((noise) => !noise);
+  // Before hours of embedding.
+  if (options.index !== undefined) checkDistractorIndex(options.index, count(keptProbes), count(keptDistractors));
+
   const embedded = await featuresOf(options, source, probePaths, distractorPaths);
   const people = probePaths.map((path) => lastParts(path, 2).split('/')[0]!);
   const replaced = noisyProbes === 'center' ? centerNoises(embedded.probes, people, probeIsNoise) : embedded.probes;
-  const keptProbes = noisyProbes === 'center' ? people.map(() => true) : probeIsNoise.map((noise) => !noise);
   const figures = await evaluateDistractors(
     keepRows(replaced, keptProbes),
     people.filter((_, i) => keptProbes[i]),
-    keepRows(
-      embedded.distractors,
-      distractorIsNoise.map((noise) => !noise),
-    ),
+    keepRows(embedded.distractors, keptDistractors),
     {
       ...(options.device !== undefined && { device: options.device }),
-      ...(onProgress && { onProgress: (done, total) => onProgress('searched', done, total) }),
+      ...(options.index !== undefined && { index: options.index }),
+      ...(onProgress && {
+        onIndexProgress: (done, total) => onProgress('put into lists', done, total),
+        onProgress: (done, total) => onProgress('searched', done, total),
+      }),
     },
   );
   return {

@@ -1,9 +1,12 @@
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { cosineBlocks, type CosineOptions } from '../search/cosineBlocks.js';
 import { rowCount, type Features } from '../search/features.js';
-import { TopK } from '../search/topK.js';
-import { sortScores, strictTar, type TarFigure } from '../tarRules.js';
-import { TopScores } from './topScores.js';
+import {
+  searchDistractors,
+  type DistractorSearchOptions,
+  type DistractorVerification,
+  type IndexFigures,
+} from './searchDistractors.js';
 
 /** Share of the probe pairs whose mate is among the first `rank` of a gallery with the distractors. */
 export interface RankFigure {
@@ -17,22 +20,24 @@ export interface MegaFaceFigures {
   distractors: number;
   /** Ordered pairs of a person's images: (probe, mate in the gallery). */
   pairs: number;
+  /** With an index upper bounds: a distractor that was not found cannot come before a mate. */
   identification: RankFigure[];
-  /** Genuine: the pairs; impostors: every probe with every distractor. */
-  verification: { impostorPairs: number; tarAtFar: TarFigure[] };
+  /** Genuine: the pairs; impostors: every probe with every distractor, so null with an index, which sees some of them. */
+  verification: DistractorVerification | null;
+  /** null: the distractors were searched exactly. */
+  index: IndexFigures | null;
 }
 
-export interface MegaFaceOptions extends CosineOptions {
+export interface MegaFaceOptions extends DistractorSearchOptions {
   /** Default 1, 5, 10. */
   readonly ranks?: readonly number[];
-  /** Default 1e-6 to 1e-3. The largest decides the memory: 8 bytes · probes · distractors · FAR. */
-  readonly fars?: readonly number[];
 }
 
 /**
  * MegaFace challenge 1 (Kemelmacher-Shlizerman et al., CVPR 2016): each image of a person is searched for with each other image of that person
  * alone in a gallery of distractors. The mate's rank is one more than the number of distractors that are at least as similar. Verification: TAR
- * over the same pairs at the largest FAR not above those asked for, over all probes × distractors.
+ * over the same pairs at the largest FAR not above those asked for, over all probes × distractors. With an index the rates are upper bounds, its recall
+ * stands beside them, and there is no verification.
  *
  * @param probes [M, D]
  * @param people [M] the person of each probe
@@ -45,7 +50,8 @@ export async function evaluateDistractors(
   distractors: Features,
   options: MegaFaceOptions = {},
 ): Promise<MegaFaceFigures> {
-  const { ranks = [1, 5, 10], fars = [1e-6, 1e-5, 1e-4, 1e-3], onProgress, ...engine } = options;
+  const { ranks = [1, 5, 10], device } = options;
+  const engine = device === undefined ? {} : { device };
   const [probeRows, distractorRows] = [rowCount('probes', probes), rowCount('distractors', distractors)];
   if (people.length !== probeRows) {
     throw new HyperArcError(
@@ -58,24 +64,16 @@ export async function evaluateDistractors(
   if (pairs === 0)
     throw new HyperArcError('E_RANGE', 'people: expected somebody with two images, received one image each');
 
-  const impostorPairs = probeRows * distractorRows;
-  const kept = Math.min(impostorPairs, Math.floor(impostorPairs * Math.max(...fars) * (1 + 1e-12)) + 1);
-  const impostors = new TopScores(kept);
-  const best = new TopK(probeRows, Math.min(Math.max(...ranks), distractorRows));
-  for await (const block of cosineBlocks(distractors, probes, { ...engine, ...(onProgress && { onProgress }) })) {
-    best.add(block);
-    for (let i = 0; i < block.probes; i++) {
-      impostors.add(block.cosines.subarray(i * block.stride, i * block.stride + block.rows));
-    }
-  }
-  const genuine = sortScores('genuine', Float32Array.from(mates.flatMap((scores) => scores)));
+  const depth = Math.min(Math.max(...ranks), distractorRows);
+  const found = await searchDistractors(probes, distractors, depth, mates, options);
   return {
     people: new Set(people).size,
     probes: probeRows,
     distractors: distractorRows,
     pairs,
-    identification: ranks.map((rank) => ({ rank, rate: foundWithin(rank, mates, best) / pairs })),
-    verification: { impostorPairs, tarAtFar: strictTar(genuine, impostors.sorted(), fars, impostorPairs) },
+    identification: ranks.map((rank) => ({ rank, rate: foundWithin(rank, mates, depth, found.cosines) / pairs })),
+    verification: found.verification,
+    index: found.index,
   };
 }
 
@@ -96,11 +94,11 @@ async function matesOf(probes: Features, people: readonly string[], engine: Cosi
 }
 
 /** How many pairs have fewer than `rank` distractors at least as similar as the mate. */
-function foundWithin(rank: number, mates: readonly number[][], { cosines, k }: TopK): number {
+function foundWithin(rank: number, mates: readonly number[][], depth: number, cosines: Float32Array): number {
   let found = 0;
   for (const [probe, scores] of mates.entries()) {
     // With fewer distractors than `rank` the mate is always within it.
-    const last = rank <= k ? cosines[probe * k + rank - 1]! : -Infinity;
+    const last = rank <= depth ? cosines[probe * depth + rank - 1]! : -Infinity;
     for (const score of scores) if (score > last) found += 1;
   }
   return found;

@@ -6,3 +6,10 @@ export {
 } from './evaluateMegaFace.js';
 export { formatMegaFace } from './format.js';
 export { evaluateDistractors, type MegaFaceFigures, type MegaFaceOptions, type RankFigure } from './identify.js';
+export type {
+  DistractorIndex,
+  DistractorSearchOptions,
+  DistractorVerification,
+  IndexFigures,
+} from './searchDistractors.js';
+export { readMegaFace } from './readMegaFace.js';

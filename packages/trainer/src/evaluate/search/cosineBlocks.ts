@@ -1,9 +1,10 @@
 import { ClassCenters, type DeviceSpec } from '@hyperarc/kernels-cuda';
 import { checkFiniteRows, checkSameDim, rowCount, type Features } from './features.js';
+import { oneAhead } from './oneAhead.js';
 
 /** Rows of the gallery, and probes, of one block: 4 MB of rows of 512 numbers, 8 MB of cosines. */
-const GALLERY_ROWS = 2048;
-const PROBE_ROWS = 1024;
+export const GALLERY_ROWS = 2048;
+export const PROBE_ROWS = 1024;
 
 export interface CosineOptions {
   /** 'auto' takes a GPU where the engine has one. Default 'auto'. */
@@ -61,19 +62,14 @@ export async function* cosineBlocks(
     const sizes = { probes: chosen.length / dim, rows: Math.min(stride, galleryRows - firstRow) };
     return { firstProbe, firstRow, ...sizes, cosines, stride };
   };
-  let ahead: Promise<CosineBlock> | undefined = compute(0);
   try {
-    for (let block = 0; ahead !== undefined; block++) {
-      const done: CosineBlock = await ahead;
-      ahead = block + 1 < count ? compute(block + 1) : undefined;
-      // It is awaited in the next round at the earliest; a failure must not count as unhandled until then.
-      ahead?.catch(() => undefined);
+    let block = 0;
+    for await (const done of oneAhead(count, compute)) {
       yield done;
-      if ((block + 1) % probeBlocks === 0) options.onProgress?.(done.firstRow + done.rows, galleryRows);
+      block += 1;
+      if (block % probeBlocks === 0) options.onProgress?.(done.firstRow + done.rows, galleryRows);
     }
   } finally {
-    // A caller who stops early leaves a block in flight.
-    await ahead?.catch(() => undefined);
     centers.dispose();
   }
 }

@@ -47,7 +47,7 @@ describe('evaluateMegaFace', () => {
     expect(found.pairs).toBe(pairs);
     expect(found.identification.map(({ rate }) => rate)).toEqual(rates);
     verification.forEach((figure, f) => {
-      const { tar, measuredFar, threshold, note } = found.verification.tarAtFar[f]!;
+      const { tar, measuredFar, threshold, note } = found.verification!.tarAtFar[f]!;
       expect({ tar, measuredFar }).toEqual({ tar: figure?.tar ?? null, measuredFar: figure?.measuredFar ?? null });
       if (figure === null) expect(note).toMatch('impostor scores, has');
       else if (figure.threshold === null) expect(threshold).toBeNull();
