@@ -114,6 +114,11 @@ function conflicts(config: RawConfig): string[] {
     found.push('schedule.milestoneEpochs: expected with schedule.kind step, received nothing; or give milestoneSteps');
   }
   const { onNonFinite, batchSize, earlyStop } = training;
+  only(
+    'data.maxBadImages',
+    data.onBadImage === 'skip',
+    `data.onBadImage skip, received data.onBadImage ${data.onBadImage}`,
+  );
   only('training.maxSkips', onNonFinite === 'skip', `training.onNonFinite skip, received ${onNonFinite}`);
   only('training.maxMemory', batchSize === 'auto', `training.batchSize auto, received ${batchSize}`);
   if (earlyStop?.on === 'accuracy' && evaluate.every === 0) {

@@ -1,5 +1,6 @@
 export { alignDataset, type AlignOptions, type AlignResult } from './align/alignDataset.js';
 export { makeAttributePairs, readAttribute, type AttributePairsOptions, type AttributeValues } from './attributePairs.js';
+export type { BadImage, BadImageCounts } from './badImages.js';
 export { BatchLoader, type Batch, type BatchLoaderOptions, type LoaderState } from './batchLoader.js';
 export { checkDataset, type CheckOptions } from './checkDataset.js';
 export { splitIdentities, type ImageDataset } from './dataset.js';

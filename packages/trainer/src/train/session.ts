@@ -124,6 +124,8 @@ export async function createSession(
     sampler: createSampler(config, datasets.train),
     workers: data.workers,
     prefetch: data.prefetch,
+    onBadImage: data.onBadImage,
+    ...(data.maxBadImages !== undefined && { maxBadImages: data.maxBadImages }),
     ...(saved && { resume: saved.state.loader }),
   });
   return {
