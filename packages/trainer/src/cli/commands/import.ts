@@ -7,6 +7,7 @@ interface ImportFlags {
   backbone: string;
   inputSize?: number;
   embeddingSize?: number;
+  activation?: 'relu6' | 'gelu';
   backend?: BackendChoice;
 }
 
@@ -43,6 +44,12 @@ export function registerImportCommand(program: Command): void {
     )
     .option('--input-size <pixels>', `height and width of the images (default: ${DEFAULT_INPUT_SIZE})`, wholeNumber)
     .option('--embedding-size <D>', 'length of an embedding (default: as in the weights)', wholeNumber)
+    .addOption(
+      new Option(
+        '--activation <name>',
+        'of the MLPs of a vit-*, which the weights do not tell (default: relu6)',
+      ).choices(['relu6', 'gelu']),
+    )
     .addOption(new Option('--backend <name>', 'tfjs backend').choices(['auto', 'tensorflow', 'wasm', 'cpu']))
     .action(runImport);
 }
