@@ -3,5 +3,5 @@ export { AdamW, type AdamWOptions } from './adamW.js';
 export { globalNorm, nonFiniteNames } from './globalNorm.js';
 export { GradientSum } from './gradientSum.js';
 export { MovingAverage, type MovingAverageOptions } from './movingAverage.js';
-export { type ApplyOptions, Optimizer, type OptimizerOptions } from './optimizer.js';
+export { type ApplyOptions, type Factors, Optimizer, type OptimizerOptions } from './optimizer.js';
 export { SgdMomentum, type SgdMomentumOptions } from './sgdMomentum.js';
