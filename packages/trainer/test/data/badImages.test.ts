@@ -109,7 +109,12 @@ describe('data.onBadImage skip', () => {
     for (const { index, reason } of named) {
       expect(reason).toMatch(`${dataset.samples[index]!.path}: expected a JPEG or PNG image, received other contents`);
     }
-    for (const options of [{ workers: 3 }, { prefetch: 1 }, { cacheDecoded: 0 }, { workers: 2, prefetch: 9, cacheDecoded: 0 }]) {
+    for (const options of [
+      { workers: 3 },
+      { prefetch: 1 },
+      { cacheDecoded: 0 },
+      { workers: 2, prefetch: 9, cacheDecoded: 0 },
+    ]) {
       expect(await take(2 * PER_EPOCH, options)).toEqual(expected);
     }
   });
@@ -124,7 +129,10 @@ describe('data.onBadImage skip', () => {
     const second = loaderOf({ resume });
     for (let i = stop; i < 9; i++) expect(await second.next()).toEqual(batches[i]);
     expect(second.state()).toEqual(all.state());
-    expect(all.state().bad).toEqual({ replaced: batches.reduce((sum, { replaced }) => sum + replaced, 0), images: DAMAGED });
+    expect(all.state().bad).toEqual({
+      replaced: batches.reduce((sum, { replaced }) => sum + replaced, 0),
+      images: DAMAGED,
+    });
     await Promise.all([all, first, second].map((loader) => loader.close()));
   });
 
@@ -158,9 +166,22 @@ describe('data.onBadImage skip', () => {
 
   it('refuses a share that is none, and counts of other data', async () => {
     for (const maxBadImages of [-0.1, 1.1, NaN]) {
-      await expect(take(1, { maxBadImages })).rejects.toMatchObject({ code: 'E_RANGE', message: expect.stringContaining('maxBadImages') });
+      await expect(take(1, { maxBadImages })).rejects.toMatchObject({
+        code: 'E_RANGE',
+        message: expect.stringContaining('maxBadImages'),
+      });
     }
-    const resume = { epoch: 0, position: 0, seed: 7, batchSize: BATCH, samples: 20, bad: { replaced: 1, images: [20] } };
-    await expect(take(1, { resume })).rejects.toMatchObject({ code: 'E_FORMAT', message: expect.stringContaining('resume.bad.images') });
+    const resume = {
+      epoch: 0,
+      position: 0,
+      seed: 7,
+      batchSize: BATCH,
+      samples: 20,
+      bad: { replaced: 1, images: [20] },
+    };
+    await expect(take(1, { resume })).rejects.toMatchObject({
+      code: 'E_FORMAT',
+      message: expect.stringContaining('resume.bad.images'),
+    });
   });
 });
