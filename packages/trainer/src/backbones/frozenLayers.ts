@@ -2,33 +2,13 @@ import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 
 import { nearest } from '../config/suggest.js';
 import type { PlanOptions } from './iresnet.js';
+import { matchesName, prefixesOf } from './namePatterns.js';
 import type { PlannedLayer } from './plan.js';
 import { planBackbone } from './registry.js';
 
-/** `stage*` of a name's part as a regular expression. */
-function partMatcher(part: string): RegExp {
-  const escaped = part.split('*').map((text) => text.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
-  return new RegExp(`^${escaped.join('.*')}$`);
-}
-
-/** Whether a pattern's parts are those that `name` begins with. */
-function matches(pattern: string, name: string): boolean {
-  const [wanted, parts] = [pattern.split('/'), name.split('/')];
-  return wanted.length <= parts.length && wanted.every((part, i) => partMatcher(part).test(parts[i]!));
-}
-
-/** `stage1`, `stage1/block1`, `stage1/block1/conv1`: all that a pattern may name. */
-function namesOf(layers: readonly Pick<PlannedLayer, 'name'>[]): string[] {
-  const names = layers.flatMap(({ name }) => {
-    const parts = name.split('/');
-    return parts.map((_, i) => parts.slice(0, i + 1).join('/'));
-  });
-  return [...new Set(names)];
-}
-
 /**
  * Names of the layers that are frozen by `patterns`: each names a layer, or what several names begin with (`stem`, `stage1/block2`);
- * `*` stands for anything within a part (`stage*`, `*` for all).
+ * `*` stands for anything within a part (`stage*`, `*` for all), `**` for any number of parts.
  * @throws HyperArcError E_RANGE for a pattern that no layer has, with a suggestion.
  */
 export function frozenLayers(
@@ -37,9 +17,9 @@ export function frozenLayers(
 ): ReadonlySet<string> {
   const frozen = new Set<string>();
   for (const pattern of patterns) {
-    const found = layers.filter(({ name }) => matches(pattern, name));
+    const found = layers.filter(({ name }) => matchesName(pattern, name));
     if (found.length === 0) {
-      const near = nearest(pattern, namesOf(layers));
+      const near = nearest(pattern, prefixesOf(layers.map(({ name }) => name)));
       const stages = [...new Set(layers.map(({ name }) => name.split('/')[0]))].join(', ');
       const fix = near === undefined ? 'hyperarc summary NAME --layers lists them' : `did you mean ${near}?`;
       throw new HyperArcError(

@@ -3,6 +3,7 @@ export { createBackbone, type BackboneOptions } from './create.js';
 export { describeBackbone, type BackboneDescription, type StageSummary } from './describe.js';
 export { freezeLayers } from './freeze.js';
 export { frozenLayers } from './frozenLayers.js';
+export { describePlannedGroups, type WeightGroup } from './weightGroups.js';
 export {
   backboneNames,
   DEFAULT_EMBEDDING_SIZE,

@@ -89,6 +89,19 @@ export async function loadModelFolder(folder: string): Promise<LayersModel> {
 }
 
 /**
+ * Names of the layers of a model that {@link saveModelFolder} wrote, without building it.
+ * @throws HyperArcError E_FORMAT if the folder does not hold a whole model.
+ */
+export function readModelFolderLayers(folder: string): string[] {
+  const topology = readArtifacts(folder).modelTopology as { config?: { layers?: unknown } };
+  const layers = topology.config?.layers;
+  if (!Array.isArray(layers)) {
+    throw new HyperArcError('E_FORMAT', `${join(folder, TOPOLOGY_FILE)}: expected a list of layers, received none`);
+  }
+  return layers.map((layer: { name?: unknown }) => String(layer.name));
+}
+
+/**
  * The weights of a model that {@link saveModelFolder} wrote, by name (`LAYER/part`), without building it.
  * @throws HyperArcError E_FORMAT if the folder does not hold a whole model of float32 and int32 weights.
  */

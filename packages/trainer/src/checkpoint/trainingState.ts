@@ -19,6 +19,8 @@ const stateSchema = z.strictObject({
     samples: count,
     /** Absent for plain shuffling. */
     sampler: z.string().optional(),
+    /** Images that could not be decoded; absent while there was none. */
+    bad: z.strictObject({ replaced: count, images: z.array(count).readonly() }).optional(),
   }),
   /** Kind of the backbone's optimizer; absent in states written when there was only sgd. */
   optimizer: z.string().optional(),

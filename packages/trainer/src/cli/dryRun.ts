@@ -28,7 +28,7 @@ async function countData(config: Config): Promise<{ classes: number; images: num
 export async function describeRun(config: Config): Promise<string> {
   const [
     { openDevice },
-    { describeBackbone, frozenLayers },
+    { describeBackbone, describePlannedGroups, frozenLayers },
     { planBackboneMemory },
     { createSchedule },
     { openVerificationSets },
@@ -80,6 +80,9 @@ export async function describeRun(config: Config): Promise<string> {
     ...(frozen.size === 0
       ? []
       : [`frozen    ${frozen.size} of ${model.layers.length} layers; ${millions(trained, 2)} M parameters learn`]),
+    ...describePlannedGroups({ ...backbone, inputSize: config.data.imageSize }, optimizer.groups ?? []).map(
+      (line) => `weights   ${line}`,
+    ),
     `schedule  ${schedule.totalSteps} steps, ${schedule.warmupSteps} of them warm-up; ${schedule.stepsPerEpoch.toFixed(1)} steps an epoch`,
     '',
     `memory of the head, on ${device.info.name}`,

@@ -105,6 +105,7 @@ function figuresOf(runs: readonly ComparedRun[]): FigureRow[] {
     ),
     row('img/s (median)', (run) => median(trainRecords(run).map((record) => record.imagesPerSecond)), whole, 'high'),
     row('skipped steps', (run) => run.metrics.findLast((record) => record.kind === 'skip')?.skipped, whole, 'low'),
+    row('bad images', (run) => run.metrics.findLast((record) => record.kind === 'bad-image')?.badImages, whole, 'low'),
     row(
       'best accuracy in training',
       ({ metrics }) => {

@@ -3,6 +3,8 @@ import * as z from 'zod';
 
 import { frozenProblems } from '../backbones/frozenLayers.js';
 import { visionTransformers } from '../backbones/registry.js';
+import { groupProblems } from '../backbones/weightGroups.js';
+import { idleGroups } from './groupsSchema.js';
 import { FAMILY_KEYS } from './headSchema.js';
 import { marginProblems, withMarginDefaults } from './margin.js';
 import { optimizerProblems, withOptimizerDefaults } from './optimizerSchema.js';
@@ -80,6 +82,7 @@ function conflicts(config: RawConfig): string[] {
   const { head, schedule, data, backbone, training, evaluate } = config;
   const found = [
     ...optimizerProblems(config.optimizer),
+    ...idleGroups(config.optimizer.groups),
     ...exclusive('training.epochs', 'training.steps', config),
     ...exclusive('schedule.warmupEpochs', 'schedule.warmupSteps', config),
     ...exclusive('schedule.milestoneEpochs', 'schedule.milestoneSteps', config),
@@ -114,6 +117,11 @@ function conflicts(config: RawConfig): string[] {
     found.push('schedule.milestoneEpochs: expected with schedule.kind step, received nothing; or give milestoneSteps');
   }
   const { onNonFinite, batchSize, earlyStop } = training;
+  only(
+    'data.maxBadImages',
+    data.onBadImage === 'skip',
+    `data.onBadImage skip, received data.onBadImage ${data.onBadImage}`,
+  );
   only('training.maxSkips', onNonFinite === 'skip', `training.onNonFinite skip, received ${onNonFinite}`);
   only('training.maxMemory', batchSize === 'auto', `training.batchSize auto, received ${batchSize}`);
   if (earlyStop?.on === 'accuracy' && evaluate.every === 0) {
@@ -142,7 +150,8 @@ function conflicts(config: RawConfig): string[] {
   if (data.imageSize % 16 !== 0) {
     found.push(`data.imageSize: expected a multiple of 16 for ${backbone.name}, received ${data.imageSize}`);
   } else {
-    found.push(...frozenProblems({ ...backbone, inputSize: data.imageSize }));
+    const plan = { ...backbone, inputSize: data.imageSize };
+    found.push(...frozenProblems(plan), ...groupProblems(plan, config.optimizer.groups ?? []));
   }
   return found;
 }

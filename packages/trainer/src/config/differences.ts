@@ -17,9 +17,11 @@ const FREE_ON_RESUME = new Set([
   'training.earlyStop.on',
   'training.maxMinutes',
   'training.maxHours',
-  // Of no effect on steps whose numbers are finite: what a run that stopped at others can be told.
+  // Of no effect on steps whose numbers are finite and whose images are whole: what a run that stopped at others can be told.
   'training.onNonFinite',
   'training.maxSkips',
+  'data.onBadImage',
+  'data.maxBadImages',
   'checkpoint.every',
   'checkpoint.keepLast',
   'checkpoint.keepBest',

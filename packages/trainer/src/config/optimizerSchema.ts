@@ -1,6 +1,7 @@
 import * as z from 'zod';
 
 import { flag, oneOf, real } from './fields.js';
+import { groupsSchema } from './groupsSchema.js';
 
 const rate = { min: 0, openMin: true } as const;
 const momentum = (): z.ZodType<number> => real({ min: 0, max: 0.9999 });
@@ -27,6 +28,8 @@ export const optimizerSchema = z.strictObject({
   weightDecay: weightDecay().optional(),
   /** False: no weight decay on normalisation parameters, PReLU slopes and biases. */
   decayNormAndBias: flag().default(true),
+  /** Parts of the backbone whose learning rate or weight decay is a multiple of these. */
+  groups: groupsSchema.optional(),
   /** Global L2 norm the backbone's gradient is clipped to; null: not clipped. */
   clipNorm: real(rate).nullable().default(5),
   /** The class centres' own numbers; what is absent is as for a backbone with sgd. */

@@ -24,6 +24,10 @@ const data = z.strictObject({
   workers: integer({ min: 1, max: 64 }).default(1),
   /** Batches decoded ahead. */
   prefetch: integer({ min: 1, max: 256 }).default(4),
+  /** What training does with an image that cannot be decoded. skip: another one stands for it (data/badImages). */
+  onBadImage: oneOf(['stop', 'skip']).default('stop'),
+  /** skip: share of the training images that may be bad; one more stops the run. Default 0.001. */
+  maxBadImages: real({ min: 0, max: 1 }).optional(),
 });
 
 const backbone = z.strictObject({

@@ -1,5 +1,7 @@
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import type { AugmentPlan } from './augment/plan.js';
+import { BadImages, type BadImage, type BadImageCounts } from './badImages.js';
+import { DecodedImages } from './decodedImages.js';
 import { DecodePool } from './decodePool.js';
 import type { ImageDataset } from './dataset.js';
 import { KeyedRandom } from './keyedRandom.js';
@@ -17,6 +19,8 @@ export interface LoaderState {
   readonly samples: number;
   /** The sampler's id; absent for plain shuffling. */
   readonly sampler?: string | undefined;
+  /** Images met so far that cannot be decoded; absent while there was none. */
+  readonly bad?: BadImageCounts | undefined;
 }
 
 export interface BatchLoaderOptions {
@@ -40,6 +44,10 @@ export interface BatchLoaderOptions {
   readonly dropLast?: boolean;
   /** Decoded images are kept in memory when all of them fit in this many bytes; 0 keeps none. Default 256 MiB. */
   readonly cacheDecoded?: number;
+  /** stop: an image that cannot be decoded fails its batch. skip: another image stands for it (`BadImages`). Default stop. */
+  readonly onBadImage?: 'stop' | 'skip';
+  /** skip: share of the dataset's images that may be bad; beyond it a batch fails. Default 0.001. */
+  readonly maxBadImages?: number;
   /** Goes on where `state` was taken. */
   readonly resume?: LoaderState;
 }
@@ -53,6 +61,10 @@ export interface Batch {
   readonly indices: Int32Array;
   /** From 0. */
   readonly epoch: number;
+  /** How many of them stand for images that cannot be decoded. */
+  readonly replaced: number;
+  /** Images that could not be decoded and that no batch before had. */
+  readonly bad: readonly BadImage[];
 }
 
 const STREAM = { flip: 0x666c6970 } as const;
@@ -68,12 +80,13 @@ export class BatchLoader {
   /** Time that callers of `next` have waited for data, in milliseconds. */
   waitMs = 0;
 
-  private readonly options: Required<Omit<BatchLoaderOptions, 'resume' | 'workers' | 'augment'>>;
+  private readonly options: Required<Omit<BatchLoaderOptions, 'resume' | 'workers' | 'augment' | 'onBadImage' | 'maxBadImages'>>;
   private readonly augment: AugmentPlan | undefined;
   private readonly pool: DecodePool;
   private readonly imageBytes: number;
-  /** Decoded images [samples, imageSize, imageSize, 3] and which of them are there. */
-  private readonly cache: { readonly pixels: Uint8Array; readonly present: Uint8Array } | undefined;
+  private readonly decoded: DecodedImages;
+  /** Undefined: such an image is an error. */
+  private readonly badImages: BadImages | undefined;
   private readonly ahead: Promise<Batch>[] = [];
   /** Number of the next batch to give, and of the next one to make, counted from epoch 0. */
   private given: number;
@@ -85,6 +98,7 @@ export class BatchLoader {
   constructor(options: BatchLoaderOptions) {
     const { dataset, batchSize, imageSize, seed, resume, workers } = options;
     const { flip = true, prefetch = 4, dropLast = true, cacheDecoded = 256 * 2 ** 20 } = options;
+    const { onBadImage = 'stop', maxBadImages = 0.001 } = options;
     const samples = dataset.labels.length;
     checkWhole('batchSize', batchSize, 1, dropLast ? samples : 2 ** 31, dropLast ? `the dataset has ${samples} images` : '');
     checkWhole('imageSize', imageSize, 1, 4096);
@@ -100,15 +114,14 @@ export class BatchLoader {
     // A plan of nothing is no plan: batches then need no second visit to the threads.
     this.augment = options.augment !== undefined && Object.keys(options.augment).length > 0 ? options.augment : undefined;
     this.imageBytes = imageSize * imageSize * 3;
-    if (samples * this.imageBytes <= cacheDecoded) {
-      this.cache = { pixels: new Uint8Array(samples * this.imageBytes), present: new Uint8Array(samples) };
-    }
+    this.badImages = onBadImage === 'skip' ? new BadImages(dataset, seed, maxBadImages, resume?.bad) : undefined;
     this.pool = new DecodePool(workers);
+    this.decoded = new DecodedImages(dataset, this.pool, imageSize, cacheDecoded);
   }
 
   /**
    * The next batch.
-   * @throws HyperArcError E_FORMAT naming a bad image (again at every call: the state stays before its batch);
+   * @throws HyperArcError E_FORMAT naming a bad image, or where there are too many (again at every call: the state stays before its batch);
    * E_DISPOSED after `close`.
    */
   async next(): Promise<Batch> {
@@ -121,10 +134,13 @@ export class BatchLoader {
     if (this.ahead[0] !== first) {
       throw new HyperArcError('E_BUSY', 'loader: expected one call of next at a time, received two; await the first');
     }
+    // Counted as they are given: batches made ahead are made again after resuming.
+    this.badImages?.check(batch.bad);
+    const bad = this.badImages?.add(batch.bad, batch.replaced) ?? [];
     void this.ahead.shift();
     this.given++;
     this.makeAhead();
-    return batch;
+    return { ...batch, bad };
   }
 
   /** Where the loader stands, for `resume`. */
@@ -133,7 +149,8 @@ export class BatchLoader {
     const epoch = Math.floor(this.given / this.batchesPerEpoch);
     const position = this.given - epoch * this.batchesPerEpoch;
     const named = sampler.id === undefined ? {} : { sampler: sampler.id };
-    return { epoch, position, seed, batchSize, samples: dataset.labels.length, ...named };
+    const bad = this.badImages?.counts();
+    return { epoch, position, seed, batchSize, samples: dataset.labels.length, ...named, ...(bad && { bad }) };
   }
 
   /** Ends the decoding threads. May be called again. */
@@ -142,7 +159,7 @@ export class BatchLoader {
     await this.pool.close();
   }
 
-  private batchNumber(state: LoaderState, expected: Omit<LoaderState, 'epoch' | 'position'>): number {
+  private batchNumber(state: LoaderState, expected: Omit<LoaderState, 'epoch' | 'position' | 'bad'>): number {
     for (const name of ['seed', 'batchSize', 'samples', 'sampler'] as const) {
       if (state[name] !== expected[name]) {
         throw new HyperArcError(
@@ -165,38 +182,24 @@ export class BatchLoader {
     }
   }
 
+  /** @returns a batch whose `bad` are all those met in making it. */
   private async make(number: number): Promise<Batch> {
     const { dataset, batchSize, imageSize, seed, flip } = this.options;
     const epoch = Math.floor(number / this.batchesPerEpoch);
     const start = (number - epoch * this.batchesPerEpoch) * batchSize;
-    const indices = Int32Array.from(this.epochOrder(epoch).subarray(start, start + batchSize));
+    const order = this.epochOrder(epoch);
+    const indices = Int32Array.from(order.subarray(start, start + batchSize));
+    const { pixels: decoded, failures } = await this.decoded.read(indices);
+    if (failures.length > 0 && this.badImages === undefined) throw new HyperArcError('E_FORMAT', failures[0]!.reason);
+    const bad = (await this.badImages?.replace({ indices, pixels: decoded, failures }, { order, epoch, start }, this.decoded)) ?? [];
     const labels = indices.map((index) => dataset.labels[index]!);
-
-    const missing = this.cache === undefined ? indices : indices.filter((index) => this.cache!.present[index] === 0);
-    const places = Array.from(missing, (index) => dataset.locate(index));
-    const decoded = places.length === 0 ? new Uint8Array(0) : await this.pool.decode(places, imageSize);
-    if (this.cache !== undefined) {
-      for (const [i, index] of missing.entries()) {
-        this.cache.pixels.set(decoded.subarray(i * this.imageBytes, (i + 1) * this.imageBytes), index * this.imageBytes);
-        this.cache.present[index] = 1;
-      }
-    }
-    const pixels = await this.augmented(this.cache === undefined ? decoded : this.cachedImages(indices), epoch, start);
+    const pixels = await this.augmented(decoded, epoch, start);
     const images = new Float32Array(indices.length * this.imageBytes);
     for (let i = 0; i < indices.length; i++) {
       const mirrored = flip && new KeyedRandom(STREAM.flip, seed, epoch, start + i).chance(0.5);
       copyImage(pixels, i * this.imageBytes, images, i * this.imageBytes, imageSize, mirrored);
     }
-    return { images, labels, indices, epoch };
-  }
-
-  /** Copies [B, imageSize, imageSize, 3] out of the cache, which keeps images as they were decoded. */
-  private cachedImages(indices: Int32Array): Uint8Array {
-    const pixels = new Uint8Array(indices.length * this.imageBytes);
-    for (const [i, index] of indices.entries()) {
-      pixels.set(this.cache!.pixels.subarray(index * this.imageBytes, (index + 1) * this.imageBytes), i * this.imageBytes);
-    }
-    return pixels;
+    return { images, labels, indices, epoch, replaced: failures.length, bad };
   }
 
   private augmented(pixels: Uint8Array, epoch: number, position: number): Uint8Array | Promise<Uint8Array> {

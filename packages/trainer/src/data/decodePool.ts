@@ -9,6 +9,23 @@ export interface DecodeTask {
   readonly id: number;
   readonly images: readonly ImageLocation[];
   readonly size: number;
+  /** Goes on after an image that cannot be decoded, which stays black, instead of answering with its error. */
+  readonly passOver: boolean;
+}
+
+/** An image of a task that could not be decoded. */
+export interface DecodeFailure {
+  /** Into the task's images. */
+  readonly at: number;
+  /** In words, with the image's name. */
+  readonly reason: string;
+}
+
+export interface Decoded {
+  /** RGB bytes [images, size, size, 3]. */
+  readonly pixels: Uint8Array;
+  /** In the order of the images. */
+  readonly failures: readonly DecodeFailure[];
 }
 
 /** Decoded images to be changed: [images, size, size, 3]. */
@@ -20,12 +37,12 @@ export interface ChangeTask {
 }
 
 export type DecodeAnswer =
-  | { readonly id: number; readonly pixels: Uint8Array }
+  | ({ readonly id: number } & Decoded)
   | { readonly id: number; readonly error: { readonly code: HyperArcErrorCode; readonly message: string } };
 
 interface Pending {
   readonly task: DecodeTask | ChangeTask;
-  readonly resolve: (pixels: Uint8Array) => void;
+  readonly resolve: (decoded: Decoded) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -72,8 +89,16 @@ export class DecodePool {
    * @returns RGB bytes [images, size, size, 3].
    * @throws HyperArcError as decodeImage; E_DISPOSED when the pool is closed.
    */
-  decode(images: readonly ImageLocation[], size: number): Promise<Uint8Array> {
-    return this.enqueue({ id: this.nextId++, images, size });
+  async decode(images: readonly ImageLocation[], size: number): Promise<Uint8Array> {
+    return (await this.enqueue({ id: this.nextId++, images, size, passOver: false })).pixels;
+  }
+
+  /**
+   * Decodes on one thread what can be decoded of images; the others are black, and named.
+   * @throws HyperArcError E_DISPOSED when the pool is closed.
+   */
+  decodeWhole(images: readonly ImageLocation[], size: number): Promise<Decoded> {
+    return this.enqueue({ id: this.nextId++, images, size, passOver: true });
   }
 
   /**
@@ -82,11 +107,11 @@ export class DecodePool {
    * @returns bytes of the same shape.
    * @throws HyperArcError E_DISPOSED when the pool is closed.
    */
-  change(pixels: Uint8Array, size: number, change: PixelChange): Promise<Uint8Array> {
-    return this.enqueue({ id: this.nextId++, pixels, size, change });
+  async change(pixels: Uint8Array, size: number, change: PixelChange): Promise<Uint8Array> {
+    return (await this.enqueue({ id: this.nextId++, pixels, size, change })).pixels;
   }
 
-  private enqueue(task: DecodeTask | ChangeTask): Promise<Uint8Array> {
+  private enqueue(task: DecodeTask | ChangeTask): Promise<Decoded> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
     return new Promise((resolve, reject) => {
       this.queue.push({ task, resolve, reject });
@@ -118,7 +143,7 @@ export class DecodePool {
     worker.unref();
     this.dispatch();
     if ('error' in answer) pending.reject(new HyperArcError(answer.error.code, answer.error.message));
-    else pending.resolve(answer.pixels);
+    else pending.resolve(answer);
   }
 
   private fail(error: Error): void {

@@ -3,6 +3,7 @@ export { alignPhotos, type AlignPhotosOptions, type AlignPhotosResult } from './
 export type { Box, Detection, Face, FaceRule } from './detect/face.js';
 export { FaceDetector, type DetectorOptions } from './detect/faceDetector.js';
 export { makeAttributePairs, readAttribute, type AttributePairsOptions, type AttributeValues } from './attributePairs.js';
+export type { BadImage, BadImageCounts } from './badImages.js';
 export { BatchLoader, type Batch, type BatchLoaderOptions, type LoaderState } from './batchLoader.js';
 export { checkDataset, type CheckOptions } from './checkDataset.js';
 export { splitIdentities, type ImageDataset } from './dataset.js';

@@ -17,18 +17,22 @@ export interface TargetOptions {
   readonly log?: (line: string) => void;
 }
 
-/** A trained backbone and the images to try it on. */
-export interface Target {
+/** A trained backbone to try. */
+export interface TargetModel {
   readonly model: OpenModel['model'];
   readonly imageSize: number;
-  readonly dataset: ImageDataset;
-  /** The images in words. */
-  readonly data: string;
   readonly backend: BackendInfo;
   /** Folder for results: the run's; undefined for a model folder. */
   readonly folder: string | undefined;
   /** Decoding threads. */
   readonly workers: number | undefined;
+}
+
+/** A trained backbone and the images to try it on. */
+export interface Target extends TargetModel {
+  readonly dataset: ImageDataset;
+  /** The images in words. */
+  readonly data: string;
   /** Of the run, for drawing pairs. */
   readonly seed: number;
   readonly pairs: number;
@@ -69,4 +73,13 @@ export async function openTarget(path: string, options: TargetOptions = {}): Pro
     pairs: config?.evaluate.pairs ?? 6000,
     folds: config?.evaluate.folds ?? 10,
   };
+}
+
+/** Opens a run folder, or a folder with a tfjs model.json, to be tried on images of their own. Errors: as openModel. */
+export async function openTargetModel(
+  path: string,
+  { backend, log }: Pick<TargetOptions, 'backend' | 'log'>,
+): Promise<TargetModel> {
+  const { model, imageSize, backend: info, run } = await openModel(path, backend, log);
+  return { model, imageSize, backend: info, folder: run?.path, workers: run?.readConfig().data.workers };
 }

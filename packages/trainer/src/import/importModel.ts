@@ -22,6 +22,8 @@ export interface ImportOptions {
   inputSize?: number;
   /** Default: as the weights have it. */
   embeddingSize?: number;
+  /** vit-* only: of the MLPs, which the weights do not tell. Default relu6, arcface_torch's. */
+  activation?: 'relu6' | 'gelu';
   backend?: BackendChoice;
   log?: (line: string) => void;
 }
@@ -52,20 +54,20 @@ function embeddingSizeOf(path: string, backbone: string, { tensors }: StateDict)
 /**
  * Makes a model folder of the weights of a published PyTorch network, for `hyperarc evaluate` and for training to go on from.
  *
- * @throws HyperArcError E_RANGE if `out` exists or the backbone is unknown; E_FORMAT if the file is damaged, asks for code, or its entries are
+ * @throws HyperArcError E_RANGE if `out` exists, the backbone is unknown or takes no activation; E_FORMAT if the file is damaged, asks for code, or its entries are
  *   not those of the backbone; E_DTYPE and E_NONFINITE for weights that are no finite floats.
  */
 export async function importModel(options: ImportOptions): Promise<ImportResult> {
-  const { weights: path, out, backbone, inputSize = DEFAULT_INPUT_SIZE, backend, log } = options;
+  const { weights: path, out, backbone, inputSize = DEFAULT_INPUT_SIZE, activation, backend, log } = options;
   checkFree(out);
-  planBackbone(backbone, { inputSize });
+  planBackbone(backbone, { inputSize, activation });
   return withStateDict(path, async (state) => {
     const embeddingSize = options.embeddingSize ?? embeddingSizeOf(path, backbone, state);
     const weights = torchWeights(planBackbone(backbone, { inputSize, embeddingSize }));
     // Before TensorFlow is loaded: names tell most mistakes.
     checkNames(path, backbone, weights, state);
     await initBackend(backend, log);
-    const model = createBackbone({ name: backbone, inputSize, embeddingSize });
+    const model = createBackbone({ name: backbone, inputSize, embeddingSize, activation });
     try {
       writeStateDict(model, path, weights, state);
       const lengths = tf.tidy(() => {

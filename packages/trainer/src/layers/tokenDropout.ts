@@ -1,15 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-import { nextStream } from './stepCounter.js';
-
-export interface TokenDropoutConfig {
-  name?: string;
-  /** Share of the tokens dropped, in [0, 1): of T tokens ⌊T·(1 − rate)⌋ stay. */
-  rate: number;
-  /** 32-bit integer. */
-  seed: number;
-}
+import { SeededLayer } from './seededLayer.js';
 
 /** Rows of [n, D], in any order and number; `rows` is int32. The gradient is given by the caller. */
 const take = (x: tf.Tensor, rows: tf.Tensor): tf.Tensor => tf.gather(x, rows as tf.Tensor1D, 0);
@@ -23,22 +15,8 @@ const asIndex = (x: tf.Tensor): tf.Tensor1D => tf.cast(tf.reshape(x, [x.size]), 
  * the rows of [B·T, D] kept and then those dropped, then for each token its row of [B·K, D], or B·K if it was dropped.
  * Identity outside training. The draw follows from the seed and a step counter, a weight that is saved; it is the same on every backend.
  */
-export class TokenDropout extends tfl.layers.Layer {
+export class TokenDropout extends SeededLayer {
   static readonly className = 'HyperArcTokenDropout';
-  readonly rate: number;
-  readonly seed: number;
-  private step!: tfl.LayerVariable;
-
-  constructor(config: TokenDropoutConfig) {
-    super(config as unknown as ConstructorParameters<typeof tfl.layers.Layer>[0]);
-    this.rate = config.rate;
-    this.seed = config.seed;
-  }
-
-  override build(inputShape: tfl.Shape | tfl.Shape[]): void {
-    this.step = this.addWeight('step', [1], 'int32', tfl.initializers.zeros(), undefined, false);
-    super.build(inputShape);
-  }
 
   // tfjs types the result as one tensor or several by overload; this layer has two.
   override call(inputs: tf.Tensor | tf.Tensor[], kwargs: { training?: boolean }): tf.Tensor[] {
@@ -65,7 +43,7 @@ export class TokenDropout extends tfl.layers.Layer {
   }
 
   private draw(batch: number, tokens: number, kept: number): Float32Array {
-    const random = nextStream(this.step, this.seed);
+    const random = this.nextStream();
     const result = new Float32Array(batch * 2 * tokens);
     for (let b = 0; b < batch; b++) {
       const order = Int32Array.from({ length: tokens }, (_, t) => t);
@@ -88,10 +66,6 @@ export class TokenDropout extends tfl.layers.Layer {
       [batch, null, dim],
       [batch, 2 * tokens],
     ];
-  }
-
-  override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), rate: this.rate, seed: this.seed };
   }
 }
 tf.serialization.registerClass(TokenDropout);

@@ -20,6 +20,8 @@ export interface TrainRecord {
   stepsDone: number;
   /** Time since then. */
   elapsedMs: number;
+  /** Images of batches that others stood for, since the run began; absent while there was none. */
+  replacedImages?: number;
 }
 
 /** Verification during training: of the held-out identities, or of one set of `evaluate.sets`. */
@@ -49,7 +51,18 @@ export interface SkipRecord {
   reason: string;
 }
 
-export type MetricsRecord = TrainRecord | EvaluateRecord | SkipRecord;
+/** An image that cannot be decoded (`data.onBadImage: skip`), the first time that a batch should have had it. */
+export interface BadImageRecord {
+  kind: 'bad-image';
+  step: number;
+  epoch: number;
+  /** Such images since the run began, this one included. */
+  badImages: number;
+  /** In words, with its name. */
+  reason: string;
+}
+
+export type MetricsRecord = TrainRecord | EvaluateRecord | SkipRecord | BadImageRecord;
 
 /** Parses metrics.jsonl; a last line cut short by a kill is left out. */
 export function readMetrics(path: string): MetricsRecord[] {

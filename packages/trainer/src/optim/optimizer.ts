@@ -16,7 +16,18 @@ export interface OptimizerOptions {
    * this one has too; else under the names of the tf.Variables, which tfjs makes unique in a process by a suffix.
    */
   weights?: readonly LayerVariable[];
+  /** Multiples of the learning rate and of λ by `originalName` of a weight of `weights`; of the others 1. */
+  factors?: ReadonlyMap<string, Factors> | undefined;
 }
+
+export interface Factors {
+  /** ≥ 0 */
+  readonly learningRate: number;
+  /** ≥ 0 */
+  readonly weightDecay: number;
+}
+
+const ONE: Factors = { learningRate: 1, weightDecay: 1 };
 
 export interface ApplyOptions {
   /** Gradients whose norm over all variables exceeds this are scaled down to it, > 0. */
@@ -54,6 +65,7 @@ export abstract class Optimizer {
   /** Updates made, those of a loaded state included. */
   protected updates = 0;
   private readonly stateNames: ReadonlyMap<string, string>;
+  private readonly factors: ReadonlyMap<string, Factors>;
   private groups: ParameterGroup[] | null = null;
   private names: ReadonlySet<string> = new Set();
   /** State loaded before the first step, which says what the variables are. */
@@ -64,7 +76,7 @@ export abstract class Optimizer {
    * @param countsUpdates whether the number of updates is part of the state.
    */
   protected constructor(
-    { weightDecay, decayNormAndBias, weights = [] }: OptimizerOptions,
+    { weightDecay, decayNormAndBias, weights = [], factors = new Map() }: OptimizerOptions,
     private readonly suffixes: readonly string[],
     private readonly countsUpdates: boolean,
   ) {
@@ -72,6 +84,14 @@ export abstract class Optimizer {
     this.weightDecay = weightDecay;
     this.decayNormAndBias = decayNormAndBias;
     this.stateNames = new Map(weights.map((weight) => [weight.name, weight.originalName]));
+    const known = new Set(this.stateNames.values());
+    for (const [name, { learningRate, weightDecay: decay }] of factors) {
+      check(known.has(name), 'factors', 'names of the weights', name);
+      for (const factor of [learningRate, decay]) {
+        check(factor >= 0 && factor < Infinity, `factors of ${name}`, 'finite numbers ≥ 0', factor);
+      }
+    }
+    this.factors = factors;
   }
 
   /** Moves the variables of a group and its state. `gradient` is joined. Runs inside tidy; `updates` still counts those before. */
@@ -94,9 +114,11 @@ export abstract class Optimizer {
       if (!Number.isFinite(norm)) this.refuse(grads, norm);
       const gradientScale = clipNorm === undefined ? 1 : Math.min(1, clipNorm / (norm + CLIP_EPSILON));
       groups.forEach((group, i) => {
-        const weightDecay = group.rank > 1 || this.decayNormAndBias ? this.weightDecay : 0;
+        const factors = this.factors.get(group.members[0]!.stateName) ?? ONE;
+        const rate = learningRate * factors.learningRate;
+        const weightDecay = group.rank > 1 || this.decayNormAndBias ? this.weightDecay * factors.weightDecay : 0;
         // A scope of its own: the intermediate tensors of a large variable go before the next one's come.
-        tf.tidy(() => this.update(group, gradients[i]!, { learningRate, weightDecay, gradientScale }));
+        tf.tidy(() => this.update(group, gradients[i]!, { learningRate: rate, weightDecay, gradientScale }));
       });
       return norm;
     });
@@ -159,7 +181,7 @@ export abstract class Optimizer {
     return groups;
   }
 
-  /** Vectors form one group, since they share a decay; every other variable is its own. */
+  /** Vectors of the same factors form one group, since they share a rate and a decay; every other variable is its own. */
   private makeGroups(names: string[]): ParameterGroup[] {
     check(names.length > 0, 'grads', 'at least one gradient', 'none');
     const members = names.map((gradientName): NamedVariable => {
@@ -169,12 +191,14 @@ export abstract class Optimizer {
       }
       return { gradientName, stateName: this.stateNames.get(gradientName) ?? gradientName, variable };
     });
-    const vectors = members.filter(({ variable }) => variable.rank <= 1);
     const others = members.filter(({ variable }) => variable.rank > 1);
-    return [
-      ...others.map((m) => new ParameterGroup([m])),
-      ...(vectors.length > 0 ? [new ParameterGroup(vectors)] : []),
-    ];
+    const vectors = new Map<string, NamedVariable[]>();
+    for (const member of members.filter(({ variable }) => variable.rank <= 1)) {
+      const { learningRate, weightDecay } = this.factors.get(member.stateName) ?? ONE;
+      const key = `${learningRate} ${weightDecay}`;
+      vectors.set(key, [...(vectors.get(key) ?? []), member]);
+    }
+    return [...others.map((m) => [m]), ...vectors.values()].map((list) => new ParameterGroup(list));
   }
 
   private install(state: tf.NamedTensorMap, groups: readonly ParameterGroup[]): void {

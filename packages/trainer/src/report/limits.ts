@@ -91,7 +91,7 @@ export function fairnessSection(fairness: Fairness): Html {
       ${threshold.toFixed(4)}${fmrTarget === null ? '' : `, where FMR is at most ${fmrTarget} over all`}: FMR
       ${percent(overall.fmr)} of ${overall.differentPairs} different pairs, FNMR ${percent(overall.fnmr)} of
       ${overall.samePairs} same pairs. In brackets ${100 * bootstrap.confidence}% intervals of ${bootstrap.replicates}
-      bootstrap replicates over people within groups.
+      bootstrap replicates over people within groups${fairness.people === undefined ? '' : `; ${fairness.people}`}.
     </p>
     ${table(
       ['group', 'people', 'different pairs', 'FMR', 'same pairs', 'FNMR'],

@@ -165,8 +165,28 @@ function trainingSection(metrics: readonly MetricsRecord[]): Html {
   ];
   return html`<section>
     <h2>Training</h2>
+    ${badImagesNote(metrics)}
     <div class="charts two">${charts}</div>
   </section>`;
+}
+
+/** Images named in the report; metrics.jsonl has all. */
+const BAD_IMAGES_SHOWN = 20;
+
+function badImagesNote(metrics: readonly MetricsRecord[]): Html {
+  const bad = metrics.filter((record) => record.kind === 'bad-image');
+  if (bad.length === 0) return html``;
+  const replaced = metrics.findLast((record) => record.kind === 'train')?.replacedImages;
+  const times = replaced === undefined ? '' : `, ${replaced} times by the last line of the log`;
+  const more = bad.length - BAD_IMAGES_SHOWN;
+  return html`<p class="note">
+      ${bad.length} ${bad.length === 1 ? 'image' : 'images'} could not be decoded; others stood for
+      ${bad.length === 1 ? 'it' : 'them'}${times}.
+    </p>
+    <ul class="note">
+      ${bad.slice(0, BAD_IMAGES_SHOWN).map(({ reason }) => html`<li>${reason}</li>`)}
+      ${more > 0 ? [html`<li>and ${more} more (metrics.jsonl)</li>`] : []}
+    </ul>`;
 }
 
 const chart = (title: string, note: string, drawing: Html): Html =>

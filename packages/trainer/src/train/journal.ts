@@ -1,6 +1,7 @@
-import { MetricsWriter, type SkipRecord, type TrainRecord } from '../metrics/jsonLines.js';
+import { MetricsWriter, type BadImageRecord, type SkipRecord, type TrainRecord } from '../metrics/jsonLines.js';
 import type { TrainingState } from '../checkpoint/trainingState.js';
 import { TensorBoardWriter } from '../metrics/tensorBoard.js';
+import type { BadImage } from '../data/index.js';
 import type { Progress } from './progress.js';
 import type { RunFolder } from './runFolder.js';
 import type { Schedule } from './schedule.js';
@@ -17,24 +18,28 @@ export class Journal {
   #stepsDone = 0;
   /** At the last line of the log. */
   #last = { at: performance.now(), stepsDone: 0, waitMs: 0 };
+  #badImages: number;
+  #replacedImages: number;
   /** Mean loss of the last line; null before the first. */
   lastLoss: number | null;
 
   /**
    * @param imagesPerStep images of one update.
-   * @param resumed where a resumed run goes on: steps done, the sums of its open window, and the last loss.
+   * @param resumed where a resumed run goes on: steps done, the sums of its open window, the last loss, and bad images.
    */
   constructor(
     run: RunFolder,
     private readonly schedule: Schedule,
     private readonly imagesPerStep: number,
     private readonly progress: Progress,
-    resumed?: Pick<TrainingState, 'step' | 'window' | 'control'>,
+    resumed?: Pick<TrainingState, 'step' | 'window' | 'control' | 'loader'>,
   ) {
     this.lastLoss = resumed?.control?.loss ?? null;
     this.#metrics = new MetricsWriter(run.metricsPath, resumed?.step ?? 0);
     this.#events = new TensorBoardWriter(run.eventsPath, resumed?.step ?? 0);
     this.#window = new Window(resumed?.window);
+    this.#badImages = resumed?.loader.bad?.images.length ?? 0;
+    this.#replacedImages = resumed?.loader.bad?.replaced ?? 0;
   }
 
   add(result: StepResult): void {
@@ -49,6 +54,19 @@ export class Journal {
     this.#metrics.write(record);
     this.#events.scalars(step, { 'train/skipped_steps': skipped });
     this.progress.note(`skipped ${reason}`);
+  }
+
+  /** Images of a step's batch that could not be decoded, and how many of the batch stand for such. */
+  badImages(step: number, { bad, replaced }: { readonly bad: readonly BadImage[]; readonly replaced: number }): void {
+    this.#replacedImages += replaced;
+    for (const { reason } of bad) {
+      const badImages = ++this.#badImages;
+      const epoch = step / this.schedule.stepsPerEpoch;
+      const record: BadImageRecord = { kind: 'bad-image', step, epoch, badImages, reason };
+      this.#metrics.write(record);
+      this.progress.note(`bad image, replaced: ${reason}`);
+    }
+    if (bad.length > 0) this.#events.scalars(step, { 'data/bad_images': this.#badImages });
   }
 
   windowSums(): WindowSums {
@@ -75,6 +93,7 @@ export class Journal {
       dataWaitShare: (waitMs - this.#last.waitMs) / sinceMs,
       stepsDone: this.#stepsDone,
       elapsedMs: now - this.#startedAt,
+      ...(this.#replacedImages > 0 && { replacedImages: this.#replacedImages }),
     };
     this.#last = { at: now, stepsDone: this.#stepsDone, waitMs };
     this.lastLoss = record.loss;
@@ -87,6 +106,7 @@ export class Journal {
       'train/gradient_norm': record.gradientNorm,
       'speed/images_per_second': record.imagesPerSecond,
       'speed/data_wait_share': record.dataWaitShare,
+      ...(record.replacedImages !== undefined && { 'data/replaced_images': record.replacedImages }),
     });
     this.progress.update(record);
     return true;

@@ -13,7 +13,7 @@ import { MovingAverage, type Optimizer } from '../optim/index.js';
 import { openDatasets, type RunDatasets } from './dataset.js';
 import { verifiesRaw } from './average.js';
 import { FILES } from './files.js';
-import { createOptimizer } from './optimizer.js';
+import { createOptimizer, optimizerGroups } from './optimizer.js';
 import { checkData, restoreBackbone } from './sessionFiles.js';
 import { startBackbone, startHead } from './startingWeights.js';
 import type { PartialFC } from '@hyperarc/heads/engine';
@@ -108,6 +108,7 @@ export async function createSession(
   if (backend.cannotTrain !== undefined) throw new HyperArcError('E_DEVICE', `backend: ${backend.cannotTrain}`);
   const backbone = await createStartingBackbone(config, log, saved === undefined);
   const optimizer = createOptimizer(config.optimizer, backbone.trainableWeights);
+  for (const line of optimizerGroups(config.optimizer, backbone.trainableWeights)) log(`weights ${line}`);
   const average = training.ema && new MovingAverage(backbone, training.ema);
   if (saved !== undefined) restoreBackbone({ backbone, optimizer, average, config }, saved);
   const head =
@@ -124,6 +125,8 @@ export async function createSession(
     sampler: createSampler(config, datasets.train),
     workers: data.workers,
     prefetch: data.prefetch,
+    onBadImage: data.onBadImage,
+    ...(data.maxBadImages !== undefined && { maxBadImages: data.maxBadImages }),
     ...(saved && { resume: saved.state.loader }),
   });
   return {

@@ -5,8 +5,10 @@ import type { PartialFC } from '@hyperarc/heads/engine';
 import { ClassCenters, HyperArcError } from '@hyperarc/kernels-cuda';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
+import { visionTransformers } from '../backbones/registry.js';
+import { VIT_DEFAULTS } from '../backbones/vit.js';
 import { MANIFEST_NAME, verifyFolder } from '../checkpoint/manifest.js';
-import { readModelFolderWeights } from '../checkpoint/modelFolder.js';
+import { readModelFolderLayers, readModelFolderWeights } from '../checkpoint/modelFolder.js';
 import { readModelWeights, writeModelWeights } from '../checkpoint/modelWeights.js';
 import { readSafetensors, type TensorData } from '../checkpoint/safetensors.js';
 import { CheckpointStore } from '../checkpoint/store.js';
@@ -36,20 +38,45 @@ async function openCheckpoint(path: string, key: string, expected: string): Prom
 interface Source {
   weights: Map<string, TensorData>;
   from: string;
+  /** Of a vision transformer's MLPs, where it is known: no weight tells it. */
+  activation?: string | undefined;
   /** Path of the configuration that they were trained with, where there is one. */
   config?: string;
 }
 
 async function openBackbone(path: string): Promise<Source> {
-  if (existsSync(join(path, 'model.json'))) return { weights: readModelFolderWeights(path), from: path };
+  if (existsSync(join(path, 'model.json'))) {
+    return { weights: readModelFolderWeights(path), from: path, activation: activationOfModel(path) };
+  }
   const folder = await openCheckpoint(path, 'backbone.weights', 'a model folder, a run or a checkpoint');
   const averaged = existsSync(join(folder, FILES.ema));
   const weights = readSafetensors(join(folder, averaged ? FILES.ema : FILES.backbone));
   const from = averaged ? `${folder}, the moving average` : folder;
-  return { weights, from, config: join(folder, FILES.config) };
+  const config = join(folder, FILES.config);
+  return { weights, from, config, activation: activationIn(config) };
 }
 
 type Shape = Pick<Config, 'backbone' | 'data'>;
+
+/** What the layers of a saved model have between the two dense layers of an MLP; undefined where it has none. */
+function activationOfModel(folder: string): string | undefined {
+  const layers = readModelFolderLayers(folder);
+  return ['relu6', 'gelu'].find((name) =>
+    layers.some((layer) => layer.startsWith('block') && layer.endsWith(`/${name}`)),
+  );
+}
+
+const activationOf = ({ backbone: { name, activation = VIT_DEFAULTS.activation } }: Shape): string | undefined =>
+  visionTransformers.includes(name) ? activation : undefined;
+
+/** As {@link activationOf}; undefined for a configuration that cannot be read. */
+function activationIn(path: string): string | undefined {
+  try {
+    return activationOf(loadConfig(path));
+  } catch {
+    return undefined;
+  }
+}
 
 const describeShape = ({ backbone: { name, embeddingSize, fused }, data }: Shape): string =>
   `backbone.name ${name}, embeddingSize ${embeddingSize}, data.imageSize ${data.imageSize}, fused ${fused}`;
@@ -67,10 +94,10 @@ const isCounter = ({ values }: TensorData): boolean => values instanceof Int32Ar
 
 /**
  * Sets a new backbone to the weights of `backbone.weights`, running statistics included. Counters of dropout stay at zero.
- * @throws HyperArcError E_RANGE if the path holds no weights or those of another backbone; E_FORMAT for damaged files.
+ * @throws HyperArcError E_RANGE if the path holds no weights or those of another backbone or activation; E_FORMAT for damaged files.
  */
 export async function startBackbone(model: LayersModel, path: string, shape: Shape, log: Log): Promise<void> {
-  const { weights, from, config } = await openBackbone(path);
+  const { weights, from, config, activation } = await openBackbone(path);
   const own = [...readModelWeights(model)].filter(([, tensor]) => isCounter(tensor));
   const merged = new Map([...[...weights].filter(([, tensor]) => !isCounter(tensor)), ...own]);
   try {
@@ -82,6 +109,13 @@ export async function startBackbone(model: LayersModel, path: string, shape: Sha
       'E_RANGE',
       `backbone.weights: expected weights of ${describeShape(shape)}, received others in ${from}${shapeIn(config)}: ${detail}; give the numbers that they were trained with`,
       { cause },
+    );
+  }
+  const wanted = activationOf(shape);
+  if (wanted !== undefined && activation !== undefined && wanted !== activation) {
+    throw new HyperArcError(
+      'E_RANGE',
+      `backbone.weights: expected weights of backbone.activation ${wanted}, received ${activation} in ${from}; give backbone.activation=${activation}`,
     );
   }
   log(`backbone starts from ${from}`);

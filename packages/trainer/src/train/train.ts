@@ -90,8 +90,10 @@ class Run {
     this.#checkpoint = this.saved?.folder;
     while (step < totalSteps && this.#whyStop() === undefined) {
       const rates = ratesAt(this.session, step);
-      const result = this.#guard.make(await nextBatches(this.session), rates, ++step);
+      const batches = await nextBatches(this.session);
+      const result = this.#guard.make(batches, rates, ++step);
       this.#madeAStep = true;
+      for (const batch of batches) this.journal.badImages(step, batch);
       if (typeof result === 'string') this.journal.skip(step, this.#guard.counts().total, result);
       else this.journal.add(result);
       const due = (every: number): boolean => (every > 0 && step % every === 0) || step === totalSteps;

@@ -194,6 +194,17 @@ describe('checkConfig', () => {
     expect(checkConfig(parse(formatConfig(config)), 't')).toEqual(config);
   });
 
+  it.each([
+    [
+      '{ root: r, maxBadImages: 0.1 }',
+      'data.maxBadImages: expected only with data.onBadImage skip, received data.onBadImage stop',
+    ],
+    ['{ root: r, onBadImage: skip, maxBadImages: 2 }', 'data.maxBadImages: expected a number in [0, 1], received 2'],
+    ['{ root: r, onBadImage: ignore }', 'data.onBadImage: expected one of stop, skip, received "ignore"'],
+  ])('refuses data: %s', (section, message) => {
+    expect(() => check(`name: x\ndata: ${section}`)).toThrow(message);
+  });
+
   it('lists every problem at once', () => {
     expect(() => check('name: x\nhead: { rate: 2 }\nseed: -1')).toThrow(
       /seed: expected .*\n.*data: expected a section of keys, received nothing\n.*head\.rate/,
@@ -207,9 +218,12 @@ describe('resumeDifferences', () => {
     const was = checkConfig(raw, 't');
     const now = checkConfig({ ...raw, data: { root: 'elsewhere', workers: 3 }, head: { margin: 0.3 }, seed: 2 }, 't');
     expect(resumeDifferences(was, was)).toEqual([]);
-    // When a run ends, what is kept of it, and what it does with steps that cannot be made.
+    // When a run ends, what is kept of it, and what it does with steps that cannot be made and images that cannot be decoded.
     const training = { earlyStop: { patience: 2, on: 'loss' }, maxMinutes: 5, onNonFinite: 'skip', maxSkips: 4 };
-    expect(resumeDifferences(was, checkConfig({ ...raw, training, checkpoint: { keepBest: 3 } }, 't'))).toEqual([]);
+    const data = { root: 'r', onBadImage: 'skip', maxBadImages: 0.01 };
+    expect(resumeDifferences(was, checkConfig({ ...raw, data, training, checkpoint: { keepBest: 3 } }, 't'))).toEqual(
+      [],
+    );
     expect(resumeDifferences(was, now)).toEqual(['seed: was 1, now 2', 'head.margin: was unset, now 0.3']);
   });
 });

@@ -1,14 +1,26 @@
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { loadModelFolder, writeSafetensors } from '../../dist/checkpoint/index.js';
+import { loadModelFolder, readModelWeights, writeSafetensors } from '../../dist/checkpoint/index.js';
+import { describeFolder } from '../../dist/checkpoint/manifest.js';
+import { checkConfig, formatConfig } from '../../dist/config/index.js';
 import { exportModel } from '../../dist/export/index.js';
 import { importModel } from '../../dist/import/index.js';
 import { type StateDict, withStateDict } from '../../dist/import/stateDict.js';
+import { startBackbone } from '../../dist/train/startingWeights.js';
 import { backends, useBackend } from '../layers/backends.js';
 
 const vector = (name: string): string => join(import.meta.dirname, 'vectors', name);
@@ -46,6 +58,54 @@ function images(): tf.Tensor4D {
   const values = Float32Array.from({ length: 2 * 3 * SIZE * SIZE }, (_, i) => Math.sin(0.37 * i * i));
   return tf.transpose(tf.tensor4d(values, [2, 3, SIZE, SIZE]), [0, 2, 3, 1]);
 }
+
+describe('importModel of a vision transformer', () => {
+  const outputs = JSON.parse(readFileSync(vector('vit.json'), 'utf8')) as Record<'relu6' | 'gelu', number[][]>;
+  const embed = async (folderName: string) =>
+    ((await loadModelFolder(at(folderName))).predict(images()) as tf.Tensor2D).arraySync();
+
+  it("gives PyTorch's embeddings with ReLU6, and with the activation that is asked for", async () => {
+    for (const activation of [undefined, 'gelu'] as const) {
+      const name = activation ?? 'relu6';
+      await load(vector('vit.pt'), name, { backbone: 'vit-t', ...(activation && { activation }) });
+      const embeddings = await embed(name);
+      for (const [i, row] of outputs[name].entries()) {
+        expect(embeddings[i]).toEqual(row.map((value) => expect.closeTo(value, 4)));
+      }
+    }
+    expect(Math.abs(outputs.gelu[0]![2]! - outputs.relu6[0]![2]!)).toBeGreaterThan(0.5);
+
+    // Both have the same weights: training from them must have the same activation.
+    const shape = (activation?: 'gelu') =>
+      checkConfig(
+        { name: 'x', data: { root: 'r', imageSize: SIZE }, backbone: { name: 'vit-t', embeddingSize: 8, activation } },
+        'test',
+      );
+    const model = await loadModelFolder(at('gelu'));
+    await startBackbone(model, at('gelu'), shape('gelu'), () => {});
+    await expect(startBackbone(model, at('gelu'), shape(), () => {})).rejects.toThrow(
+      /E_RANGE: backbone\.weights: expected weights of backbone\.activation relu6, received gelu in .*; give backbone\.activation=gelu/,
+    );
+    await expect(startBackbone(model, at('relu6'), shape('gelu'), () => {})).rejects.toThrow(
+      /expected weights of backbone\.activation gelu, received relu6/,
+    );
+    // A checkpoint's configuration says it.
+    const checkpoint = at('checkpoint');
+    mkdirSync(checkpoint);
+    writeSafetensors(join(checkpoint, 'backbone.safetensors'), readModelWeights(model));
+    writeFileSync(join(checkpoint, 'config.yaml'), formatConfig(shape('gelu')));
+    writeFileSync(join(checkpoint, 'manifest.json'), JSON.stringify(await describeFolder(checkpoint, 1, null)));
+    await startBackbone(model, checkpoint, shape('gelu'), () => {});
+    await expect(startBackbone(model, checkpoint, shape(), () => {})).rejects.toThrow(/relu6, received gelu in/);
+  });
+
+  it('takes an activation for no other network', async () => {
+    await expect(load(vector('iresnet.pt'), 'model', { activation: 'gelu' })).rejects.toThrow(
+      /E_RANGE: activation: expected only with vit-t, .*, received gelu with iresnet10-w16/,
+    );
+    expect(readdirSync(folder)).toEqual([]);
+  });
+});
 
 describe('importModel', () => {
   it("gives PyTorch's embeddings, of arcface_torch's training checkpoint", async () => {

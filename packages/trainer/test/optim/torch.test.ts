@@ -19,6 +19,8 @@ interface Case {
   epsilon?: number;
   decayNormAndBias?: boolean;
   clipNorm?: number;
+  /** On learning rate and weight decay. */
+  factors?: Record<string, [number, number]>;
   float64: Values[];
   float32: Values[];
 }
@@ -28,8 +30,13 @@ const expected = JSON.parse(
   readFileSync(fileURLToPath(new URL('reference/expected.json', import.meta.url)), 'utf8'),
 ) as { shapes: Values; rates: number[]; start: Values; gradients: Values[]; cases: Case[] };
 
-function makeOptimizer({ kind, momentum, betas, epsilon, weightDecay, decayNormAndBias = true }: Case): Optimizer {
-  const common = { weightDecay, decayNormAndBias };
+function makeOptimizer(rule: Case, variables: Record<string, tf.Variable>): Optimizer {
+  const { kind, momentum, betas, epsilon, weightDecay, decayNormAndBias = true, factors = {} } = rule;
+  const weights = Object.entries(variables).map(([originalName, { name }]) => ({ originalName, name })) as never;
+  const ofNames = Object.entries(factors).map(
+    ([name, [rate, decay]]) => [name, { learningRate: rate, weightDecay: decay }] as const,
+  );
+  const common = { weightDecay, decayNormAndBias, weights, factors: new Map(ofNames) };
   return kind === 'sgd'
     ? new SgdMomentum({ ...common, momentum: momentum! })
     : new AdamW({ ...common, betas: betas!, epsilon: epsilon! });
@@ -50,7 +57,7 @@ describe.each(backends)('optimizers on %s', (backend) => {
         tf.variable(tf.tensor(expected.start[name]!, shape)),
       ]),
     );
-    const optimizer = makeOptimizer(rule);
+    const optimizer = makeOptimizer(rule, variables);
     expected.rates.forEach((rate, step) => {
       const grads: tf.NamedTensorMap = {};
       for (const [name, variable] of Object.entries(variables)) {

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import type { ImagePair } from '../../data/pairs.js';
 import { StopRequest } from '../../train/signals.js';
 import { registerDataBinCommand } from './dataBin.js';
 import { stoppedExit } from '../exitCodes.js';
+import { decimal, wholeNumber } from '../options.js';
 import { registerAlignCommand } from './dataAlign.js';
 import { registerDataPreview } from './dataPreview.js';
 import {
@@ -21,16 +22,6 @@ const MAX_PRINTED = 10;
 const MAX_RESOLUTIONS = 8;
 const BAR_WIDTH = 40;
 
-function wholeNumber(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('Expected a whole number.');
-  return Number(text);
-}
-
-function positiveNumber(text: string): number {
-  if (!/^\d*\.?\d+$/.test(text)) throw new InvalidArgumentError('Expected a number.');
-  return Number(text);
-}
-
 /** `hyperarc data check`, `hyperarc data align`, `hyperarc data convert`, `hyperarc data pairs`, `hyperarc data bin`, `hyperarc data preview`. The image library is loaded only when an action runs. */
 export function registerDataCommand(program: Command): void {
   const data = program.command('data').description('Look after face datasets (image folders, one folder an identity)');
@@ -41,7 +32,7 @@ export function registerDataCommand(program: Command): void {
       '--against <dataset...>',
       'evaluation sets (folders or .rec files) whose images and people must not be in it',
     )
-    .option('--near-distance <bits>', 'near-duplicates: bits of 256 that may differ, 0 to 32', wholeNumber, 16)
+    .option('--near-distance <bits>', 'near-duplicates: bits of 256 that may differ, 0 to 32', wholeNumber(0), 16)
     .option('--json', 'print the whole report as JSON')
     .action(async (dataset: string, options: { against?: string[]; nearDistance: number; json?: boolean }) => {
       const { checkDataset } = await import('../../data/checkDataset.js');
@@ -60,7 +51,7 @@ export function registerDataCommand(program: Command): void {
     .description(
       'Write a dataset in another form: an image folder, RecordIO (NEW/FACES.rec) or tar shards (NEW/FACES.tar); always a new folder',
     )
-    .option('--shard-size <megabytes>', 'most of a shard', wholeNumber, 1024)
+    .option('--shard-size <megabytes>', 'most of a shard', wholeNumber(0), 1024)
     .action(async (from: string, to: string, { shardSize }: { shardSize: number }) => {
       const { convertDataset } = await import('../../data/convert/convert.js');
       const interrupt = new AbortController();
@@ -83,13 +74,13 @@ export function registerDataCommand(program: Command): void {
     .command('pairs <folder>')
     .description('Write a list of verification pairs: pathA, pathB, 0|1, fold')
     .requiredOption('--out <file>', 'text file to write')
-    .option('--pairs <count>', 'pairs, half of them of the same identity', wholeNumber, 6000)
+    .option('--pairs <count>', 'pairs, half of them of the same identity', wholeNumber(0), 6000)
     .option('--attribute <name>', 'the two images of a pair differ in this column of the attributes')
     .option('--attributes <file>', "table of attributes (default: the folder's attributes.csv)")
     .option('--between <values>', 'VALUE,VALUE: one image of a pair has the first, the other the second')
-    .option('--gap <number>', 'values of a pair are numbers at least this far apart', positiveNumber)
-    .option('--folds <count>', 'folds, without common identities where possible', wholeNumber, 10)
-    .option('--seed <number>', 'the same seed draws the same pairs', wholeNumber, 1)
+    .option('--gap <number>', 'values of a pair are numbers at least this far apart', decimal)
+    .option('--folds <count>', 'folds, without common identities where possible', wholeNumber(0), 10)
+    .option('--seed <number>', 'the same seed draws the same pairs', wholeNumber(0), 1)
     .action(async (folder: string, options: PairFlags) => {
       const { openDataset } = await import('../../data/openDataset.js');
       const { makePairs, writePairs } = await import('../../data/pairs.js');

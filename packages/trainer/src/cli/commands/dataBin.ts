@@ -1,17 +1,13 @@
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 
 import { StopRequest } from '../../train/signals.js';
 import { stoppedExit } from '../exitCodes.js';
+import { wholeNumber } from '../options.js';
 
 interface BinFlags {
   pairs: string;
   out: string;
   size: number;
-}
-
-function side(text: string): number {
-  if (!/^\d{1,5}$/.test(text)) throw new InvalidArgumentError('Expected a whole number.');
-  return Number(text);
 }
 
 async function runDataBin(root: string, { pairs: list, out, size }: BinFlags): Promise<void> {
@@ -48,6 +44,6 @@ export function registerDataBinCommand(data: Command): void {
     .description("Write a verification set of InsightFace's form, such as lfw.bin, from images and a list of pairs")
     .requiredOption('--pairs <file>', "LFW's pairs.txt, or lines `a b 0|1 [fold]` as `hyperarc data pairs` writes")
     .requiredOption('--out <file>', '.bin file to write')
-    .option('--size <pixels>', 'side of the square images; others are cut and resized', side, 112)
+    .option('--size <pixels>', 'side of the square images; others are cut and resized', wholeNumber(0), 112)
     .action(runDataBin);
 }

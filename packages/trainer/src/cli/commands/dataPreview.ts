@@ -1,12 +1,8 @@
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 
 import type { AugmentPlan } from '../../data/augment/plan.js';
-
-function count(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Expected a whole number.');
-  return Number(text);
-}
+import { wholeNumber } from '../options.js';
 
 interface PreviewFlags {
   augment: string;
@@ -46,10 +42,10 @@ export function registerDataPreview(data: Command): void {
     )
     .requiredOption('--augment <preset|config>', 'a preset of data.augment, or a training configuration that has one')
     .requiredOption('-o, --out <file>', 'picture to write: .png, .jpg or .webp')
-    .option('--rows <count>', 'images, of different identities where there are enough', count, 8)
-    .option('--columns <count>', 'pictures of each', count, 10)
-    .option('--size <pixels>', "side of the network's input (default: the configuration's, else 112)", count)
-    .option('--seed <number>', 'of the draws', count, 1)
+    .option('--rows <count>', 'images, of different identities where there are enough', wholeNumber(0), 8)
+    .option('--columns <count>', 'pictures of each', wholeNumber(0), 10)
+    .option('--size <pixels>', "side of the network's input (default: the configuration's, else 112)", wholeNumber(0))
+    .option('--seed <number>', 'of the draws', wholeNumber(0), 1)
     .action(async (folder: string, { augment, out, ...flags }: PreviewFlags) => {
       const { writeAugmentSheet } = await import('../../data/augmentSheet.js');
       const { plan, size = 112 } = await planOf(augment);

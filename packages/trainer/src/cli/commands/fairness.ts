@@ -3,6 +3,10 @@ import { HyperArcError } from '@hyperarc/kernels-cuda';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 
 import type { BackendChoice } from '../../backend/index.js';
+import type { ImagePair } from '../../data/pairs.js';
+import type { ImageLoader } from '../../evaluate/embed.js';
+import type { FairnessOptions, GroupsOf } from '../../evaluate/fairness/index.js';
+import type { TargetModel } from '../../evaluate/openTarget.js';
 import { wholeNumber } from '../options.js';
 
 interface FairnessFlags {
@@ -10,6 +14,7 @@ interface FairnessFlags {
   column?: string;
   edges?: number[];
   pairs?: string;
+  set?: string;
   data?: string;
   heldout?: number;
   limit: number;
@@ -36,24 +41,71 @@ function increasing(text: string): number[] {
   return edges;
 }
 
-async function runFairness(path: string, flags: FairnessFlags): Promise<void> {
+/** What is verified, and the groups in it. */
+interface Subject extends Pick<TargetModel, 'model' | 'imageSize' | 'folder'> {
+  readonly pairs: readonly ImagePair[];
+  readonly load: ImageLoader;
+  /** In words. */
+  readonly data: string;
+  /** Where the groups come from, their order, and which images or pairs are of them. */
+  readonly grouping: Pick<FairnessOptions, 'groupSource' | 'order' | 'identityOf' | 'people'> & GroupsOf;
+  close(): Promise<void> | void;
+}
+
+async function openSet(
+  path: string,
+  file: string,
+  flags: FairnessFlags,
+  log: (line: string) => void,
+): Promise<Subject> {
+  const { openTargetModel } = await import('../../evaluate/openTarget.js');
+  const { openVerificationSet, readSetGroups } = await import('../../evaluate/index.js');
+  const { binGroups } = await import('../../data/index.js');
+  const { pairs, load } = openVerificationSet(file, { folds: 'none' });
+  // Before the backend starts: most mistakes are in the file of groups.
+  const { by, identityOf, people, ...read } = readSetGroups('--groups', flags.groups, flags.column, pairs);
+  const target = await openTargetModel(path, { backend: flags.backend, log });
+  const {
+    source: groupSource,
+    order,
+    groupOf,
+  } = flags.edges === undefined ? read : binGroups('--edges', read, flags.edges);
+  return {
+    ...target,
+    pairs,
+    load,
+    data: file,
+    grouping: {
+      groupSource,
+      order,
+      identityOf,
+      people,
+      ...(by === 'image' ? { groupOf } : { groupOfPair: (pair: number) => groupOf(String(pair)) }),
+    },
+    close: () => void target.model.dispose(),
+  };
+}
+
+async function openImagesOfPairs(path: string, flags: FairnessFlags, log: (line: string) => void): Promise<Subject> {
   const { openTarget } = await import('../../evaluate/openTarget.js');
+  const { groupPairs } = await import('../../evaluate/index.js');
   const { binGroups, createImageLoader, openImages, readGroups, readPairs } = await import('../../data/index.js');
-  const { embedImages, evaluateFairness, formatFairness, groupPairs, imagesOfPairs, pairSimilarities, writeFairness } =
-    await import('../../evaluate/index.js');
-  const log = (line: string): void => void process.stderr.write(`${line}\n`);
   const read = readGroups('--groups', flags.groups, flags.column);
   const groups = flags.edges === undefined ? read : binGroups('--edges', read, flags.edges);
   const given = flags.pairs === undefined ? undefined : await readPairs(flags.pairs);
   const { data, heldout: heldOut, backend, limit, seed } = flags;
   const target = await openTarget(path, { data, heldOut, backend, log });
-  const output = flags.output ?? (target.folder && join(target.folder, 'fairness.json'));
+  const { dataset, workers } = target;
   const loader = createImageLoader({
-    locate: await openImages(target.dataset.root),
-    ...(target.workers !== undefined && { workers: target.workers }),
+    locate: await openImages(dataset.root),
+    ...(workers !== undefined && { workers }),
   });
+  const close = async (): Promise<void> => {
+    await loader.close();
+    target.model.dispose();
+  };
   try {
-    const pairs = given ?? groupPairs(target.dataset, groups.groupOf, { limit, seed });
+    const pairs = given ?? groupPairs(dataset, groups.groupOf, { limit, seed });
     if (pairs.length === 0) {
       const { source } = groups;
       throw new HyperArcError(
@@ -61,12 +113,34 @@ async function runFairness(path: string, flags: FairnessFlags): Promise<void> {
         `--groups: expected groups of the images, received none for any of ${target.data} in ${source}`,
       );
     }
-    const { labels } = target.dataset;
-    const without = labels.filter((_, index) => groups.groupOf(target.dataset.nameOf(index)) === undefined).length;
+    const without = dataset.labels.filter((_, index) => groups.groupOf(dataset.nameOf(index)) === undefined).length;
     if (given === undefined && without > 0) log(`${without} images without a group left out`);
-    const embeddings = await embedImages(target.model, imagesOfPairs(pairs), {
-      imageSize: target.imageSize,
+    return {
+      ...target,
+      pairs,
       load: (paths, size) => loader.load(paths, size),
+      data: given === undefined ? target.data : `${dataset.root}, pairs of ${flags.pairs}`,
+      grouping: { groupSource: groups.source, order: groups.order, groupOf: groups.groupOf },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function runFairness(path: string, flags: FairnessFlags): Promise<void> {
+  const { embedImages, evaluateFairness, formatFairness, imagesOfPairs, pairSimilarities, writeFairness } =
+    await import('../../evaluate/index.js');
+  const log = (line: string): void => void process.stderr.write(`${line}\n`);
+  const subject =
+    flags.set === undefined ? await openImagesOfPairs(path, flags, log) : await openSet(path, flags.set, flags, log);
+  try {
+    const { model, pairs, imageSize, load, data, grouping, folder } = subject;
+    const output = flags.output ?? (folder && join(folder, 'fairness.json'));
+    const embeddings = await embedImages(model, imagesOfPairs(pairs), {
+      imageSize,
+      load,
       batchSize: flags.batchSize,
       flip: flags.flip,
       onProgress: (done, total) => done === total && log(`${total} images embedded`),
@@ -74,15 +148,13 @@ async function runFairness(path: string, flags: FairnessFlags): Promise<void> {
     const fairness = evaluateFairness({
       pairs,
       similarities: pairSimilarities(embeddings, pairs),
-      groupOf: groups.groupOf,
-      data: flags.pairs === undefined ? target.data : `${target.dataset.root}, pairs of ${flags.pairs}`,
-      groupSource: groups.source,
-      order: groups.order,
+      ...grouping,
+      data,
       fmr: flags.far,
       ...(flags.threshold !== undefined && { threshold: flags.threshold }),
       alpha: flags.alpha,
       replicates: flags.replicates,
-      seed,
+      seed: flags.seed,
     });
     process.stdout.write(`${formatFairness(fairness)}\n`);
     if (output !== undefined) {
@@ -90,8 +162,7 @@ async function runFairness(path: string, flags: FairnessFlags): Promise<void> {
       process.stdout.write(`${output} written\n`);
     }
   } finally {
-    await loader.close();
-    target.model.dispose();
+    await subject.close();
   }
 }
 
@@ -101,12 +172,23 @@ export function registerFairnessCommand(program: Command): void {
     .command('fairness')
     .description('error rates of each group of people at one threshold, how unequal they are, and bootstrap intervals')
     .argument('<run|model>', 'run folder, or folder with a tfjs model.json')
-    .requiredOption('--groups <file>', 'YAML or JSON of `identity: group`, or CSV with a column `path` or `identity`')
+    .requiredOption(
+      '--groups <file>',
+      'YAML or JSON of `identity: group`, or CSV with a column `path` or `identity`; of a set: CSV with `pair` or `image`',
+    )
     .option('--column <name>', 'CSV: column of the groups (default: the one after the key)')
     .option('--edges <numbers>', 'cut a column of numbers into groups, such as 0.3,0.6', increasing)
     .option('--data <folder>', 'image folder (default: the identities that the run held out)')
     .option('--heldout <n>', "identities of the folder set apart by the run's seed (default: all)", wholeNumber(0))
     .option('--pairs <file>', 'pairs, as `hyperarc data pairs` writes them (default: all within groups, up to --limit)')
+    .addOption(
+      new Option('--set <file>', 'verification set such as lfw.bin, instead of images and pairs').conflicts([
+        'data',
+        'heldout',
+        'pairs',
+        'limit',
+      ]),
+    )
     .option('--limit <n>', 'most pairs of each kind in a group', wholeNumber(1), 100_000)
     .option('--far <rate>', 'false match rate over all pairs that sets the threshold', number, 1e-3)
     .option('--threshold <cosine>', 'the threshold itself, instead', number)

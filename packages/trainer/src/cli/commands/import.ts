@@ -1,18 +1,15 @@
-import { InvalidArgumentError, Option, type Command } from 'commander';
+import { Option, type Command } from 'commander';
 
 import { backboneNames, DEFAULT_INPUT_SIZE } from '../../backbones/registry.js';
 import type { BackendChoice } from '../../backend/index.js';
+import { wholeNumber } from '../options.js';
 
 interface ImportFlags {
   backbone: string;
   inputSize?: number;
   embeddingSize?: number;
+  activation?: 'relu6' | 'gelu';
   backend?: BackendChoice;
-}
-
-function wholeNumber(text: string): number {
-  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('Expected a whole number of at least 1.');
 }
 
 async function runImport(weights: string, out: string, flags: ImportFlags): Promise<void> {
@@ -41,8 +38,14 @@ export function registerImportCommand(program: Command): void {
         .choices(backboneNames)
         .makeOptionMandatory(),
     )
-    .option('--input-size <pixels>', `height and width of the images (default: ${DEFAULT_INPUT_SIZE})`, wholeNumber)
-    .option('--embedding-size <D>', 'length of an embedding (default: as in the weights)', wholeNumber)
+    .option('--input-size <pixels>', `height and width of the images (default: ${DEFAULT_INPUT_SIZE})`, wholeNumber(1))
+    .option('--embedding-size <D>', 'length of an embedding (default: as in the weights)', wholeNumber(1))
+    .addOption(
+      new Option(
+        '--activation <name>',
+        'of the MLPs of a vit-*, which the weights do not tell (default: relu6)',
+      ).choices(['relu6', 'gelu']),
+    )
     .addOption(new Option('--backend <name>', 'tfjs backend').choices(['auto', 'tensorflow', 'wasm', 'cpu']))
     .action(runImport);
 }

@@ -4,12 +4,16 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 
 import type { BackendChoice } from '../../backend/index.js';
 import type { CorruptionName } from '../../data/augment/corrupt.js';
+import type { ImagePair } from '../../data/pairs.js';
+import type { ImageLoader } from '../../evaluate/embed.js';
+import type { TargetModel } from '../../evaluate/openTarget.js';
 import { wholeNumber } from '../options.js';
 
 interface RobustnessFlags {
   data?: string;
   heldout?: number;
   pairs?: string;
+  set?: string;
   count?: number;
   folds?: number;
   only?: string[];
@@ -48,9 +52,52 @@ async function openYaw(
   };
 }
 
-async function runRobustness(path: string, flags: RobustnessFlags): Promise<void> {
+/** What is verified, clean. */
+interface Subject extends Pick<TargetModel, 'model' | 'imageSize' | 'folder' | 'workers'> {
+  readonly pairs: readonly ImagePair[];
+  readonly load: ImageLoader;
+  /** In words. */
+  readonly data: string;
+  close(): Promise<void> | void;
+}
+
+async function openSet(
+  path: string,
+  file: string,
+  flags: RobustnessFlags,
+  log: (line: string) => void,
+): Promise<Subject> {
+  const { openTargetModel } = await import('../../evaluate/openTarget.js');
+  const { openVerificationSet } = await import('../../evaluate/index.js');
+  const { pairs, load } = openVerificationSet(file, flags.folds === undefined ? {} : { folds: flags.folds });
+  const target = await openTargetModel(path, { backend: flags.backend, log });
+  return { ...target, pairs, load, data: file, close: () => void target.model.dispose() };
+}
+
+async function openImagesOfPairs(path: string, flags: RobustnessFlags, log: (line: string) => void): Promise<Subject> {
   const { openTarget } = await import('../../evaluate/openTarget.js');
   const { createImageLoader, makePairs, openImages, readPairs } = await import('../../data/index.js');
+  const given = flags.pairs === undefined ? undefined : await readPairs(flags.pairs);
+  const { data, heldout: heldOut, backend } = flags;
+  const target = await openTarget(path, { data, heldOut, backend, log });
+  const { root } = target.dataset;
+  const { workers } = target;
+  const loader = createImageLoader({ locate: await openImages(root), ...(workers !== undefined && { workers }) });
+  const count = flags.count ?? target.pairs;
+  const folds = flags.folds ?? target.folds;
+  return {
+    ...target,
+    pairs: given ?? makePairs(target.dataset, { pairs: count, folds, seed: target.seed }),
+    load: (paths, size) => loader.load(paths, size),
+    data: given === undefined ? target.data : `${root}, pairs of ${flags.pairs}`,
+    close: async () => {
+      await loader.close();
+      target.model.dispose();
+    },
+  };
+}
+
+async function runRobustness(path: string, flags: RobustnessFlags): Promise<void> {
   const { CorruptingLoader, evaluateRobustness, formatRobustness, writeRobustness } =
     await import('../../evaluate/index.js');
   const { nearest } = await import('../../config/suggest.js');
@@ -66,24 +113,19 @@ async function runRobustness(path: string, flags: RobustnessFlags): Promise<void
     );
   }
   const yawOf = await openYaw(flags, log);
-  const given = flags.pairs === undefined ? undefined : await readPairs(flags.pairs);
-  const { data, heldout: heldOut, backend, seed } = flags;
-  const target = await openTarget(path, { data, heldOut, backend, log });
-  const { root } = target.dataset;
-  const workers = target.workers;
-  const loader = createImageLoader({ locate: await openImages(root), ...(workers !== undefined && { workers }) });
-  const load = (paths: readonly string[], size: number): Promise<Float32Array> => loader.load(paths, size);
-  const corrupting = new CorruptingLoader(load, seed, workers);
+  const { seed } = flags;
+  const subject =
+    flags.set === undefined ? await openImagesOfPairs(path, flags, log) : await openSet(path, flags.set, flags, log);
+  const corrupting = new CorruptingLoader(subject.load, seed, subject.workers);
   try {
-    const count = flags.count ?? target.pairs;
-    const folds = flags.folds ?? target.folds;
+    const { model, pairs, imageSize, load, data } = subject;
     const robustness = await evaluateRobustness({
-      model: target.model,
-      pairs: given ?? makePairs(target.dataset, { pairs: count, folds, seed: target.seed }),
-      imageSize: target.imageSize,
+      model,
+      pairs,
+      imageSize,
       load,
       loadCorrupted: (name, severity) => corrupting.with(name, severity),
-      data: given === undefined ? target.data : `${root}, pairs of ${flags.pairs}`,
+      data,
       seed,
       ...(flags.only && { corruptions: flags.only as CorruptionName[] }),
       corrupted: flags.corrupt,
@@ -94,15 +136,14 @@ async function runRobustness(path: string, flags: RobustnessFlags): Promise<void
       onProgress: (done, total, condition) => log(`${done}/${total} ${condition}`),
     });
     process.stdout.write(`${formatRobustness(robustness)}\n`);
-    const output = flags.output ?? (target.folder && join(target.folder, 'robustness.json'));
+    const output = flags.output ?? (subject.folder && join(subject.folder, 'robustness.json'));
     if (output !== undefined) {
       writeRobustness(output, robustness);
       process.stdout.write(`${output} written\n`);
     }
   } finally {
     await corrupting.close();
-    await loader.close();
-    target.model.dispose();
+    await subject.close();
   }
 }
 
@@ -117,8 +158,16 @@ export function registerRobustnessCommand(program: Command): void {
     .option('--data <folder>', 'image folder (default: the identities that the run held out)')
     .option('--heldout <n>', "identities of the folder set apart by the run's seed (default: all)", wholeNumber(0))
     .option('--pairs <file>', 'pairs to verify, as `hyperarc data pairs` writes them (default: drawn)')
+    .addOption(
+      new Option('--set <file>', 'verification set such as lfw.bin, instead of images and pairs').conflicts([
+        'data',
+        'heldout',
+        'pairs',
+        'count',
+      ]),
+    )
     .option('--count <n>', 'pairs to draw', wholeNumber(4))
-    .option('--folds <n>', 'folds of the drawn pairs', wholeNumber(2))
+    .option('--folds <n>', 'folds of the drawn pairs, or of the set (default: 10)', wholeNumber(2))
     .option('--only <names>', 'corruptions, separated by commas (default: all)', (text) => text.split(','))
     .addOption(
       new Option('--corrupt <which>', 'both images of a pair, or the second against a clean first')
@@ -126,7 +175,10 @@ export function registerRobustnessCommand(program: Command): void {
         .default('both'),
     )
     .option('--far <rate>', 'false match rate that sets the threshold on the clean images', rate, 1e-2)
-    .option('--attributes <file>', 'CSV with a column path and the yaw of each image: adds figures by pose')
+    .option(
+      '--attributes <file>',
+      'CSV with a column path (in a set: lfw/12, image 12) and the yaw of each image: adds figures by pose',
+    )
     .option('--yaw-column <name>', 'its column of angles', 'yaw')
     .addOption(new Option('--yaw-unit <unit>', 'of that column').choices(['degrees', 'radians']).default('degrees'))
     .option('--seed <n>', 'of the corruptions', wholeNumber(0), 1)

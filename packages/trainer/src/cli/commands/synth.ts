@@ -1,19 +1,9 @@
 import type { Command } from 'commander';
-import { InvalidArgumentError } from 'commander';
 
 import type { SynthControls } from '../../synth/controls.js';
 import { StopRequest } from '../../train/signals.js';
 import { stoppedExit } from '../exitCodes.js';
-
-function wholeNumber(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('Expected a whole number.');
-  return Number(text);
-}
-
-function share(text: string): number {
-  if (!/^\d*\.?\d+$/.test(text)) throw new InvalidArgumentError('Expected a number.');
-  return Number(text);
-}
+import { decimal, wholeNumber } from '../options.js';
 
 interface SynthOptions {
   out: string;
@@ -35,15 +25,15 @@ export function registerSynthCommand(program: Command): void {
     .command('synth')
     .description('Draw a synthetic face dataset (an image folder, one folder an identity)')
     .requiredOption('--out <folder>', 'folder to write; absent, empty, or holding the same dataset')
-    .option('--identities <count>', 'people', wholeNumber, 400)
-    .option('--samples <count>', 'images of each', wholeNumber, 20)
-    .option('--seed <number>', 'names the dataset: the same seed gives the same bytes', wholeNumber, 1)
-    .option('--size <pixels>', 'side of an image', wholeNumber, 112)
+    .option('--identities <count>', 'people', wholeNumber(0), 400)
+    .option('--samples <count>', 'images of each', wholeNumber(0), 20)
+    .option('--seed <number>', 'names the dataset: the same seed gives the same bytes', wholeNumber(0), 1)
+    .option('--size <pixels>', 'side of an image', wholeNumber(0), 112)
     .option('--yaw <degrees:share,…>', 'turn of the heads, 0 to 60: 0:0.5,30:0.3,60:0.2')
     .option('--age <years:share,…>', '16 to 80, or young, middle, old: young:0.4,middle:0.4,old:0.2')
     .option('--groups <name:share,…>', 'groups of people, by skin tone from light to dark: a:0.7,b:0.3')
-    .option('--masks <share>', 'share of the pictures with a mask on mouth and nose', share)
-    .option('--workers <count>', 'threads (default: the number of processors)', wholeNumber)
+    .option('--masks <share>', 'share of the pictures with a mask on mouth and nose', decimal)
+    .option('--workers <count>', 'threads (default: the number of processors)', wholeNumber(0))
     .option('--contact-sheet <file>', 'also draw a table of faces: a row an identity, a column a sample')
     .action(async (options: SynthOptions) => {
       const { writeContactSheet, writeSynthDataset } = await import('../../synth/index.js');

@@ -36,6 +36,8 @@ export interface Fairness {
   readonly data: string;
   /** Where the groups come from. */
   readonly groupSource: string;
+  /** How people were told apart, where that is uncertain. */
+  readonly people?: string;
   /** Cosine similarity from which a pair is accepted, one for all groups. */
   readonly threshold: number;
   /** The FMR asked for, which set the threshold; null where the threshold was given. */
@@ -56,15 +58,22 @@ export interface Fairness {
   readonly pairsAcrossGroups: number;
 }
 
-export interface FairnessOptions {
+/** Groups of images, or of pairs. */
+export type GroupsOf =
+  /** By path; every image of the pairs must have one. A pair counts for a group when both of its images are of it. */
+  | { readonly groupOf: (path: string) => string | undefined; readonly groupOfPair?: undefined }
+  /** By the pair's place; undefined for one across groups. A person is then resampled in each group by itself. */
+  | { readonly groupOfPair: (pair: number) => string | undefined; readonly groupOf?: undefined };
+
+interface Common {
   /** [N] */
   readonly pairs: readonly ImagePair[];
   /** [N] cosine similarities. */
   readonly similarities: ArrayLike<number>;
-  /** By path; every image of the pairs must have one. */
-  readonly groupOf: (path: string) => string | undefined;
   /** By path. Default: the folder the image is in. */
   readonly identityOf?: (path: string) => string;
+  /** How people were told apart, where that is uncertain; in words, for the report. */
+  readonly people?: string | undefined;
   readonly data: string;
   readonly groupSource: string;
   /** Groups in the order to show them. Default: alphabetical. */
@@ -83,6 +92,8 @@ export interface FairnessOptions {
   readonly seed?: number;
 }
 
+export type FairnessOptions = Common & GroupsOf;
+
 /** `faces/person/1.jpg` is of `person`. */
 export const folderOf = (path: string): string => path.split('/').at(-2) ?? path;
 
@@ -97,23 +108,32 @@ function thresholdAt(similarities: ArrayLike<number>, same: readonly boolean[], 
 }
 
 function* grouped(
-  { pairs, similarities, identityOf = folderOf, groupOf }: FairnessOptions,
+  { pairs, similarities, identityOf = folderOf, ...options }: FairnessOptions,
   threshold: number,
   numberOf: (group: string) => number,
 ): Generator<GroupedPair> {
   const identities = new Map<string, number>();
-  const identity = (path: string): number => {
-    const name = identityOf(path);
+  const identity = (path: string, within: string): number => {
+    const name = within + identityOf(path);
     const known = identities.get(name);
     if (known !== undefined) return known;
     identities.set(name, identities.size);
     return identities.size - 1;
   };
   for (const [i, { a, b, same }] of pairs.entries()) {
-    const [groupA, groupB] = [groupOf(a)!, groupOf(b)!];
-    const group = groupA === groupB ? numberOf(groupA) : undefined;
-    yield { same, accepted: similarities[i]! >= threshold, a: identity(a), b: identity(b), group };
+    const name = groupOfPairAt(options, i, a, b);
+    const group = name === undefined ? undefined : numberOf(name);
+    // Where pairs have groups one person may be in several; a weight must be of one.
+    const within = options.groupOfPair === undefined ? '' : `${group}/`;
+    yield { same, accepted: similarities[i]! >= threshold, a: identity(a, within), b: identity(b, within), group };
   }
+}
+
+/** The group of a pair; undefined where it is across groups. */
+function groupOfPairAt({ groupOf, groupOfPair }: GroupsOf, pair: number, a: string, b: string): string | undefined {
+  if (groupOfPair !== undefined) return groupOfPair(pair);
+  const group = groupOf(a);
+  return group === groupOf(b) ? group : undefined;
 }
 
 function checkOptions({ alpha = 0.5, replicates = 1000, confidence = 0.95, threshold }: FairnessOptions): void {
@@ -131,22 +151,30 @@ function checkOptions({ alpha = 0.5, replicates = 1000, confidence = 0.95, thres
 const varies = (rate: number | null): boolean => rate !== null && rate > 0 && rate < 1;
 
 /** The groups of the pairs, in order. @throws HyperArcError E_RANGE for an image without one, or fewer than two. */
-function groupsOfPairs({ pairs, groupOf, groupSource, order }: FairnessOptions): string[] {
+function groupsOfPairs(options: FairnessOptions): string[] {
+  const { pairs, groupSource, order } = options;
   const names = new Set<string>();
-  for (const path of pairs.flatMap(({ a, b }) => [a, b])) {
-    const group = groupOf(path);
-    if (group === undefined) {
-      throw new HyperArcError(
-        'E_RANGE',
-        `groups: expected a group for every image of the pairs, received none for ${path} in ${groupSource}; add it or its identity`,
-      );
+  if (options.groupOfPair !== undefined) {
+    for (const i of pairs.keys()) {
+      const group = options.groupOfPair(i);
+      if (group !== undefined) names.add(group);
     }
-    names.add(group);
+  } else {
+    for (const path of pairs.flatMap(({ a, b }) => [a, b])) {
+      const group = options.groupOf(path);
+      if (group === undefined) {
+        throw new HyperArcError(
+          'E_RANGE',
+          `groups: expected a group for every image of the pairs, received none for ${path} in ${groupSource}; add it or its identity`,
+        );
+      }
+      names.add(group);
+    }
   }
   if (names.size < 2) {
     throw new HyperArcError(
       'E_RANGE',
-      `groups: expected at least two, received ${[...names].join(', ')} in ${groupSource}`,
+      `groups: expected at least two, received ${[...names].join(', ') || 'none'} in ${groupSource}`,
     );
   }
   return order?.filter((name) => names.has(name)) ?? [...names].sort();
@@ -183,6 +211,7 @@ export function evaluateFairness(options: FairnessOptions): Fairness {
     createdAt: new Date().toISOString(),
     data: options.data,
     groupSource: options.groupSource,
+    ...(options.people !== undefined && { people: options.people }),
     threshold,
     fmrTarget: options.threshold === undefined ? fmr : null,
     overall: { fmr: share(false), fnmr: share(true), differentPairs: same.length - samePairs, samePairs },

@@ -70,6 +70,7 @@ export function formatFairness(fairness: Fairness): string {
     measure('inequity', 'inequity', '1'),
     measure('garbe', 'GARBE', '0'),
     `α = ${alpha}; in brackets ${100 * bootstrap.confidence}% intervals of ${bootstrap.replicates} replicates over people within groups`,
+    ...(fairness.people === undefined ? [] : [fairness.people]),
     ...undefinedNotes(fairness),
   ].join('\n');
 }

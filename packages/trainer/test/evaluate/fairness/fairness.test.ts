@@ -54,7 +54,8 @@ const grouped: GroupedPair[] = pairs.map(({ a, b, similarity }) => ({
   group: groupOfPerson[a] === groupOfPerson[b] ? groupOfPerson[a] : undefined,
 }));
 
-const options: FairnessOptions = {
+type ImageGrouped = Extract<FairnessOptions, { groupOfPair?: undefined }>;
+const options: ImageGrouped = {
   pairs: pairs.map(({ a, b }, i) => ({ a: `p${a}/${i}.jpg`, b: `p${b}/x${i}.jpg`, same: a === b, fold: 0 })),
   similarities: pairs.map(({ similarity }) => similarity),
   groupOf: (path) => names[groupOfPerson[Number(path.slice(1, path.indexOf('/')))]!],
@@ -223,7 +224,7 @@ describe('files and messages', () => {
     expect(ordered.groups.map(({ group }) => group)).toEqual(['west', 'south', 'north']);
   });
 
-  it.each<[Partial<FairnessOptions>, string]>([
+  it.each<[Partial<ImageGrouped>, string]>([
     [{ alpha: 2 }, 'alpha: expected a number in [0, 1], received 2'],
     [{ fmr: 0 }, 'far: expected a number in (0, 1], received 0'],
     [

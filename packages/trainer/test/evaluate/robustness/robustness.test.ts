@@ -8,7 +8,14 @@ import { createBackbone } from '../../../dist/backbones/index.js';
 import { saveModelFolder } from '../../../dist/checkpoint/modelFolder.js';
 import { createProgram } from '../../../dist/cli/main.js';
 import { checkConfig } from '../../../dist/config/index.js';
-import { corruptImage, createImageLoader, scanImageFolder, type ImageFolder } from '../../../dist/data/index.js';
+import {
+  corruptImage,
+  createImageLoader,
+  makePairs,
+  scanImageFolder,
+  writePairs,
+  type ImageFolder,
+} from '../../../dist/data/index.js';
 import {
   CorruptingLoader,
   evaluateRobustness,
@@ -16,7 +23,9 @@ import {
   readRobustness,
   verify,
   writeRobustness,
+  writeVerificationBin,
   yawBins,
+  type Fairness,
   type ImageLoader,
   type Robustness,
   type RobustnessOptions,
@@ -247,5 +256,52 @@ describe('the commands', () => {
       expect(report).toContain(text);
     await expect(command('robustness', run.modelPath, '--only', 'blur')).rejects.toThrow('give --data');
     await expect(command('robustness', run.path, '--only', 'maks')).rejects.toThrow('did you mean mask?');
+  });
+
+  it('take a verification set: the figures of the same images and pairs in folders', async () => {
+    const list = makePairs(dataset, { pairs: 40, folds: 10, seed: 3 });
+    const [pairsFile, set] = [join(folder, 'pairs.txt'), join(folder, 'mine.bin')];
+    await writePairs(pairsFile, list);
+    await writeVerificationBin(set, dataset.root, list, { size: SIZE });
+    const inFolders = ['--data', dataset.root, '--pairs', pairsFile];
+    const robustness = async (...source: string[]) => {
+      await command('robustness', run.path, ...source, '--only', 'blur,low resolution,noise', '--far', '0.1');
+      return JSON.parse(readFileSync(join(run.path, 'robustness.json'), 'utf8')) as Robustness;
+    };
+    const [ofFolders, ofSet] = [await robustness(...inFolders), await robustness('--set', set)];
+    expect(ofSet).toMatchObject({ data: set, pairs: 40, images: ofFolders.images, clean: ofFolders.clean });
+    expect(ofSet.cleanThreshold).toBe(ofFolders.cleanThreshold);
+    const [blur, low, noise] = ofSet.corruptions;
+    expect([blur, low]).toEqual(ofFolders.corruptions.slice(0, 2));
+    expect(blur!.severities.at(-1)).not.toMatchObject({ auc: ofSet.clean.auc });
+    // Draws go by an image's name, which is another in a set.
+    expect(noise!.name).toBe('noise');
+    expect((await robustness('--set', set)).corruptions).toEqual(ofSet.corruptions);
+
+    const evenOrOdd = (path: string) => (Number(/person_(\d)/.exec(path)![1]) % 2 === 0 ? 'even' : 'odd');
+    const [yaml, csv] = [join(folder, 'people.yaml'), join(folder, 'images.csv')];
+    writeFileSync(yaml, dataset.identities.map((name) => `${name}: ${evenOrOdd(name)}`).join('\n'));
+    const images = [...list].sort((x, y) => x.fold - y.fold).flatMap(({ a, b }) => [a, b]);
+    const lines = images.map((path, i) => `${i},${evenOrOdd(path)},${path.split('/')[0]}`);
+    writeFileSync(csv, `image,group,identity\n${lines.join('\n')}\n`);
+    const fairness = async (...args: string[]) => {
+      await command('fairness', run.path, ...args, '--far', '0.1', '--replicates', '20');
+      return JSON.parse(readFileSync(join(run.path, 'fairness.json'), 'utf8')) as Fairness;
+    };
+    const expected = await fairness(...inFolders, '--groups', yaml);
+    const received = await fairness('--set', set, '--groups', csv);
+    expect(received).toEqual({ ...expected, createdAt: received.createdAt, data: set, groupSource: csv });
+    await expect(fairness('--set', set, '--groups', yaml)).rejects.toThrow(/expected a column pair or image/);
+    for (const name of ['robustness', 'fairness']) {
+      const program = createProgram();
+      program.commands
+        .find((entry) => entry.name() === name)!
+        .exitOverride()
+        .configureOutput({ writeErr: () => {} });
+      const args = [name, run.path, '--set', set, '--data', 'x', ...(name === 'fairness' ? ['--groups', csv] : [])];
+      await expect(program.parseAsync(args, { from: 'user' })).rejects.toThrow(
+        "option '--set <file>' cannot be used with option '--data <folder>'",
+      );
+    }
   });
 });

@@ -21,6 +21,11 @@ CASES = [
     {"name": "adamw", "kind": "adamw", "betas": [0.9, 0.999], "epsilon": 1e-8, "weightDecay": 0.1},
     {"name": "adamw, no decay of vectors, clipped", "kind": "adamw", "betas": [0.8, 0.95], "epsilon": 1e-8,
      "weightDecay": 0.1, "decayNormAndBias": False, "clipNorm": CLIP},
+    # Parameter groups of their own: factors on the learning rate and the decay.
+    {"name": "sgd, groups", "kind": "sgd", "momentum": 0.9, "weightDecay": 0.05,
+     "factors": {"kernel": [0.25, 1.0], "bias": [1.0, 0.5]}},
+    {"name": "adamw, groups, clipped", "kind": "adamw", "betas": [0.9, 0.999], "epsilon": 1e-8, "weightDecay": 0.1,
+     "factors": {"kernel": [2.0, 0.0], "bias": [0.25, 4.0]}, "clipNorm": CLIP},
     # A large epsilon shows where it is added.
     {"name": "adamw, large epsilon", "kind": "adamw", "betas": [0.9, 0.999], "epsilon": 0.3, "weightDecay": 0.0},
 ]
@@ -50,9 +55,10 @@ def run(case, dtype):
     }
     decay = case["weightDecay"]
     vector_decay = decay if case.get("decayNormAndBias", True) else 0.0
+    factors = case.get("factors", {name: [1.0, 1.0] for name in SHAPES})
     groups = [
-        {"params": [weights["kernel"]], "weight_decay": decay},
-        {"params": [weights["bias"]], "weight_decay": vector_decay},
+        {"params": [weights["kernel"]], "weight_decay": decay * factors["kernel"][1]},
+        {"params": [weights["bias"]], "weight_decay": vector_decay * factors["bias"][1]},
     ]
     if case["kind"] == "sgd":
         optimizer = torch.optim.SGD(groups, lr=0.1, momentum=case["momentum"])
@@ -64,8 +70,8 @@ def run(case, dtype):
             weights[name].grad = torch.tensor(gradient(shape, step, i), dtype=dtype).reshape(shape)
         if "clipNorm" in case:
             torch.nn.utils.clip_grad_norm_(weights.values(), case["clipNorm"])
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+        for group, name in zip(optimizer.param_groups, SHAPES):
+            group["lr"] = rate * factors[name][0]
         optimizer.step()
         trace.append({name: weight.detach().flatten().tolist() for name, weight in weights.items()})
     return trace
