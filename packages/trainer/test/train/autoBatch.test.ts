@@ -75,7 +75,7 @@ describe('training.batchSize: auto', () => {
     let model = await measure(session);
     const tensors = tf.memory().numTensors;
     const ratios = [];
-    for (const batch of [8, 16, 32]) {
+    for (const batch of [8, 16, 32, 64]) {
       const planned = stepBytes(model, batch) - model.baseBytes - model.head(batch);
       const bytes = await trialStep(session, batch);
       model = { ...model, measured: [...model.measured, { batch, bytes }] };
