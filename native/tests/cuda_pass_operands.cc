@@ -323,7 +323,7 @@ std::vector<float> runDenseGradients(const PassOperands& o, cuda::Passes& passes
   return dense.toHost();
 }
 
-UpdatedCenters runUpdate(const PassOperands& o, cuda::Passes& passes, const cuda::SgdView& sgd) {
+UpdatedCenters runUpdate(const PassOperands& o, cuda::Passes& passes, const cuda::UpdateView& sgd) {
   const DeviceOperands device(o);
   runGradients(o, device, passes, {true, sgd, nullptr});
   return {device.weights.toHost(), device.momentum.toHost(), device.inverseNorms.toHost(), device.weightsBf16.toHost(),

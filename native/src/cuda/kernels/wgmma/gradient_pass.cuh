@@ -53,7 +53,9 @@ class GradientPass {
     const uint32_t whole = bytes / 16 * 16;
     if (whole == 0) return;
     prefetchToL2(centers.weights + offset, whole);
-    if (args.gradients.sink.isUpdate && centers.momentum != nullptr) prefetchToL2(centers.momentum + offset, whole);
+    if (!args.gradients.sink.isUpdate) return;
+    if (centers.momentum != nullptr) prefetchToL2(centers.momentum + offset, whole);
+    if (centers.secondMoment != nullptr) prefetchToL2(centers.secondMoment + offset, whole);
   }
 
   HYPERARC_DEVICE void begin(const hopper::Segment& segment, const Place& place) {
