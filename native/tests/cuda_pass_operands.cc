@@ -268,7 +268,7 @@ struct DeviceOperands {
   DeviceArray<float> threshold;
   DeviceArray<int32_t> targetPositions, targetSamples, winner;
   DeviceArray<float> coefficient, tangentW;
-  cuda::CentersView centers;
+  cuda::CentersView centers = {};
   cuda::ClassList classes;
   cuda::SamplesView samples;
   cuda::TargetsView targets;
