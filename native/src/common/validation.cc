@@ -211,10 +211,17 @@ Status checkRows(int64_t firstRow, int64_t rowCount, int64_t rows, const void* v
   return Status::ok();
 }
 
-Status checkRowValues(const float* valuesRD, int64_t rowCount, int64_t dim) {
+Status checkRowValues(Buffer buffer, const float* valuesRD, int64_t rowCount, int64_t dim) {
   if (firstNonFinite(valuesRD, rowCount, dim) >= 0)
     return failure(StatusCode::kNonFinite,
                    "values: expected finite numbers, received NaN or infinity; the saved centres are damaged");
+  if (buffer == Buffer::kSecondMoment) {
+    const float* end = valuesRD + rowCount * dim;
+    const float* negative = std::find_if(valuesRD, end, [](float x) { return x < 0.0f; });
+    if (negative != end)
+      return rangeError("values: expected a second moment of at least 0, received ", *negative,
+                        "; the saved centres are damaged");
+  }
   return Status::ok();
 }
 

@@ -33,8 +33,8 @@ Status checkHasUpdates(const CentersConfig& config);
 Status checkSample(const SampleOptions& options);
 Status checkStddev(float stddev);
 Status checkRows(int64_t firstRow, int64_t rowCount, int64_t rows, const void* values);
-/// E_NONFINITE for rows that hold NaN or infinity.
-Status checkRowValues(const float* valuesRD, int64_t rowCount, int64_t dim);
+/// What is to be written to rows of a buffer: E_NONFINITE for NaN or infinity, E_RANGE for a second moment below 0.
+Status checkRowValues(Buffer buffer, const float* valuesRD, int64_t rowCount, int64_t dim);
 /// E_RANGE for a buffer that centres of this configuration do not hold.
 Status checkBuffer(Buffer buffer, const CentersConfig& config);
 

@@ -95,7 +95,7 @@ Status CpuClassCenters::writeRows(Buffer buffer, int64_t firstRow, int64_t count
     if (Status status = checkRows(firstRow, count, rowCount(), valuesRD); !status) return status;
     if (Status status = checkBuffer(buffer, config_); !status) return status;
     if (count == 0) return Status::ok();
-    if (Status status = checkRowValues(valuesRD, count, config_.dim); !status) return status;
+    if (Status status = checkRowValues(buffer, valuesRD, count, config_.dim); !status) return status;
     float* target = arrayOf(*this, buffer).data() + firstRow * config_.dim;
     std::memcpy(target, valuesRD, static_cast<size_t>(count * config_.dim) * sizeof(float));
     if (buffer == Buffer::kWeights) {

@@ -14,7 +14,8 @@ Status kernelsFor(const Core& core, const CentersConfig& config, const PassNeeds
                         .subCenters = config.subCenters,
                         .dim = config.dim,
                         .needsMask = needs.mask,
-                        .negativeRules = needs.negativeRules},
+                        .negativeRules = needs.negativeRules,
+                        .optimizer = config.optimizer},
                        choice);
 }
 

@@ -60,7 +60,7 @@ Status CudaClassCenters::writeRows(Buffer buffer, int64_t firstRow, int64_t coun
     if (Status status = checkRows(firstRow, count, rowCount(), valuesRD); !status) return status;
     if (Status status = checkBuffer(buffer, config_); !status) return status;
     if (count == 0) return Status::ok();
-    if (Status status = checkRowValues(valuesRD, count, config_.dim); !status) return status;
+    if (Status status = checkRowValues(buffer, valuesRD, count, config_.dim); !status) return status;
     const CentersView centers = view();
     const Rows rows = rowsOf(centers, buffer);
     const int64_t chunk = std::min(count, rowsPerChunk(config_.dim));

@@ -100,6 +100,25 @@ async function readHeader(
   return { ...parseHeader(bytes, fileBytes, path), bytes };
 }
 
+/** Numbers that no centres hold are found before the checksum is: the file is corrupt either way. */
+function writeSavedRows(
+  centers: ClassCenters,
+  path: string,
+  firstRow: number,
+  rows: Float32Array,
+  buffer: CentersBuffer,
+): void {
+  try {
+    centers.writeRows(firstRow, rows, buffer);
+  } catch (cause) {
+    if (!(cause instanceof HyperArcError) || !['E_NONFINITE', 'E_RANGE'].includes(cause.code)) throw cause;
+    const received = `others (${cause.message})`;
+    throw new HyperArcError('E_FORMAT', `${path}: expected ${buffer} that centres can hold, received ${received}`, {
+      cause,
+    });
+  }
+}
+
 /** Reads what {@link saveCenters} wrote into centres that `allocate` makes; they are disposed if the file proves broken. */
 export async function loadCenters(
   path: string,
@@ -129,7 +148,7 @@ export async function loadCenters(
         }
         computed = crc32(bytes, computed);
         position += bytes.length;
-        if (kept.includes(buffer)) centers.writeRows(firstRow, rows, buffer);
+        if (kept.includes(buffer)) writeSavedRows(centers, path, firstRow, rows, buffer);
       }
       if (computed !== checksum) {
         throw new HyperArcError(

@@ -49,7 +49,7 @@ export abstract class CentersRows extends CentersObject {
   }
 
   /**
-   * Writes `values` [n, D], n ≥ 1, to the rows from `firstRow` on.
+   * Writes `values` [n, D], n ≥ 1, to the rows from `firstRow` on; those of a second moment are at least 0.
    * @throws HyperArcError E_SHAPE, E_RANGE, E_NONFINITE, E_BUSY, E_DISPOSED.
    */
   writeRows(firstRow: number, values: Float32Array, buffer: CentersBuffer = 'weights'): void {

@@ -153,6 +153,15 @@ HYPERARC_DEVICE float inverseNormOfRow(const float (&weights)[kQuads][4]) {
   return static_cast<float>(inverseNormOf(squares));
 }
 
+/// The updates that a kernel is built with; with kEither UpdateView says which it is. Registers are the reason to have
+/// but one.
+enum class Updates { kSgd, kAdamW, kEither };
+
+template <Updates kUpdates>
+HYPERARC_DEVICE bool isAdamW(const UpdateView& update) {
+  return kUpdates == Updates::kAdamW || (kUpdates == Updates::kEither && update.isAdamW);
+}
+
 /// AdamW on a quad of a loaded row. The second moment passes through here alone, so that no row holds its registers.
 template <int kWarps>
 HYPERARC_DEVICE void updateQuadAdamW(const CentersView& centers, int64_t row, const UpdateView& update, int quad,
@@ -177,7 +186,7 @@ HYPERARC_DEVICE void updateQuadAdamW(const CentersView& centers, int64_t row, co
 
 /// The update with dW = gradient of a loaded row; writes weights, optimizer state, bf16 copy and 1/‖w‖. `gradient` is 0
 /// beyond D.
-template <int kWarps, int kQuads>
+template <int kWarps, Updates kUpdates, int kQuads>
 HYPERARC_DEVICE void updateRow(const CentersView& centers, int64_t row, const UpdateView& update,
                                const float (&gradient)[kQuads][4], RowState<kQuads>& state) {
   HYPERARC_UNROLL
@@ -185,7 +194,7 @@ HYPERARC_DEVICE void updateRow(const CentersView& centers, int64_t row, const Up
     const int32_t column = quadColumn<kWarps>(q);
     float(&w)[4] = state.weights[q];
     float(&v)[4] = state.momentum[q];
-    if (update.isAdamW) {
+    if (isAdamW<kUpdates>(update)) {
       updateQuadAdamW<kWarps>(centers, row, update, q, gradient[q], w, v);
     } else {
       HYPERARC_UNROLL
@@ -244,7 +253,7 @@ HYPERARC_HD TargetRange targetsOf(const TargetsView& targets, int64_t first, int
 
 /// Finishes one row. On entry v holds Σ_i q_ij·s_i/B_total·x̂_i over the negatives, 0 beyond D; `targets` is the range
 /// of the row's class. dW = (v − (v·ŵ)ŵ)/‖w‖ with the target terms in v: a row that counts as zero gets 0.
-template <int kWarps, int kQuads>
+template <int kWarps, Updates kUpdates, int kQuads>
 HYPERARC_DEVICE void finishRow(const CentersView& centers, int64_t row, const TargetsView& targets,
                                const TargetRange& range, const GradientSink& sink, float (&v)[kQuads][4]) {
   RowState<kQuads> state;
@@ -278,7 +287,7 @@ HYPERARC_DEVICE void finishRow(const CentersView& centers, int64_t row, const Ta
     for (int e = 0; e < 4; ++e) v[q][e] = fmaf(-along, state.weights[q][e] * inverse, v[q][e]) * inverse;
   }
   if (sink.isUpdate) {
-    updateRow<kWarps>(centers, row, sink.update, v, state);
+    updateRow<kWarps, kUpdates>(centers, row, sink.update, v, state);
   } else {
     HYPERARC_UNROLL
     for (int q = 0; q < kQuads; ++q) {

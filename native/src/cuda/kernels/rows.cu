@@ -98,7 +98,7 @@ __global__ void __launch_bounds__(kThreads)
   out[item] = d < dim ? toBf16(rows[row * dim + d]) : Bf16{0};
 }
 
-template <int kWarps>
+template <int kWarps, Updates kUpdates>
 __global__ void __launch_bounds__(RowLaunch<kWarps>::kThreads)
     decayOthersKernel(CentersView centers, ClassList updated, UpdateView update) {
   const int64_t row = RowLaunch<kWarps>::item();
@@ -110,7 +110,7 @@ __global__ void __launch_bounds__(RowLaunch<kWarps>::kThreads)
   RowState<kRowQuads> state;
   loadRow<kWarps>(centers, row, true, state);
   const float gradient[kRowQuads][4] = {};
-  updateRow<kWarps>(centers, row, update, gradient, state);
+  updateRow<kWarps, kUpdates>(centers, row, update, gradient, state);
 }
 
 /// Sixteen bytes, eight elements of a bf16 row.
@@ -166,8 +166,9 @@ void launchDecayOthers(const CentersView& centers, const ClassList& updated, con
   // Without a list every class is updated.
   if (updated.list == nullptr || centers.rows == 0) return;
   withRowWarps(centers.dim, [&](auto warps) {
-    launch("decayOthers", decayOthersKernel<warps()>, RowLaunch<warps()>::shape(centers.rows), stream, centers, updated,
-           update);
+    const auto kernel =
+        update.isAdamW ? decayOthersKernel<warps(), Updates::kAdamW> : decayOthersKernel<warps(), Updates::kSgd>;
+    launch("decayOthers", kernel, RowLaunch<warps()>::shape(centers.rows), stream, centers, updated, update);
   });
 }
 

@@ -135,10 +135,11 @@ describe('class centres of AdamW', () => {
     expect(Object.keys(tensors)).toEqual([...BUFFERS]);
     expect(tensors.secondMoment).toEqual({ dtype: 'F32', shape: [11, 1, 6], data_offsets: [528, 792] });
     expect(metadata).toMatchObject({ optimizer: 'adamw', updates: '3' });
-    // Any bit of the header, the first and the last of the data.
-    for (const place of [...Array.from({ length: end }, (_, i) => i), end, file.length - 1]) {
+    // Any bit of the header, the first and the last of the data, and the sign of the last number, a second moment.
+    const places = [...Array.from({ length: end }, (_, i) => [i, i % 8] as const), [end, 0], [file.length - 1, 7]];
+    for (const [place, bit] of places as [number, number][]) {
       const broken = Buffer.from(file);
-      broken[place]! ^= 1 << (place % 8);
+      broken[place]! ^= 1 << bit;
       writeFileSync(path, broken);
       await expectError(() => ClassCenters.load(path, { device }), 'E_FORMAT');
     }
@@ -222,6 +223,18 @@ describe('AdamW refuses', () => {
     );
     plain.update(step, sgd);
     expect(plain.updates).toBe(0);
+  });
+
+  it('a second moment below zero, and writes none of it', async () => {
+    using centers = moved();
+    const before = state(centers);
+    const rows = new Float32Array(12).fill(1);
+    rows[11] = -1e-20;
+    const message = /^E_RANGE: values: expected a second moment of at least 0, received -1e-20; /;
+    await expectError(() => centers.writeRows(0, rows, 'secondMoment'), 'E_RANGE', message);
+    await expectError(() => centers.writeRowsAt('secondMoment', [4, 5], rows), 'E_RANGE', message);
+    expect(state(centers)).toEqual(before);
+    centers.writeRows(0, rows, 'momentum');
   });
 
   it('a number of updates that is none', async () => {

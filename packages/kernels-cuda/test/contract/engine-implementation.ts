@@ -136,6 +136,7 @@ export function cudaImplementation(
   const serves = ({ subCenters, dim }: ContractCenters) => kernels === 'plain' || (subCenters === 1 && dim <= 512);
   const open = (centers: ContractCenters) => openDevice(device, { kernels: serves(centers) ? kernels : 'auto' });
   const implementation = implementationOf(name, precision, open, maxProducts);
-  // Asked for by name, wgmma refuses negative rules, and the tensor-core families steps that differ (decision 0009).
-  return { ...implementation, mixesSamples: kernels === 'plain', hasNegativeRules: kernels !== 'wgmma' };
+  // Asked for by name, wgmma refuses negative rules and AdamW, and the tensor-core families steps that differ (decision 0009).
+  const takesAll = kernels !== 'wgmma';
+  return { ...implementation, mixesSamples: kernels === 'plain', hasNegativeRules: takesAll, hasAdamW: takesAll };
 }

@@ -145,7 +145,7 @@ HYPERARC_DEVICE void finishRows(char* shared, const CenterGradients& args, const
     while (own.begin < targets.end && args.targets.position[own.begin] < position) ++own.begin;
     for (own.end = own.begin; own.end < targets.end && args.targets.position[own.end] == position;) ++own.end;
     targets.begin = own.end;
-    finishRow<1, kQuads>(args.centers, row, args.targets, own, args.sink, gradient);
+    finishRow<1, Updates::kEither>(args.centers, row, args.targets, own, args.sink, gradient);
   }
 }
 
