@@ -11,7 +11,7 @@ namespace hyperarc::addon {
 namespace {
 
 /// Raised when binding.ts changes in a way that an older build cannot serve.
-constexpr int kAbi = 3;
+constexpr int kAbi = 4;
 
 Napi::Value devices(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();

@@ -34,11 +34,13 @@ Napi::Function CentersObject::define(Napi::Env env) {
                       InstanceAccessor<&Self::guarded<&Self::config>>("config"),
                       InstanceAccessor<&Self::guarded<&Self::bytes>>("bytes"),
                       InstanceAccessor<&Self::guarded<&Self::weightsVersion>>("weightsVersion"),
+                      InstanceAccessor<&Self::guarded<&Self::updates>>("updates"),
                       InstanceAccessor<&Self::guarded<&Self::state>>("state"),
                       InstanceMethod<&Self::guarded<&Self::dispose>>("dispose"),
                       InstanceMethod<&Self::guarded<&Self::kernels>>("kernels"),
                       InstanceMethod<&Self::guarded<&Self::lastTimes>>("lastTimes"),
                       InstanceMethod<&Self::guarded<&Self::seedNormal>>("seedNormal"),
+                      InstanceMethod<&Self::guarded<&Self::setUpdates>>("setUpdates"),
                       InstanceMethod<&Self::guarded<&Self::writeRows>>("writeRows"),
                       InstanceMethod<&Self::guarded<&Self::readRows>>("readRows"),
                       InstanceMethod<&Self::guarded<&Self::writeRowsAt>>("writeRowsAt"),
@@ -139,6 +141,10 @@ Napi::Value CentersObject::bytes(const Napi::CallbackInfo& info) {
 
 Napi::Value CentersObject::weightsVersion(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), core_ ? static_cast<double>(core_->weightsVersion) : 0);
+}
+
+Napi::Value CentersObject::updates(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), core_ ? static_cast<double>(core_->updates) : 0);
 }
 
 Napi::Value CentersObject::state(const Napi::CallbackInfo& info) {

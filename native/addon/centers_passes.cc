@@ -236,7 +236,7 @@ Napi::Value CentersObject::setSeam(const Napi::CallbackInfo& info) {
 
 Napi::Value CentersObject::update(const Napi::CallbackInfo& info) {
   live();
-  const SgdOptions options = toSgdOptions(info[1]);
+  const UpdateOptions options = toUpdateOptions(info[1]);
   const Steps steps = readSteps(info[0]);
   const auto core = live();
   runNow(steps, [&] { return runUpdate(*core, steps, options); });
@@ -245,7 +245,7 @@ Napi::Value CentersObject::update(const Napi::CallbackInfo& info) {
 
 Napi::Value CentersObject::updateAsync(const Napi::CallbackInfo& info) {
   live();
-  const SgdOptions options = toSgdOptions(info[1]);
+  const UpdateOptions options = toUpdateOptions(info[1]);
   const Steps steps = readSteps(info[0]);
   const auto core = live();
   return PromiseJob::start(

@@ -16,6 +16,8 @@ int64_t checkRows(const CentersConfig& config, int64_t firstRow, int64_t rowCoun
   return rowCount;
 }
 
+/// The largest whole number that JavaScript counts with.
+constexpr int64_t kMaxUpdates = (int64_t{1} << 53) - 1;
 constexpr int64_t kMaxRows = int64_t{1} << 36;
 
 /// Row numbers come as doubles: int32 does not hold them all.
@@ -43,6 +45,13 @@ Napi::Value CentersObject::seedNormal(const Napi::CallbackInfo& info) {
   const uint64_t seed = requireUint64(info[0], "seed");
   const float stddev = requireFloat(info[1], "stddev");
   runNow({}, [&] { return core_->centers->seedNormal(seed, stddev); });
+  return info.Env().Undefined();
+}
+
+Napi::Value CentersObject::setUpdates(const Napi::CallbackInfo& info) {
+  live();
+  const int64_t updates = requireInteger(info[0], "updates", 0, kMaxUpdates);
+  runNow({}, [&] { return core_->centers->setUpdates(static_cast<uint64_t>(updates)); });
   return info.Env().Undefined();
 }
 

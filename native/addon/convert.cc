@@ -22,9 +22,11 @@ constexpr std::pair<const char*, MarginFamily> kFamilies[] = {{"cosine", MarginF
                                                               {"sphere", MarginFamily::kSphere},
                                                               {"quadratic", MarginFamily::kQuadratic},
                                                               {"circle", MarginFamily::kCircle}};
+constexpr std::pair<const char*, Optimizer> kOptimizers[] = {{"sgd", Optimizer::kSgd}, {"adamw", Optimizer::kAdamW}};
 constexpr std::pair<const char*, Unsampled> kUnsampled[] = {{"frozen", Unsampled::kFrozen},
                                                             {"decayed", Unsampled::kDecayed}};
-constexpr std::pair<const char*, Buffer> kBuffers[] = {{"weights", Buffer::kWeights}, {"momentum", Buffer::kMomentum}};
+constexpr std::pair<const char*, Buffer> kBuffers[] = {
+    {"weights", Buffer::kWeights}, {"momentum", Buffer::kMomentum}, {"secondMoment", Buffer::kSecondMoment}};
 
 Napi::Number number(Napi::Env env, int64_t value) { return Napi::Number::New(env, static_cast<double>(value)); }
 
@@ -105,6 +107,7 @@ CentersConfig toCentersConfig(Napi::Value value) {
   config.precision = requireOneOf(object.Get("precision"), "precision", kPrecisions);
   config.firstClass = requireInteger(object.Get("firstClass"), "firstClass", 0, kMaxClasses);
   config.globalClasses = requireInteger(object.Get("globalClasses"), "globalClasses", 0, kMaxClasses);
+  config.optimizer = requireOneOf(object.Get("optimizer"), "optimizer", kOptimizers);
   config.momentum = requireBoolean(object.Get("momentum"), "momentum");
   const int64_t global = config.globalClasses == 0 ? config.classes : config.globalClasses;
   if (config.firstClass + config.classes > global) {
@@ -115,14 +118,17 @@ CentersConfig toCentersConfig(Napi::Value value) {
   return config;
 }
 
-SgdOptions toSgdOptions(Napi::Value value) {
+UpdateOptions toUpdateOptions(Napi::Value value) {
   const Napi::Object object = requireObject(value, "options");
-  SgdOptions options;
+  UpdateOptions options;
   options.learningRate = requireFloat(object.Get("learningRate"), "learningRate");
   options.momentum = requireFloat(object.Get("momentum"), "momentum");
   options.weightDecay = requireFloat(object.Get("weightDecay"), "weightDecay");
   options.unsampled = requireOneOf(object.Get("unsampled"), "unsampled", kUnsampled);
   options.roundingStep = requireUint64(object.Get("roundingStep"), "roundingStep");
+  options.beta1 = requireFiniteNumber(object.Get("beta1"), "beta1");
+  options.beta2 = requireFiniteNumber(object.Get("beta2"), "beta2");
+  options.epsilon = requireFiniteNumber(object.Get("epsilon"), "epsilon");
   return options;
 }
 
@@ -148,6 +154,9 @@ Napi::Object fromCentersConfig(Napi::Env env, const CentersConfig& config) {
   }
   object.Set("firstClass", number(env, config.firstClass));
   object.Set("globalClasses", number(env, config.globalClasses));
+  for (const auto& [name, optimizer] : kOptimizers) {
+    if (optimizer == config.optimizer) object.Set("optimizer", name);
+  }
   object.Set("momentum", Napi::Boolean::New(env, config.momentum));
   return object;
 }

@@ -14,7 +14,7 @@ inline constexpr int64_t kMaxClasses = 2147483647;
 
 EngineConfig toEngineConfig(Napi::Value value);
 CentersConfig toCentersConfig(Napi::Value value);
-SgdOptions toSgdOptions(Napi::Value value);
+UpdateOptions toUpdateOptions(Napi::Value value);
 CpuIsa toIsa(Napi::Value value, const std::string& name);
 Buffer toBuffer(Napi::Value value, const std::string& name);
 

@@ -80,6 +80,7 @@ CentersCore::~CentersCore() {
 void CentersCore::refresh() {
   bytes = centers->bytes();
   weightsVersion = centers->weightsVersion();
+  updates = centers->updates();
 }
 
 StepCore::StepCore(std::shared_ptr<EngineCore> engine) : id(nextId()), engine(std::move(engine)) {}
@@ -124,7 +125,7 @@ Status runTargetCosines(CentersCore& centers, const Batch& batch, float* cosines
   return Status::ok();
 }
 
-Status runUpdate(CentersCore& centers, std::span<const std::shared_ptr<StepCore>> steps, const SgdOptions& options) {
+Status runUpdate(CentersCore& centers, std::span<const std::shared_ptr<StepCore>> steps, const UpdateOptions& options) {
   std::vector<Step*> engineSteps;
   if (Status status = collectSteps(centers, steps, &engineSteps); !status) return status;
   Status status = centers.centers->update(engineSteps, options);

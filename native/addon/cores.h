@@ -40,6 +40,7 @@ struct CentersCore {
   std::atomic<int> inFlight{0};
   std::atomic<int64_t> bytes{0};
   std::atomic<uint64_t> weightsVersion{0};
+  std::atomic<uint64_t> updates{0};
 };
 
 /// How far the forward pass that fills a step has come.
@@ -75,7 +76,7 @@ Status runNegativeSums(CentersCore& centers, StepCore& step);
 Status runFinishForward(CentersCore& centers, StepCore& step);
 /// The first stage alone: cos θ to each sample's own centre [B]. No step remembers it.
 Status runTargetCosines(CentersCore& centers, const Batch& batch, float* cosinesB);
-Status runUpdate(CentersCore& centers, std::span<const std::shared_ptr<StepCore>> steps, const SgdOptions& options);
+Status runUpdate(CentersCore& centers, std::span<const std::shared_ptr<StepCore>> steps, const UpdateOptions& options);
 Status runGradients(CentersCore& centers, std::span<const std::shared_ptr<StepCore>> steps, float* gradientCKD);
 
 }  // namespace hyperarc::addon

@@ -135,12 +135,14 @@ class CentersObject : public Napi::ObjectWrap<CentersObject> {
   Napi::Value config(const Napi::CallbackInfo& info);
   Napi::Value bytes(const Napi::CallbackInfo& info);
   Napi::Value weightsVersion(const Napi::CallbackInfo& info);
+  Napi::Value updates(const Napi::CallbackInfo& info);
   Napi::Value state(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
   Napi::Value kernels(const Napi::CallbackInfo& info);
   Napi::Value lastTimes(const Napi::CallbackInfo& info);
 
   Napi::Value seedNormal(const Napi::CallbackInfo& info);
+  Napi::Value setUpdates(const Napi::CallbackInfo& info);
   Napi::Value writeRows(const Napi::CallbackInfo& info);
   Napi::Value readRows(const Napi::CallbackInfo& info);
   Napi::Value writeRowsAt(const Napi::CallbackInfo& info);

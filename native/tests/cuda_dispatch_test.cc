@@ -23,17 +23,21 @@ TEST(KernelTable, ServesEveryProblemOnEveryDevice) {
         for (int32_t dim : {1, 127, 128, 129, 512, 513, 4096}) {
           for (bool needsMask : {false, true}) {
             for (int32_t rules : {0, 1, 9}) {
-              KernelChoice choice;
-              ASSERT_TRUE(chooseKernels(capability,
-                                        {.precision = precision,
-                                         .subCenters = subCenters,
-                                         .dim = dim,
-                                         .needsMask = needsMask,
-                                         .negativeRules = rules},
-                                        &choice));
-              EXPECT_TRUE(choice.row->isAutomatic());
-              EXPECT_TRUE(choice.row->dimPadded == 0 || choice.row->dimPadded == paddedDim(dim));
-              EXPECT_GE(choice.row->maxRules, rules);
+              for (Optimizer optimizer : {Optimizer::kSgd, Optimizer::kAdamW}) {
+                KernelChoice choice;
+                ASSERT_TRUE(chooseKernels(capability,
+                                          {.precision = precision,
+                                           .subCenters = subCenters,
+                                           .dim = dim,
+                                           .needsMask = needsMask,
+                                           .negativeRules = rules,
+                                           .optimizer = optimizer},
+                                          &choice));
+                EXPECT_TRUE(choice.row->isAutomatic());
+                EXPECT_TRUE(choice.row->dimPadded == 0 || choice.row->dimPadded == paddedDim(dim));
+                EXPECT_GE(choice.row->maxRules, rules);
+                EXPECT_TRUE(optimizer == Optimizer::kSgd || choice.row->takesAdamW);
+              }
             }
           }
         }
@@ -49,7 +53,8 @@ TEST(KernelTable, EveryLineCanBeReached) {
                                    .subCenters = row.maxSubCenters,
                                    .dim = row.dimPadded == 0 ? 4096 : row.dimPadded,
                                    .needsMask = row.takesMask,
-                                   .negativeRules = row.maxRules};
+                                   .negativeRules = row.maxRules,
+                                   .optimizer = row.takesAdamW ? Optimizer::kAdamW : Optimizer::kSgd};
     KernelChoice choice;
     ASSERT_TRUE(chooseKernels(row.minCapability, request, &choice));
     EXPECT_EQ(choice.row, &row) << choice.name;
@@ -84,8 +89,11 @@ TEST(KernelTable, NamesSayWhatRunsAndWhy) {
   KernelRequest rules = rule;
   rules.negativeRules = 2;
   EXPECT_EQ(chosen(80, rules), "plain-bf16 (steps of different negative rules)");
-  // Where wgmma would run by itself, a rule is the reason that it does not.
+  // Where wgmma would run by itself, a rule or AdamW is the reason that it does not.
   const bool isProven = kernelTable().front().isAutomatic();
+  const KernelRequest adamw = {.precision = Precision::kBf16Compute, .dim = 512, .optimizer = Optimizer::kAdamW};
+  EXPECT_EQ(chosen(80, adamw), "mma-bf16-d512");
+  EXPECT_EQ(chosen(90, adamw), isProven ? "mma-bf16-d512 (AdamW)" : "mma-bf16-d512");
   EXPECT_EQ(chosen(90, rule), isProven ? "mma-bf16-d512 (negative rule)" : "mma-bf16-d512");
 }
 
@@ -117,6 +125,9 @@ TEST(KernelTable, RefusesWhatCannotBeWithTheReason) {
   KernelRequest rule = wgmma;
   rule.negativeRules = 1;
   refuses(90, rule, StatusCode::kRange, "received negative rule");
+  KernelRequest adamw = wgmma;
+  adamw.optimizer = Optimizer::kAdamW;
+  refuses(90, adamw, StatusCode::kRange, "for wgmma no rule, and SGD), received AdamW; use kernels 'auto'");
 }
 
 }  // namespace

@@ -14,7 +14,7 @@
 #include <tuple>
 
 #include "cuda_pass_checks.h"
-#include "device/sgd.h"
+#include "device/update_element.h"
 #include "kernels/mma/plan.h"
 #include "runtime/error.h"
 
@@ -96,7 +96,7 @@ TEST_P(MmaPasses, UpdatesWithTheDenseGradient) {
     shape.hasMomentum = hasMomentum;
     shape.firstGlobalRow = (int64_t{1} << 33) + 5;
     const PassOperands o(shape);
-    const cuda::SgdView sgd = {0.1f, hasMomentum ? 0.9f : 0.0f, 5e-4f, 77};
+    const cuda::UpdateView sgd = {0.1f, hasMomentum ? 0.9f : 0.0f, 5e-4f, 77};
     const std::vector<float> dense = runDenseGradients(o, *passes());
     const UpdatedCenters updated = runUpdate(o, *passes(), sgd);
     const bool isMaster = shape.precision == Precision::kBf16Master;
@@ -288,7 +288,7 @@ TEST_F(MmaNumbers, StochasticRoundingFollowsItsCounterAndIsUnbiased) {
   double moved = 0.0, expected = 0.0;
   std::vector<cuda::Bf16> first;
   for (uint64_t step = 0; step < 4; ++step) {
-    const cuda::SgdView sgd = {0x1p-10f, 0.0f, 1.0f, step};
+    const cuda::UpdateView sgd = {0x1p-10f, 0.0f, 1.0f, step};
     const UpdatedCenters one = runUpdate(operands, *passes, sgd), two = runUpdate(operands, *passes, sgd);
     EXPECT_TRUE(sameBits(one.weightsBf16, two.weightsBf16));
     if (step == 0) first = one.weightsBf16;

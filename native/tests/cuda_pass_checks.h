@@ -63,7 +63,7 @@ bool sameBits(const std::vector<T>& a, const std::vector<T>& b) {
 /// The harness runs blocks, warps and lanes, and lands copies, in another order for each schedule: results have the
 /// same bits.
 inline void expectSameBitsInAnyOrder(const PassOperands& operands, cuda::Passes& passes) {
-  const cuda::SgdView sgd = {0.1f, 0.9f, 5e-4f, 3};
+  const cuda::UpdateView sgd = {0.1f, 0.9f, 5e-4f, 3};
   PassSums sums;
   UpdatedCenters updated;
   for (int schedule = 0; schedule < 4; ++schedule) {

@@ -268,7 +268,7 @@ struct DeviceOperands {
   DeviceArray<float> threshold;
   DeviceArray<int32_t> targetPositions, targetSamples, winner;
   DeviceArray<float> coefficient, tangentW;
-  cuda::CentersView centers;
+  cuda::CentersView centers = {};
   cuda::ClassList classes;
   cuda::SamplesView samples;
   cuda::TargetsView targets;
@@ -323,7 +323,7 @@ std::vector<float> runDenseGradients(const PassOperands& o, cuda::Passes& passes
   return dense.toHost();
 }
 
-UpdatedCenters runUpdate(const PassOperands& o, cuda::Passes& passes, const cuda::SgdView& sgd) {
+UpdatedCenters runUpdate(const PassOperands& o, cuda::Passes& passes, const cuda::UpdateView& sgd) {
   const DeviceOperands device(o);
   runGradients(o, device, passes, {true, sgd, nullptr});
   return {device.weights.toHost(), device.momentum.toHost(), device.inverseNorms.toHost(), device.weightsBf16.toHost(),

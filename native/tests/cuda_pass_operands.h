@@ -86,7 +86,7 @@ struct UpdatedCenters {
   std::vector<float> weights, momentum, inverseNorms;
   std::vector<cuda::Bf16> weightsBf16, momentumBf16;
 };
-UpdatedCenters runUpdate(const PassOperands& operands, cuda::Passes& passes, const cuda::SgdView& sgd);
+UpdatedCenters runUpdate(const PassOperands& operands, cuda::Passes& passes, const cuda::UpdateView& sgd);
 
 }  // namespace hyperarc::test
 

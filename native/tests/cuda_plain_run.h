@@ -144,7 +144,7 @@ struct PlainRun {
   /// dW [R, D]; rows that take no part stay 7.
   std::vector<float> denseGradients() {
     DeviceArray<float> dense(std::vector<float>(p.rows() * dim, 7.0f));
-    formGradients({.isUpdate = false, .sgd = {}, .dense = dense.get()});
+    formGradients({.isUpdate = false, .update = {}, .dense = dense.get()});
     return dense.toHost();
   }
 

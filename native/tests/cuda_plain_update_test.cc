@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "cuda_plain_checks.h"
-#include "device/sgd.h"
+#include "device/update_element.h"
 
 namespace hyperarc::test {
 namespace {
@@ -15,7 +15,7 @@ TEST(CudaPlain, UpdatesWithTheDenseGradient) {
     for (int64_t dim : {3, 130, 513, 1030, 2100}) {
       for (bool hasMomentum : {true, false}) {
         SCOPED_TRACE(testing::Message() << "D " << dim << " precision " << int(precision) << ' ' << hasMomentum);
-        const cuda::SgdView sgd = {
+        const cuda::UpdateView sgd = {
             .learningRate = 0.5f, .momentum = hasMomentum ? 0.9f : 0.0f, .weightDecay = 1e-3f, .roundingStep = 77};
         const int64_t firstGlobalRow = (int64_t{1} << 33) + 5;
         Problem p = makeProblem(7, 30, 2, dim, 6);
@@ -26,7 +26,7 @@ TEST(CudaPlain, UpdatesWithTheDenseGradient) {
         const std::vector<float> dense = run.denseGradients();
         std::vector<float> weights = run.centers.weightRows();
         std::vector<float> momentum = hasMomentum ? run.centers.momentumRows() : std::vector<float>(weights.size());
-        run.formGradients({.isUpdate = true, .sgd = sgd, .dense = nullptr});
+        run.formGradients({.isUpdate = true, .update = sgd, .dense = nullptr});
         for (int64_t n = 0; n < static_cast<int64_t>(weights.size()); ++n) {
           const int64_t row = n / dim, d = n % dim;
           if (!std::binary_search(p.sampled.begin(), p.sampled.end(), static_cast<int32_t>(row / 2))) continue;

@@ -8,7 +8,7 @@
 
 #include "cpu/philox.h"
 #include "cuda_target_terms.h"
-#include "device/sgd.h"
+#include "device/update_element.h"
 
 namespace hyperarc::test {
 namespace {
@@ -91,12 +91,12 @@ TEST(CudaRows, WidenNarrowAndGather) {
 
 TEST(CudaRows, OfOtherClassesDecay) {
   HYPERARC_NEEDS_DEVICE();
-  const cuda::SgdView sgd = {.learningRate = 0.3f, .momentum = 0.8f, .weightDecay = 0.01f, .roundingStep = 12};
+  const cuda::UpdateView sgd = {.learningRate = 0.3f, .momentum = 0.8f, .weightDecay = 0.01f, .roundingStep = 12};
   for (int64_t dim : {3, 130, 513, 4096}) {
     for (Precision precision : {Precision::kFp32, Precision::kBf16Compute, Precision::kBf16Master}) {
       for (bool hasMomentum : {true, false}) {
         SCOPED_TRACE(testing::Message() << "D " << dim << " precision " << int(precision) << ' ' << hasMomentum);
-        cuda::SgdView own = sgd;
+        cuda::UpdateView own = sgd;
         if (!hasMomentum) own.momentum = 0.0f;
         const Problem p = makeProblem(1, 9, 2, dim, 2);
         const DeviceCenters centers(p, precision, hasMomentum, 40);
@@ -134,7 +134,7 @@ TEST(CudaRows, OfOtherClassesDecay) {
 
 TEST(CudaRows, OfAnEmptyListAllDecayAndOfNoListNone) {
   HYPERARC_NEEDS_DEVICE();
-  const cuda::SgdView sgd = {.learningRate = 0.5f, .momentum = 0.0f, .weightDecay = 0.5f, .roundingStep = 0};
+  const cuda::UpdateView sgd = {.learningRate = 0.5f, .momentum = 0.0f, .weightDecay = 0.5f, .roundingStep = 0};
   const Problem p = makeProblem(1, 3, 1, 8, 2);
   const DeviceCenters centers(p, Precision::kFp32, false);
   cuda::launchDecayOthers(centers.view, {3, nullptr}, sgd, nullptr);

@@ -12,7 +12,7 @@
 #include <tuple>
 
 #include "cuda_pass_checks.h"
-#include "device/sgd.h"
+#include "device/update_element.h"
 #include "runtime/error.h"
 
 namespace hyperarc::test {
@@ -74,7 +74,7 @@ TEST_P(HopperPasses, UpdatesWithTheDenseGradient) {
   PassShape shape = shapeOf(40, 261);
   shape.firstGlobalRow = (int64_t{1} << 33) + 5;
   const PassOperands o(shape);
-  const cuda::SgdView sgd = {0.1f, 0.9f, 5e-4f, 77};
+  const cuda::UpdateView sgd = {0.1f, 0.9f, 5e-4f, 77};
   const std::vector<float> dense = runDenseGradients(o, *passes());
   const UpdatedCenters updated = runUpdate(o, *passes(), sgd);
   const bool isMaster = shape.precision == Precision::kBf16Master;

@@ -54,7 +54,7 @@ inline void expectMatches(Engine& engine, const Problem& p) {
   EXPECT_LE(relativeError(gradient, expected.centerGradientRD), tolerance.norm) << "dW";
   EXPECT_LE(worstRowError(gradient, expected.centerGradientRD, p.dim), tolerance.row) << "dW row";
 
-  const SgdOptions sgd = {.learningRate = 0.5f, .momentum = 0.9f, .weightDecay = 1e-3f};
+  const UpdateOptions sgd = {.learningRate = 0.5f, .momentum = 0.9f, .weightDecay = 1e-3f};
   Step* steps[] = {step.get()};
   const Status status = centers->update(steps, sgd);
   ASSERT_TRUE(status) << status.message();

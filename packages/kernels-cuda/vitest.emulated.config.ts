@@ -11,7 +11,7 @@ const built = (folder: string) =>
   fileURLToPath(new URL(`../../native/${folder}/Release/hyperarc.node`, import.meta.url));
 const CUDA = ['test/cuda/**/*.test.ts'];
 const OTHERS = [
-  'test/binding/{bad-input,file,hostile,margin,memory,operations,states,workers}.test.ts',
+  'test/binding/{adamw,bad-input,file,hostile,margin,memory,operations,states,workers}.test.ts',
   'test/ops/margin-softmax.test.ts',
 ];
 

@@ -47,13 +47,18 @@ class Step {
   virtual int64_t bytes() const = 0;
 };
 
-/// W [C, K, D] fp32 (or as `precision` says) with momentum, owned by an engine.
+/// W [C, K, D] fp32 (or as `precision` says) with its optimizer's state, owned by an engine.
 class ClassCenters {
  public:
   virtual ~ClassCenters() = default;
   virtual const CentersConfig& config() const = 0;
   /// Grows by one at each change of the weights.
   virtual uint64_t weightsVersion() const = 0;
+  /// Optimizer::kAdamW: updates so far, the t that the bias corrections of the next one follow. 0 with SGD, which has
+  /// no use for it.
+  virtual uint64_t updates() const = 0;
+  /// Sets that number, to go on from saved moments; E_RANGE for centres moved by SGD.
+  virtual Status setUpdates(uint64_t updates) = 0;
   virtual int64_t bytes() const = 0;
   /// Which kernels a step of this batch size runs, e.g. "cpu-avx512" or "mma-bf16-d512": for records and `doctor`.
   virtual std::string kernels(int64_t batch) const = 0;
@@ -61,7 +66,7 @@ class ClassCenters {
   virtual StepTimes lastTimes() = 0;
 
   /// W ~ N(0, stddev²) from a counter-based generator keyed on (seed, global row, element): the same values on every
-  /// device, shard layout and thread count. Clears momentum.
+  /// device, shard layout and thread count. Clears the optimizer's state.
   virtual Status seedNormal(uint64_t seed, float stddev) = 0;
   /// Rows are (class, sub-centre) pairs in order: row r = class·K + k, each of D floats.
   virtual Status writeRows(Buffer buffer, int64_t firstRow, int64_t rowCount, const float* valuesRD) = 0;
@@ -69,7 +74,8 @@ class ClassCenters {
   /// The rows listed in rows [count], each in [0, C·K); writing wants them distinct.
   virtual Status readRowsAt(Buffer buffer, const int64_t* rows, int64_t count, float* valuesRD) const;
   virtual Status writeRowsAt(Buffer buffer, const int64_t* rows, int64_t count, const float* valuesRD);
-  /// Keeps the first min(old, new) classes; new ones are seeded as seedNormal would, with zero momentum.
+  /// Keeps the first min(old, new) classes; new ones are seeded as seedNormal would, with
+  /// zero momentum or moments; the number of updates stays.
   virtual Status resize(int64_t classes, uint64_t seed, float stddev) = 0;
 
   // ---- Forward: weights never move. forward() is the three stages in order, for one shard that owns everything.
@@ -80,8 +86,9 @@ class ClassCenters {
 
   // ---- Pass 2. The gradient is of the mean loss over all samples of all steps together, so that accumulating
   // micro-batches equals one large batch. E_STALE if the weights moved since a step's forward.
-  /// v ← μ·v + (dW + λ·w); w ← w − η·v (PyTorch SGD semantics), fused; dW never reaches memory.
-  virtual Status update(std::span<Step* const> steps, const SgdOptions& options) = 0;
+  /// SGD: v ← μ·v + (dW + λ·w); w ← w − η·v (PyTorch's form). AdamW: torch.optim.AdamW, whose t counts the updates of
+  /// all rows (common/adamw.h). Fused; dW never reaches memory.
+  virtual Status update(std::span<Step* const> steps, const UpdateOptions& options) = 0;
   /// Dense dW [C, K, D] of the same mean loss, for tests and small heads.
   virtual Status gradients(std::span<Step* const> steps, float* gradientCKD) = 0;
 

@@ -64,6 +64,8 @@ struct MarginRule {
 };
 
 enum class Precision : int32_t { kFp32 = 0, kBf16Compute = 1, kBf16Master = 2 };
+/// What moves the centres; docs/numerics.md, "Loss and gradients".
+enum class Optimizer : int32_t { kSgd = 0, kAdamW = 1 };
 enum class Unsampled : int32_t { kFrozen = 0, kDecayed = 1 };
 enum class DeviceKind : int32_t { kCpu = 0, kCuda = 1 };
 /// Instruction set of the CPU engine; kAuto takes the best the processor has.
@@ -99,7 +101,8 @@ struct CentersConfig {
   Precision precision = Precision::kFp32;
   int64_t firstClass = 0;     // global index of the first owned class
   int64_t globalClasses = 0;  // classes of all shards together; 0 means `classes`
-  bool momentum = true;       // hold a momentum buffer
+  Optimizer optimizer = Optimizer::kSgd;
+  bool momentum = true;  // kSgd: hold a momentum buffer. kAdamW holds both moments, and takes no other value.
 };
 
 /// A micro-batch, read only during the call. Labels are global class indices in [0, globalClasses).
@@ -117,14 +120,18 @@ struct Batch {
   bool embeddingsOnDevice = false;
 };
 
-struct SgdOptions {
+struct UpdateOptions {
   float learningRate = 0.1f;
-  float momentum = 0.9f;
+  float momentum = 0.9f;  // kSgd only: μ
   float weightDecay = 5e-4f;
   Unsampled unsampled = Unsampled::kFrozen;
   /// Counter of the stochastic rounding of a bf16 master; give each update its own (the global step), so that a resumed
   /// run rounds as an uninterrupted one.
   uint64_t roundingStep = 0;
+  // kAdamW only: β₁ and β₂, ε. In double, for 1 − β loses digits in fp32.
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
 };
 
 struct SampleOptions {
@@ -156,6 +163,7 @@ struct StepTimes {
   bool measured = false;  // false on the CPU, whose work is done when a call returns, and before the first of each
 };
 
-enum class Buffer : int32_t { kWeights = 0, kMomentum = 1 };
+/// kMomentum is SGD's v, or m, the first moment, of AdamW, which has kSecondMoment too.
+enum class Buffer : int32_t { kWeights = 0, kMomentum = 1, kSecondMoment = 2 };
 
 }  // namespace hyperarc

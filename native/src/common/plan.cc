@@ -35,6 +35,12 @@ std::string describe(const Plan& plan) {
   return text + "; " + bytesText(plan.peakBytes) + " in all, " + bytesText(plan.availableBytes) + " available";
 }
 
+std::vector<const char*> stateNames(const CentersConfig& config) {
+  if (config.optimizer == Optimizer::kAdamW) return {"first moment", "second moment"};
+  if (config.momentum) return {"momentum"};
+  return {};
+}
+
 int64_t sampleSize(double rate, int64_t classes) {
   return std::clamp<int64_t>(static_cast<int64_t>(std::floor(rate * static_cast<double>(classes) + 0.5)), 1, classes);
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "hyperarc/types.h"
 
@@ -14,6 +15,8 @@ Plan summed(std::vector<PlanPart> parts, int64_t availableBytes);
 std::string describe(const Plan& plan);
 /// "204.8 MB".
 std::string bytesText(int64_t bytes);
+/// The arrays [C, K, D] that the optimizer keeps: "momentum", or "first moment" and "second moment", or none.
+std::vector<const char*> stateNames(const CentersConfig& config);
 /// Classes that take part in a step at `rate`: round half up, at least 1.
 int64_t sampleSize(double rate, int64_t classes);
 

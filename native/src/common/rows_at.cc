@@ -50,8 +50,8 @@ Status ClassCenters::writeRowsAt(Buffer buffer, const int64_t* rows, int64_t cou
     const CentersConfig& own = config();
     if (Status status = checkListed(rows, count, own.classes * own.subCenters, valuesRD); !status) return status;
     if (Status status = checkDistinct(rows, count); !status) return status;
-    if (Status status = checkBuffer(buffer, own.momentum); !status) return status;
-    if (Status status = checkRowValues(valuesRD, count, own.dim); !status) return status;
+    if (Status status = checkBuffer(buffer, own); !status) return status;
+    if (Status status = checkRowValues(buffer, valuesRD, count, own.dim); !status) return status;
     for (int64_t n = 0; n < count; ++n) {
       if (Status status = writeRows(buffer, rows[n], 1, valuesRD + n * own.dim); !status) return status;
     }

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <tuple>
 
 #include "common/failure.h"
 #include "common/margin_checks.h"
@@ -72,6 +73,12 @@ Status checkCentersConfig(const CentersConfig& config) {
   if (config.firstClass < 0 || config.firstClass > config.globalClasses - config.classes)
     return rangeError("firstClass: expected the ", config.classes, " owned classes within [0, ", config.globalClasses,
                       "), received a first of ", config.firstClass, "; check firstClass and globalClasses");
+  if (config.optimizer != Optimizer::kSgd && config.optimizer != Optimizer::kAdamW)
+    return rangeError("optimizer: expected 0 or 1, received ", static_cast<int32_t>(config.optimizer),
+                      "; see Optimizer");
+  if (config.optimizer == Optimizer::kAdamW && !config.momentum)
+    return rangeError(
+        "momentum: expected true with optimizer adamw, which holds both moments, received false; leave it out");
   return Status::ok();
 }
 
@@ -137,19 +144,48 @@ Status checkBatch(const Batch& batch, const CentersConfig& config) {
   return checkSampled(batch, config);
 }
 
-Status checkSgd(const SgdOptions& options, bool hasMomentum) {
-  if (!(options.learningRate >= 0.0f && std::isfinite(options.learningRate)))
-    return rangeError("learningRate: expected a finite number of at least 0, received ", options.learningRate,
-                      "; check the schedule");
+namespace {
+
+Status checkSgd(const UpdateOptions& options, bool hasMomentum) {
   if (!(options.momentum >= 0.0f && options.momentum < 1.0f))
     return rangeError("momentum: expected a number in [0, 1), received ", options.momentum, "; the usual value is 0.9");
-  if (!(options.weightDecay >= 0.0f && std::isfinite(options.weightDecay)))
-    return rangeError("weightDecay: expected a finite number of at least 0, received ", options.weightDecay,
-                      "; the usual value is 5e-4");
   if (options.momentum != 0.0f && !hasMomentum)
     return rangeError("momentum: expected 0 for class centres made without a momentum buffer, received ",
                       options.momentum, "; create them with momentum: true");
   return Status::ok();
+}
+
+Status checkAdamW(const UpdateOptions& options) {
+  for (const auto& [name, beta, usual] :
+       {std::tuple{"beta1", options.beta1, 0.9}, std::tuple{"beta2", options.beta2, 0.999}}) {
+    if (!(beta >= 0.0 && beta < 1.0))
+      return rangeError(name, ": expected a number in [0, 1), received ", beta, "; the usual value is ", usual);
+  }
+  // Smaller ones vanish in fp32 at the first update.
+  if (!(options.epsilon >= 1e-30 && options.epsilon <= 1.0))
+    return rangeError("epsilon: expected a number in [1e-30, 1], received ", options.epsilon,
+                      "; the usual value is 1e-8");
+  return Status::ok();
+}
+
+}  // namespace
+
+Status checkUpdate(const UpdateOptions& options, const CentersConfig& config) {
+  if (!(options.learningRate >= 0.0f && std::isfinite(options.learningRate)))
+    return rangeError("learningRate: expected a finite number of at least 0, received ", options.learningRate,
+                      "; check the schedule");
+  const bool isAdamW = config.optimizer == Optimizer::kAdamW;
+  if (!(options.weightDecay >= 0.0f && std::isfinite(options.weightDecay)))
+    return rangeError("weightDecay: expected a finite number of at least 0, received ", options.weightDecay,
+                      "; the usual value is ", isAdamW ? "0.1" : "5e-4");
+  return isAdamW ? checkAdamW(options) : checkSgd(options, config.momentum);
+}
+
+Status checkHasUpdates(const CentersConfig& config) {
+  if (config.optimizer == Optimizer::kAdamW) return Status::ok();
+  return rangeError(
+      "updates: expected class centres made with optimizer adamw, received ones moved by sgd, which counts "
+      "none; leave the number out");
 }
 
 Status checkSample(const SampleOptions& options) {
@@ -175,16 +211,27 @@ Status checkRows(int64_t firstRow, int64_t rowCount, int64_t rows, const void* v
   return Status::ok();
 }
 
-Status checkRowValues(const float* valuesRD, int64_t rowCount, int64_t dim) {
+Status checkRowValues(Buffer buffer, const float* valuesRD, int64_t rowCount, int64_t dim) {
   if (firstNonFinite(valuesRD, rowCount, dim) >= 0)
     return failure(StatusCode::kNonFinite,
                    "values: expected finite numbers, received NaN or infinity; the saved centres are damaged");
+  if (buffer == Buffer::kSecondMoment) {
+    const float* end = valuesRD + rowCount * dim;
+    const float* negative = std::find_if(valuesRD, end, [](float x) { return x < 0.0f; });
+    if (negative != end)
+      return rangeError("values: expected a second moment of at least 0, received ", *negative,
+                        "; the saved centres are damaged");
+  }
   return Status::ok();
 }
 
-Status checkBuffer(Buffer buffer, bool hasMomentum) {
-  if (buffer == Buffer::kMomentum && !hasMomentum)
+Status checkBuffer(Buffer buffer, const CentersConfig& config) {
+  if (buffer == Buffer::kMomentum && !config.momentum)
     return rangeError("buffer: expected weights, received momentum; these centres hold no momentum buffer");
+  if (buffer == Buffer::kSecondMoment && config.optimizer != Optimizer::kAdamW)
+    return rangeError(
+        "buffer: expected weights or momentum, received secondMoment; only centres made with optimizer adamw "
+        "hold it");
   return Status::ok();
 }
 

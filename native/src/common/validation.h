@@ -26,13 +26,16 @@ Status nonFiniteEmbedding(float value, int64_t index, int64_t dim);
 /// Embeddings anywhere: the pointer and the batch size.
 Status checkEmbeddingsShape(const float* embeddingsBD, int64_t batch, int64_t dim);
 Status checkLabels(const int32_t* labelsB, int64_t batch, int64_t globalClasses);
-Status checkSgd(const SgdOptions& options, bool hasMomentum);
+/// What ClassCenters::update takes for centres of this configuration.
+Status checkUpdate(const UpdateOptions& options, const CentersConfig& config);
+/// What ClassCenters::setUpdates is for.
+Status checkHasUpdates(const CentersConfig& config);
 Status checkSample(const SampleOptions& options);
 Status checkStddev(float stddev);
 Status checkRows(int64_t firstRow, int64_t rowCount, int64_t rows, const void* values);
-/// E_NONFINITE for rows that hold NaN or infinity.
-Status checkRowValues(const float* valuesRD, int64_t rowCount, int64_t dim);
-/// E_RANGE for the momentum of centres that hold none.
-Status checkBuffer(Buffer buffer, bool hasMomentum);
+/// What is to be written to rows of a buffer: E_NONFINITE for NaN or infinity, E_RANGE for a second moment below 0.
+Status checkRowValues(Buffer buffer, const float* valuesRD, int64_t rowCount, int64_t dim);
+/// E_RANGE for a buffer that centres of this configuration do not hold.
+Status checkBuffer(Buffer buffer, const CentersConfig& config);
 
 }  // namespace hyperarc

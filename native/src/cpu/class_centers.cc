@@ -26,13 +26,14 @@ CpuClassCenters::CpuClassCenters(std::shared_ptr<Core> core, const CentersConfig
       id_(nextCentersId()),
       weights_(config.classes * config.subCenters * config.dim),
       momentum_(config.momentum ? config.classes * config.subCenters * config.dim : 0),
+      secondMoment_(isAdamW() ? config.classes * config.subCenters * config.dim : 0),
       inverseNorms_(config.classes * config.subCenters),
       ones_(blocking_.samplesPerBlock) {
   std::fill_n(ones_.data(), ones_.size(), 1.0f);
 }
 
 int64_t CpuClassCenters::bytes() const {
-  return weights_.bytes() + momentum_.bytes() + inverseNorms_.bytes() + partialSums_.bytes() +
+  return weights_.bytes() + momentum_.bytes() + secondMoment_.bytes() + inverseNorms_.bytes() + partialSums_.bytes() +
          static_cast<int64_t>(scratch_.size()) * BlockScratch::bytes(blocking_);
 }
 
@@ -67,6 +68,7 @@ void CpuClassCenters::seedRows(uint64_t seed, float stddev, int64_t firstRow) {
     for (int64_t row = begin; row < end; ++row) {
       seedRow(seed, globalFirst + row, stddev, config_.dim, weightRow(row));
       if (config_.momentum) std::fill_n(momentumRow(row), config_.dim, 0.0f);
+      if (isAdamW()) std::fill_n(secondMomentRow(row), config_.dim, 0.0f);
     }
   });
   refreshInverseNorms(firstRow, count);
@@ -77,17 +79,24 @@ Status CpuClassCenters::seedNormal(uint64_t seed, float stddev) {
   return guarded("seedNormal", [&]() -> Status {
     if (Status status = checkStddev(stddev); !status) return status;
     seedRows(seed, stddev, 0);
+    updates_ = 0;
     return Status::ok();
   });
+}
+
+Status CpuClassCenters::setUpdates(uint64_t updates) {
+  if (Status status = checkHasUpdates(config_); !status) return status;
+  updates_ = updates;
+  return Status::ok();
 }
 
 Status CpuClassCenters::writeRows(Buffer buffer, int64_t firstRow, int64_t count, const float* valuesRD) {
   return guarded("writeRows", [&]() -> Status {
     if (Status status = checkRows(firstRow, count, rowCount(), valuesRD); !status) return status;
-    if (Status status = checkBuffer(buffer, config_.momentum); !status) return status;
+    if (Status status = checkBuffer(buffer, config_); !status) return status;
     if (count == 0) return Status::ok();
-    if (Status status = checkRowValues(valuesRD, count, config_.dim); !status) return status;
-    float* target = buffer == Buffer::kMomentum ? momentumRow(firstRow) : weightRow(firstRow);
+    if (Status status = checkRowValues(buffer, valuesRD, count, config_.dim); !status) return status;
+    float* target = arrayOf(*this, buffer).data() + firstRow * config_.dim;
     std::memcpy(target, valuesRD, static_cast<size_t>(count * config_.dim) * sizeof(float));
     if (buffer == Buffer::kWeights) {
       refreshInverseNorms(firstRow, count);
@@ -99,9 +108,9 @@ Status CpuClassCenters::writeRows(Buffer buffer, int64_t firstRow, int64_t count
 
 Status CpuClassCenters::readRows(Buffer buffer, int64_t firstRow, int64_t count, float* valuesRD) const {
   if (Status status = checkRows(firstRow, count, rowCount(), valuesRD); !status) return status;
-  if (Status status = checkBuffer(buffer, config_.momentum); !status) return status;
+  if (Status status = checkBuffer(buffer, config_); !status) return status;
   if (count == 0) return Status::ok();
-  const float* source = (buffer == Buffer::kMomentum ? momentum_.data() : weights_.data()) + firstRow * config_.dim;
+  const float* source = arrayOf(*this, buffer).data() + firstRow * config_.dim;
   std::memcpy(valuesRD, source, static_cast<size_t>(count * config_.dim) * sizeof(float));
   return Status::ok();
 }
@@ -111,7 +120,8 @@ Status CpuClassCenters::resize(int64_t classes, uint64_t seed, float stddev) {
     CentersConfig config;
     if (Status status = checkResize(config_, classes, stddev, &config); !status) return status;
     const int64_t rows = classes * config.subCenters;
-    const int64_t needed = rows * config.dim * static_cast<int64_t>(sizeof(float)) * (config.momentum ? 2 : 1);
+    const int64_t arrays = 1 + (config.momentum ? 1 : 0) + (isAdamW() ? 1 : 0);
+    const int64_t needed = rows * config.dim * static_cast<int64_t>(sizeof(float)) * arrays;
     if (needed > availableMemoryBytes())
       return {StatusCode::kMemory, "classes: expected new centres that fit beside the old, received " +
                                        std::to_string(classes) + " classes of " + std::to_string(needed) +
@@ -119,13 +129,16 @@ Status CpuClassCenters::resize(int64_t classes, uint64_t seed, float stddev) {
                                        " available; save and load into new centres"};
     FloatArray weights(rows * config.dim);
     FloatArray momentum(config.momentum ? rows * config.dim : 0);
+    FloatArray secondMoment(isAdamW() ? rows * config.dim : 0);
     FloatArray inverseNorms(rows);
     const int64_t kept = std::min(rows, rowCount());
     std::copy_n(weights_.data(), kept * config.dim, weights.data());
     if (config.momentum) std::copy_n(momentum_.data(), kept * config.dim, momentum.data());
+    if (isAdamW()) std::copy_n(secondMoment_.data(), kept * config.dim, secondMoment.data());
     std::copy_n(inverseNorms_.data(), kept, inverseNorms.data());
     weights_ = std::move(weights);
     momentum_ = std::move(momentum);
+    secondMoment_ = std::move(secondMoment);
     inverseNorms_ = std::move(inverseNorms);
     config_ = config;
     seedRows(seed, stddev, kept);

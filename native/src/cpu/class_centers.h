@@ -1,4 +1,4 @@
-// Class centres on the CPU: W [C, K, D], momentum and 1/‖w‖, and the stages of a step over them.
+// Class centres on the CPU: W [C, K, D], the optimizer's state and 1/‖w‖, and the stages of a step over them.
 #pragma once
 
 #include <cstdint>
@@ -42,6 +42,8 @@ class CpuClassCenters final : public ClassCenters {
 
   const CentersConfig& config() const override { return config_; }
   uint64_t weightsVersion() const override { return version_; }
+  uint64_t updates() const override { return updates_; }
+  Status setUpdates(uint64_t updates) override;
   int64_t bytes() const override;
   std::string kernels(int64_t batch) const override;
   StepTimes lastTimes() override { return {}; }
@@ -56,19 +58,36 @@ class CpuClassCenters final : public ClassCenters {
   Status negativeSums(Step* step) override;
   Status finishForward(Step* step) override;
 
-  Status update(std::span<Step* const> steps, const SgdOptions& options) override;
+  Status update(std::span<Step* const> steps, const UpdateOptions& options) override;
   Status gradients(std::span<Step* const> steps, float* gradientCKD) override;
   Status cosines(const float* embeddingsBD, int64_t batch, float* cosinesBC) override;
   Status sample(const int32_t* labelsB, int64_t batch, const SampleOptions& options,
                 std::vector<int32_t>* classes) const override;
 
  private:
+  /// What an update does to a row with its gradient, null for none.
+  using RowUpdate = std::function<void(int64_t row, const float* gradientD)>;
   using RowSink = std::function<void(int64_t row, float* gradientD)>;
 
   int64_t rowCount() const { return config_.classes * config_.subCenters; }
   float* weightRow(int64_t row) { return weights_.data() + row * config_.dim; }
   const float* weightRow(int64_t row) const { return weights_.data() + row * config_.dim; }
   float* momentumRow(int64_t row) { return config_.momentum ? momentum_.data() + row * config_.dim : nullptr; }
+  bool isAdamW() const { return config_.optimizer == Optimizer::kAdamW; }
+  float* secondMomentRow(int64_t row) { return isAdamW() ? secondMoment_.data() + row * config_.dim : nullptr; }
+  /// The array behind a buffer, const where the centres are.
+  template <typename Self>
+  static auto& arrayOf(Self& self, Buffer buffer) {
+    switch (buffer) {
+      case Buffer::kMomentum:
+        return self.momentum_;
+      case Buffer::kSecondMoment:
+        return self.secondMoment_;
+      case Buffer::kWeights:
+        break;
+    }
+    return self.weights_;
+  }
   ClassSet participants(const CpuStep& step) const;
   void refreshInverseNorms(int64_t firstRow, int64_t count);
   void seedRows(uint64_t seed, float stddev, int64_t firstRow);
@@ -107,16 +126,20 @@ class CpuClassCenters final : public ClassCenters {
   void addStepGradient(const CpuStep& step, const ClassSet& classes, int64_t first, int64_t last, int64_t rows,
                        const float* factorB, bool accumulate, BlockScratch& scratch) const;
 
-  // update.cc: decay and momentum alone for the classes that are not in `updated`.
-  void decayOthers(const ClassSet& updated, const SgdOptions& options);
+  // update.cc
+  RowUpdate rowUpdate(const UpdateOptions& options);
+  /// The update without a gradient for the classes that are not in `updated`.
+  void decayOthers(const ClassSet& updated, const RowUpdate& update);
 
   std::shared_ptr<Core> core_;
   CentersConfig config_;
   Blocking blocking_;
   uint64_t id_;
   uint64_t version_ = 1;
+  uint64_t updates_ = 0;     // AdamW: t
   FloatArray weights_;       // [C·K, D]
-  FloatArray momentum_;      // [C·K, D] or empty
+  FloatArray momentum_;      // [C·K, D] or empty: v of SGD, m of AdamW
+  FloatArray secondMoment_;  // [C·K, D] or empty: v of AdamW
   FloatArray inverseNorms_;  // [C·K]
   std::vector<std::unique_ptr<BlockScratch>> scratch_;
   FloatArray partialSums_;  // U of the chunks of pass 1

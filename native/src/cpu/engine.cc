@@ -81,9 +81,11 @@ class CpuEngine final : public Engine {
     if (Status status = checkConfig(config); !status) return status;
     const Plan plan = makePlan(*core_, config, 1, 1.0);
     const auto refusal = [&]() -> Status {
-      return {StatusCode::kMemory, "classes: expected class centres that fit in memory, received a plan of " +
-                                       describe(plan) +
-                                       "; use fewer classes or a smaller dim, drop momentum, or shard the classes"};
+      return {StatusCode::kMemory,
+              "classes: expected class centres that fit in memory, received a plan of " + describe(plan) +
+                  "; use fewer classes or a smaller dim, " +
+                  (config.optimizer == Optimizer::kAdamW ? "take optimizer sgd" : "drop momentum") +
+                  ", or shard the classes"};
     };
     if (!plan.fits) return refusal();
     Status status = guarded("createCenters", [&]() -> Status {

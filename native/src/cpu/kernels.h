@@ -9,6 +9,8 @@
 
 #include <cstdint>
 
+#include "common/adamw.h"
+
 namespace hyperarc::cpu {
 
 /// A panel matrix in memory, 64-byte aligned.
@@ -71,6 +73,9 @@ struct KernelTable {
   /// SGD on one row: m ← μ·m + (g + λ·w); w ← w − η·m; without a momentum row m is not kept. g null means 0.
   void (*sgdRow)(const float* gradient, float* weights, float* momentum, int64_t dim, float learningRate, float mu,
                  float weightDecay);
+  /// AdamW on one row with its two moments (common/adamw.h). g null means 0.
+  void (*adamwRow)(const float* gradient, float* weights, float* first, float* second, int64_t dim,
+                   const AdamWFactors& factors);
   /// Σ x², in a fixed order.
   float (*sumSquares)(const float* x, int64_t dim);
   /// x[i] ← exp(x[i]); the engine's exponential by itself, for its test.

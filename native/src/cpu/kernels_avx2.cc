@@ -6,6 +6,7 @@
 #define HYPERARC_LANES 8
 #define HYPERARC_TILE_ROWS 6
 // clang-format off
+#include "cpu/kernels_adamw.h"
 #include "cpu/kernels_exp.h"
 #include "cpu/kernels_multiply.h"
 #include "cpu/kernels_negative.h"

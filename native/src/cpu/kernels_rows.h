@@ -126,10 +126,11 @@ float sumSquares(const float* x, int64_t dim) {
 }
 
 constexpr KernelTable makeKernelTable(const char* name) {
-  return {name,     kPanel,         multiply,     multiplyTransposed,
-          packRows, packTransposed, exponentiate, exponentiateMaximum,
-          sumRows,  negativeTerms,  projectRow,   addRow,
-          readRow,  sgdRow,         sumSquares,   exponentialOf};
+  return {name,         kPanel,         multiply,     multiplyTransposed,
+          packRows,     packTransposed, exponentiate, exponentiateMaximum,
+          sumRows,      negativeTerms,  projectRow,   addRow,
+          readRow,      sgdRow,         adamwRow,     sumSquares,
+          exponentialOf};
 }
 
 }  // namespace

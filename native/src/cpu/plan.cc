@@ -15,7 +15,7 @@ Plan makePlan(const Core& core, const CentersConfig& config, int64_t batch, doub
   const int64_t sampleBytes = rate < 1.0 ? sampled * static_cast<int64_t>(sizeof(int32_t)) : 0;
   std::vector<PlanPart> parts;
   parts.push_back({"weights", rows * config.dim * kFloat, true});
-  if (config.momentum) parts.push_back({"momentum", rows * config.dim * kFloat, true});
+  for (const char* name : stateNames(config)) parts.push_back({name, rows * config.dim * kFloat, true});
   parts.push_back({"inverse norms", rows * kFloat, true});
   parts.push_back({"class blocks of the threads", core.pool.threads() * BlockScratch::bytes(blocking), false});
   parts.push_back({"partial sums",

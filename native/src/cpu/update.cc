@@ -1,7 +1,8 @@
-// What becomes of dW: the SGD update fused into pass 2, or a dense buffer.
+// What becomes of dW: the update fused into pass 2, or a dense buffer.
 #include <algorithm>
 #include <string>
 
+#include "common/adamw.h"
 #include "common/classes.h"
 #include "common/guard.h"
 #include "common/validation.h"
@@ -22,7 +23,24 @@ bool unionOfClasses(const std::vector<CpuStep*>& steps, std::vector<int32_t>* so
 
 }  // namespace
 
-void CpuClassCenters::decayOthers(const ClassSet& updated, const SgdOptions& options) {
+CpuClassCenters::RowUpdate CpuClassCenters::rowUpdate(const UpdateOptions& options) {
+  const auto refreshNorm = [this](int64_t row) {
+    inverseNorms_[row] = inverseNorm(core_->kernels, weightRow(row), config_.dim);
+  };
+  if (isAdamW()) {
+    return [this, refreshNorm, factors = adamwFactors(options, updates_ + 1)](int64_t row, const float* gradientD) {
+      core_->kernels.adamwRow(gradientD, weightRow(row), momentumRow(row), secondMomentRow(row), config_.dim, factors);
+      refreshNorm(row);
+    };
+  }
+  return [this, refreshNorm, options](int64_t row, const float* gradientD) {
+    core_->kernels.sgdRow(gradientD, weightRow(row), momentumRow(row), config_.dim, options.learningRate,
+                          options.momentum, options.weightDecay);
+    refreshNorm(row);
+  };
+}
+
+void CpuClassCenters::decayOthers(const ClassSet& updated, const RowUpdate& update) {
   constexpr int64_t kClassesPerItem = 1024;
   core_->pool.parallelFor((config_.classes + kClassesPerItem - 1) / kClassesPerItem, [&](int64_t item, int) {
     const int64_t first = item * kClassesPerItem;
@@ -33,28 +51,24 @@ void CpuClassCenters::decayOthers(const ClassSet& updated, const SgdOptions& opt
         continue;
       }
       for (int64_t row = j * config_.subCenters; row < (j + 1) * config_.subCenters; ++row) {
-        core_->kernels.sgdRow(nullptr, weightRow(row), momentumRow(row), config_.dim, options.learningRate,
-                              options.momentum, options.weightDecay);
-        inverseNorms_[row] = inverseNorm(core_->kernels, weightRow(row), config_.dim);
+        update(row, nullptr);
       }
     }
   });
 }
 
-Status CpuClassCenters::update(std::span<Step* const> given, const SgdOptions& options) {
+Status CpuClassCenters::update(std::span<Step* const> given, const UpdateOptions& options) {
   return guarded("update", [&]() -> Status {
-    if (Status status = checkSgd(options, config_.momentum); !status) return status;
+    if (Status status = checkUpdate(options, config_); !status) return status;
     std::vector<CpuStep*> steps;
     if (Status status = finishedSteps(given, &steps); !status) return status;
     std::vector<int32_t> sampled;
     const bool isPartial = unionOfClasses(steps, &sampled);
     const ClassSet classes = isPartial ? ClassSet::of(sampled) : ClassSet::all(config_.classes);
-    streamGradient(steps, classes, [&](int64_t row, float* gradientD) {
-      core_->kernels.sgdRow(gradientD, weightRow(row), momentumRow(row), config_.dim, options.learningRate,
-                            options.momentum, options.weightDecay);
-      inverseNorms_[row] = inverseNorm(core_->kernels, weightRow(row), config_.dim);
-    });
-    if (isPartial && options.unsampled == Unsampled::kDecayed) decayOthers(classes, options);
+    const RowUpdate update = rowUpdate(options);
+    streamGradient(steps, classes, update);
+    if (isPartial && options.unsampled == Unsampled::kDecayed) decayOthers(classes, update);
+    if (isAdamW()) ++updates_;
     ++version_;
     return Status::ok();
   });

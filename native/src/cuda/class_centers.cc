@@ -1,6 +1,7 @@
 #include "class_centers.h"
 
 #include "common/plan.h"
+#include "common/validation.h"
 
 namespace hyperarc::cuda {
 
@@ -18,11 +19,14 @@ CentersMemory::CentersMemory(const CentersConfig& config, cudaStream_t stream) {
   const int64_t rows = config.classes * config.subCenters;
   const int64_t floats = rows * config.dim * static_cast<int64_t>(sizeof(float));
   const int64_t halves = rows * paddedDim(config.dim) * static_cast<int64_t>(sizeof(Bf16));
+  const bool isAdamW = config.optimizer == Optimizer::kAdamW;
   if (config.precision != Precision::kBf16Master) {
     weights = zeros(floats, stream);
     if (config.momentum) momentum = zeros(floats, stream);
-  } else if (config.momentum) {
-    momentumBf16 = zeros(halves, stream);
+    if (isAdamW) secondMoment = zeros(floats, stream);
+  } else {
+    if (config.momentum) momentumBf16 = zeros(halves, stream);
+    if (isAdamW) secondMomentBf16 = zeros(halves, stream);
   }
   if (config.precision != Precision::kFp32) weightsBf16 = zeros(halves, stream);
   inverseNorms = zeros(rows * static_cast<int64_t>(sizeof(float)), stream);
@@ -38,14 +42,17 @@ CentersView CentersMemory::view(const CentersConfig& config) const {
   view.dimPadded = paddedDim(config.dim);
   view.weights = weights.as<float>();
   view.momentum = momentum.as<float>();
+  view.secondMoment = secondMoment.as<float>();
   view.weightsBf16 = weightsBf16.as<Bf16>();
   view.momentumBf16 = momentumBf16.as<Bf16>();
+  view.secondMomentBf16 = secondMomentBf16.as<Bf16>();
   view.inverseNorms = inverseNorms.as<float>();
   return view;
 }
 
 int64_t CentersMemory::bytes() const {
-  return weights.bytes() + momentum.bytes() + weightsBf16.bytes() + momentumBf16.bytes() + inverseNorms.bytes();
+  return weights.bytes() + momentum.bytes() + secondMoment.bytes() + weightsBf16.bytes() + momentumBf16.bytes() +
+         secondMomentBf16.bytes() + inverseNorms.bytes();
 }
 
 CudaClassCenters::CudaClassCenters(std::shared_ptr<Core> core, const CentersConfig& config, const KernelChoice& choice)
@@ -62,6 +69,12 @@ CudaClassCenters::CudaClassCenters(std::shared_ptr<Core> core, const CentersConf
 CudaClassCenters::~CudaClassCenters() {
   // An update may be under way in the memory that goes now.
   core_->updateStream.drain();
+}
+
+Status CudaClassCenters::setUpdates(uint64_t updates) {
+  if (Status status = checkHasUpdates(config_); !status) return status;
+  updates_ = updates;
+  return Status::ok();
 }
 
 std::string CudaClassCenters::kernels(int64_t) const { return choice_.name; }

@@ -23,7 +23,7 @@ struct CentersMemory {
   CentersView view(const CentersConfig& config) const;
   int64_t bytes() const;
 
-  DeviceBuffer weights, momentum, weightsBf16, momentumBf16, inverseNorms;
+  DeviceBuffer weights, momentum, secondMoment, weightsBf16, momentumBf16, secondMomentBf16, inverseNorms;
 };
 
 class CudaClassCenters final : public ClassCenters {
@@ -34,6 +34,8 @@ class CudaClassCenters final : public ClassCenters {
 
   const CentersConfig& config() const override { return config_; }
   uint64_t weightsVersion() const override { return version_; }
+  uint64_t updates() const override { return updates_; }
+  Status setUpdates(uint64_t updates) override;
   int64_t bytes() const override { return memory_.bytes(); }
   std::string kernels(int64_t batch) const override;
   StepTimes lastTimes() override;
@@ -48,7 +50,7 @@ class CudaClassCenters final : public ClassCenters {
   Status negativeSums(Step* step) override;
   Status finishForward(Step* step) override;
 
-  Status update(std::span<Step* const> steps, const SgdOptions& options) override;
+  Status update(std::span<Step* const> steps, const UpdateOptions& options) override;
   Status gradients(std::span<Step* const> steps, float* gradientCKD) override;
   Status cosines(const float* embeddingsBD, int64_t batch, float* cosinesBC) override;
   Status sample(const int32_t* labelsB, int64_t batch, const SampleOptions& options,
@@ -94,6 +96,7 @@ class CudaClassCenters final : public ClassCenters {
   Passes& passes_;
   uint64_t id_;
   uint64_t version_ = 1;
+  uint64_t updates_ = 0;  // AdamW: t
   CentersMemory memory_;
   Event forwardBegin_, forwardEnd_, updateBegin_, updateEnd_;
 };

@@ -14,7 +14,8 @@ Status kernelsFor(const Core& core, const CentersConfig& config, const PassNeeds
                         .subCenters = config.subCenters,
                         .dim = config.dim,
                         .needsMask = needs.mask,
-                        .negativeRules = needs.negativeRules},
+                        .negativeRules = needs.negativeRules,
+                        .optimizer = config.optimizer},
                        choice);
 }
 
@@ -25,7 +26,7 @@ std::vector<PlanPart> centersParts(const CentersConfig& config) {
   const bool isBf16Master = config.precision == Precision::kBf16Master;
   std::vector<PlanPart> parts;
   parts.push_back({"weights", isBf16Master ? halves : floats, true});
-  if (config.momentum) parts.push_back({"momentum", isBf16Master ? halves : floats, true});
+  for (const char* name : stateNames(config)) parts.push_back({name, isBf16Master ? halves : floats, true});
   if (config.precision == Precision::kBf16Compute) parts.push_back({"bf16 copy of the weights", halves, true});
   parts.push_back({"inverse norms", rows * static_cast<int64_t>(sizeof(float)), true});
   return parts;

@@ -20,9 +20,17 @@ struct Rows {
 };
 
 Rows rowsOf(const CentersView& view, Buffer buffer) {
-  const bool isMomentum = buffer == Buffer::kMomentum;
-  if (view.precision == Precision::kBf16Master) return {nullptr, isMomentum ? view.momentumBf16 : view.weightsBf16};
-  return {isMomentum ? view.momentum : view.weights, nullptr};
+  const bool isBf16 = view.precision == Precision::kBf16Master;
+  const auto kept = [&](float* fp32, Bf16* bf16) { return isBf16 ? Rows{nullptr, bf16} : Rows{fp32, nullptr}; };
+  switch (buffer) {
+    case Buffer::kMomentum:
+      return kept(view.momentum, view.momentumBf16);
+    case Buffer::kSecondMoment:
+      return kept(view.secondMoment, view.secondMomentBf16);
+    case Buffer::kWeights:
+      break;
+  }
+  return kept(view.weights, view.weightsBf16);
 }
 
 int64_t rowsPerChunk(int32_t dim) { return std::max<int64_t>(1, RowStaging::kBytes / (4 * int64_t{dim})); }
@@ -40,6 +48,7 @@ Status CudaClassCenters::seedNormal(uint64_t seed, float stddev) {
   return run("seedNormal", 1, 1.0, [&]() -> Status {
     if (Status status = checkStddev(stddev); !status) return status;
     launchSeedRows(view(), seed, stddev, 0, rowCount(), core_->updateStream.get());
+    updates_ = 0;
     ++version_;
     finishRowWork();
     return Status::ok();
@@ -49,9 +58,9 @@ Status CudaClassCenters::seedNormal(uint64_t seed, float stddev) {
 Status CudaClassCenters::writeRows(Buffer buffer, int64_t firstRow, int64_t count, const float* valuesRD) {
   return run("writeRows", 1, 1.0, [&]() -> Status {
     if (Status status = checkRows(firstRow, count, rowCount(), valuesRD); !status) return status;
-    if (Status status = checkBuffer(buffer, config_.momentum); !status) return status;
+    if (Status status = checkBuffer(buffer, config_); !status) return status;
     if (count == 0) return Status::ok();
-    if (Status status = checkRowValues(valuesRD, count, config_.dim); !status) return status;
+    if (Status status = checkRowValues(buffer, valuesRD, count, config_.dim); !status) return status;
     const CentersView centers = view();
     const Rows rows = rowsOf(centers, buffer);
     const int64_t chunk = std::min(count, rowsPerChunk(config_.dim));
@@ -84,7 +93,7 @@ Status CudaClassCenters::writeRows(Buffer buffer, int64_t firstRow, int64_t coun
 Status CudaClassCenters::readRows(Buffer buffer, int64_t firstRow, int64_t count, float* valuesRD) const {
   return run("readRows", 1, 1.0, [&]() -> Status {
     if (Status status = checkRows(firstRow, count, rowCount(), valuesRD); !status) return status;
-    if (Status status = checkBuffer(buffer, config_.momentum); !status) return status;
+    if (Status status = checkBuffer(buffer, config_); !status) return status;
     if (count == 0) return Status::ok();
     const CentersView centers = view();
     const Rows rows = rowsOf(centers, buffer);
@@ -141,8 +150,10 @@ Status CudaClassCenters::resize(int64_t classes, uint64_t seed, float stddev) {
     const int64_t halves = 2 * int64_t{paddedDim(config_.dim)};
     copy(memory_.weights, memory.weights, floats);
     copy(memory_.momentum, memory.momentum, floats);
+    copy(memory_.secondMoment, memory.secondMoment, floats);
     copy(memory_.weightsBf16, memory.weightsBf16, halves);
     copy(memory_.momentumBf16, memory.momentumBf16, halves);
+    copy(memory_.secondMomentBf16, memory.secondMomentBf16, halves);
     copy(memory_.inverseNorms, memory.inverseNorms, 4);
     if (rows > kept) launchSeedRows(memory.view(config), seed, stddev, kept, rows - kept, stream);
     core_->updated.record(stream);

@@ -39,7 +39,7 @@ void CudaClassCenters::enqueueGradient(std::span<Step* const> steps, Passes& pas
   core_->updateScratch.take(passes.workspaceBytes(args.centers, all.classes.count, all.isPartial, all.samples.samples));
   try {
     if (all.classes.count > 0) passes.centerGradients(args, core_->updateScratch, stream);
-    if (decayed && all.isPartial) launchDecayOthers(view(), all.classes, sink.sgd, stream);
+    if (decayed && all.isPartial) launchDecayOthers(view(), all.classes, sink.update, stream);
   } catch (const CudaError& error) {
     // Some rows may have moved and others not: whatever it was, it lasts.
     if (sink.isUpdate) throw CudaError(StatusCode::kDevice, error.what(), true);
@@ -47,20 +47,23 @@ void CudaClassCenters::enqueueGradient(std::span<Step* const> steps, Passes& pas
   }
 }
 
-Status CudaClassCenters::update(std::span<Step* const> steps, const SgdOptions& options) {
+Status CudaClassCenters::update(std::span<Step* const> steps, const UpdateOptions& options) {
   return run("update", samplesOf(steps), 1.0, [&]() -> Status {
-    if (Status status = checkSgd(options, config_.momentum); !status) return status;
+    if (Status status = checkUpdate(options, config_); !status) return status;
     if (Status status = checkFinished(steps, id_, version_); !status) return status;
+    const bool isAdamW = config_.optimizer == Optimizer::kAdamW;
     Passes* passes = nullptr;
     if (Status status = passesFor(needsOf(steps, config_.classes), &passes); !status) return status;
     GradientSink sink = {};
     sink.isUpdate = true;
-    sink.sgd = {options.learningRate, options.momentum, options.weightDecay, options.roundingStep};
+    sink.update = {options.learningRate, options.momentum, options.weightDecay, options.roundingStep, isAdamW, {}};
+    if (isAdamW) sink.update.adamw = adamwFactors(options, updates_ + 1);
     const cudaStream_t stream = core_->updateStream.get();
     updateBegin_.record(stream);
     enqueueGradient(steps, *passes, sink, options.unsampled == Unsampled::kDecayed);
     updateEnd_.record(stream);
     core_->updated.record(stream);
+    if (isAdamW) ++updates_;
     ++version_;
     return Status::ok();
   });

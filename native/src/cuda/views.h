@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "common/adamw.h"
 #include "device/bf16.h"
 #include "hyperarc/types.h"
 
@@ -28,6 +29,7 @@ HYPERARC_HD constexpr int64_t paddedSamples(int64_t samples) {
 ///   kFp32:        weights, momentum
 ///   kBf16Compute: weights, momentum, and weightsBf16 = bf16(weights), which the passes read
 ///   kBf16Master:  weightsBf16 and momentumBf16 alone; updated with stochastic rounding
+/// With AdamW momentum is the first moment, and the second is kept as it is.
 struct CentersView {
   Precision precision;
   int64_t rows;            // R
@@ -37,8 +39,10 @@ struct CentersView {
   int32_t dimPadded;       // Dp
   float* weights;          // [R, D] or null
   float* momentum;         // [R, D] or null
+  float* secondMoment;     // [R, D] or null
   Bf16* weightsBf16;       // [R, Dp] or null; padding columns are zero
   Bf16* momentumBf16;      // [R, Dp] or null
+  Bf16* secondMomentBf16;  // [R, Dp] or null
   float* inverseNorms;     // [R]: 1/‖w‖ of the master rows, 0 for a zero row
 };
 
@@ -74,18 +78,20 @@ struct TargetsView {
   const float* tangentW;     // (x̂ − c·ŵ_y)/sinθ [B, D]
 };
 
-/// SGD with momentum, fused: v ← μ·v + (dW + λ·w); w ← w − η·v.
-struct SgdView {
+/// The fused update. SGD: v ← μ·v + (dW + λ·w); w ← w − η·v. AdamW: its own factors (common/adamw.h).
+struct UpdateView {
   float learningRate;
   float momentum;
   float weightDecay;
   uint64_t roundingStep;  // counter of stochastic rounding (bf16 master)
+  bool isAdamW;
+  AdamWFactors adamw;
 };
 
 /// What becomes of a finished dW row: the fused update, or a dense row of a [R, D] buffer.
 struct GradientSink {
   bool isUpdate;
-  SgdView sgd;
+  UpdateView update;
   float* dense;  // [R, D] where not an update
 };
 

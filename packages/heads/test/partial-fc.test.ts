@@ -176,6 +176,38 @@ describe('PartialFC', () => {
     tf.dispose(batches.map(([points]) => points));
   });
 
+  it('moves centres by AdamW, by promise too, and goes on from a file bit for bit', async () => {
+    const batches = [0, 1, 2, 3, 4].map((t) => clusters(26 + t, 10, 3, 6));
+    const adamw = { learningRate: 0.01, betas: [0.8, 0.99], epsilon: 1e-6, weightDecay: 0.1 } as const;
+    const train = async (head: PartialFC, from: number, to: number) => {
+      for (const [points, labels] of batches.slice(from, to)) {
+        head.loss(points, labels).dispose();
+        if (from === 0) head.update(adamw);
+        else await head.updateAsync(adamw);
+      }
+    };
+    const make = () => makeHead({ classes: 40, rate: 0.3, subCenters: 2, optimizer: 'adamw' });
+    const [straight, stopped] = [make(), make()];
+    const planned = straight.plan(10).parts.filter(({ name }) => name.endsWith(' moment'));
+    expect(planned.map(({ bytes }) => bytes)).toEqual([4 * 80 * 6, 4 * 80 * 6]);
+    await train(straight, 0, 5);
+    await train(stopped, 0, 2);
+    const path = join(folder, 'adamw.safetensors');
+    await stopped.save(path);
+    const resumed = await PartialFC.load(path, { margin, rate: 0.3, device: 'cpu' }, stopped.state());
+    expect(resumed.centers.updates).toBe(2);
+    await train(resumed, 2, 5);
+    expect(resumed.centers.updates).toBe(5);
+    for (const buffer of ['weights', 'momentum', 'secondMoment'] as const) {
+      expect(resumed.centers.readRows(0, 80, buffer)).toEqual(straight.centers.readRows(0, 80, buffer));
+    }
+    resumed.loss(batches[0][0], batches[0][1]).dispose();
+    expectCode(() => resumed.update(SGD), 'E_RANGE', 'momentum: expected none');
+    expect(resumed.pending).toBe(1);
+    for (const head of [straight, stopped, resumed]) head.dispose();
+    tf.dispose(batches.map(([points]) => points));
+  });
+
   it('refuses files and states that are not its own', async () => {
     const head = makeHead();
     const path = join(folder, 'short.safetensors');

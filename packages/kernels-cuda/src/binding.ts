@@ -26,6 +26,8 @@ export type Fallback = 'hard' | 'easy' | 'none' | 'clip';
 export type GradientMode = 'exact' | 'straight-through';
 export type MarginFamily = 'cosine' | 'sphere' | 'quadratic' | 'circle';
 export type Precision = 'fp32' | 'bf16' | 'bf16-master';
+/** What moves the centres: SGD with momentum, or torch.optim.AdamW. */
+export type Optimizer = 'sgd' | 'adamw';
 export type Unsampled = 'frozen' | 'decayed';
 
 export interface NativeDeviceInfo {
@@ -58,6 +60,8 @@ export interface NativeCentersConfig {
   firstClass: number;
   /** 0 means `classes`. */
   globalClasses: number;
+  optimizer: Optimizer;
+  /** Hold a momentum buffer; true with adamw, which holds two moments. */
   momentum: boolean;
 }
 
@@ -99,13 +103,18 @@ export interface NativeBatch {
   sampled?: Int32Array | undefined;
 }
 
-export interface NativeSgdOptions {
+export interface NativeUpdateOptions {
   learningRate: number;
+  /** sgd only. */
   momentum: number;
   weightDecay: number;
   unsampled: Unsampled;
   /** Counter of a bf16 master's stochastic rounding. */
   roundingStep: bigint;
+  /** adamw only: β₁, β₂ and ε. */
+  beta1: number;
+  beta2: number;
+  epsilon: number;
 }
 
 export interface NativePlan {
@@ -134,6 +143,9 @@ export interface NativeForwardOutputs {
   rowGradient: Float32Array;
 }
 
+/** 'momentum' is AdamW's first moment too; 'secondMoment' only with adamw. */
+export type NativeBuffer = 'weights' | 'momentum' | 'secondMoment';
+
 /** What crosses shards. 'targetThreshold' is empty unless the rule's negatives have the threshold 'target'. */
 export type NativeSeam = 'targetLogits' | 'targetThreshold' | 'sumExp' | 'embeddingGradient' | 'rowGradient';
 
@@ -159,13 +171,17 @@ export interface NativeClassCenters {
   readonly config: NativeCentersConfig;
   readonly bytes: number;
   readonly weightsVersion: number;
+  /** AdamW: updates so far, t of the bias corrections; 0 with sgd. */
+  readonly updates: number;
   readonly state: 'live' | 'in-flight' | 'disposed';
   seedNormal(seed: bigint, stddev: number): void;
-  writeRows(buffer: 'weights' | 'momentum', firstRow: number, values: Float32Array): void;
-  readRows(buffer: 'weights' | 'momentum', firstRow: number, rowCount: number): Float32Array;
+  /** E_RANGE with sgd. */
+  setUpdates(updates: number): void;
+  writeRows(buffer: NativeBuffer, firstRow: number, values: Float32Array): void;
+  readRows(buffer: NativeBuffer, firstRow: number, rowCount: number): Float32Array;
   /** Rows by number (class·K + k); writing wants each once. */
-  readRowsAt(buffer: 'weights' | 'momentum', rows: Float64Array): Float32Array;
-  writeRowsAt(buffer: 'weights' | 'momentum', rows: Float64Array, values: Float32Array): void;
+  readRowsAt(buffer: NativeBuffer, rows: Float64Array): Float32Array;
+  writeRowsAt(buffer: NativeBuffer, rows: Float64Array, values: Float32Array): void;
   resize(classes: number, seed: bigint, stddev: number): void;
   forward(batch: NativeBatch, step: NativeStep, out: NativeForwardOutputs): void;
   forwardAsync(batch: NativeBatch, step: NativeStep, out: NativeForwardOutputs): Promise<void>;
@@ -179,8 +195,8 @@ export interface NativeClassCenters {
   /** Copies a seam out of (`get`) or into (`set`) a step. */
   getSeam(step: NativeStep, seam: NativeSeam): Float32Array;
   setSeam(step: NativeStep, seam: NativeSeam, values: Float32Array): void;
-  update(steps: NativeStep[], options: NativeSgdOptions): void;
-  updateAsync(steps: NativeStep[], options: NativeSgdOptions): Promise<void>;
+  update(steps: NativeStep[], options: NativeUpdateOptions): void;
+  updateAsync(steps: NativeStep[], options: NativeUpdateOptions): Promise<void>;
   /** Dense dW [C, K, D]. */
   gradients(steps: NativeStep[]): Float32Array;
   gradientsAsync(steps: NativeStep[]): Promise<Float32Array>;
@@ -229,7 +245,7 @@ export interface NativeConvShape {
 }
 
 export interface NativeAddon {
-  readonly abi: 3;
+  readonly abi: 4;
   /** e.g. "cpu-only, g++ 12.2.0, Release" */
   readonly buildDescription: string;
   /** Empty when CUDA is built in and usable; else why not. */

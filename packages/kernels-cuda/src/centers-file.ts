@@ -3,7 +3,7 @@ import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 
 import type { CentersOptions, ClassCenters, LoadOptions } from './centers.js';
-import type { CentersBuffer } from './centers-rows.js';
+import { buffersOf, type CentersBuffer } from './centers-buffers.js';
 import { encodeHeader, MAX_HEADER_BYTES, parseHeader, PREFIX_BYTES, type CentersFileHeader } from './centers-header.js';
 import { HyperArcError } from './errors.js';
 
@@ -16,10 +16,10 @@ interface Chunk {
   readonly rowCount: number;
 }
 
-function* chunksOf({ classes, subCenters, dim, momentum }: CentersFileHeader): Generator<Chunk> {
+function* chunksOf({ classes, subCenters, dim, ...state }: CentersFileHeader): Generator<Chunk> {
   const rows = classes * subCenters;
   const rowsPerChunk = Math.max(1, Math.floor(CHUNK_BYTES / (4 * dim)));
-  for (const buffer of momentum ? (['weights', 'momentum'] as const) : (['weights'] as const)) {
+  for (const buffer of buffersOf(state)) {
     for (let firstRow = 0; firstRow < rows; firstRow += rowsPerChunk) {
       yield { buffer, firstRow, rowCount: Math.min(rowsPerChunk, rows - firstRow) };
     }
@@ -45,7 +45,7 @@ async function readAll(file: FileHandle, bytes: Uint8Array, position: number): P
 
 /** Writes `centers` to `path`: to a temporary name beside it, renamed when whole. */
 export async function saveCenters(path: string, centers: ClassCenters): Promise<void> {
-  const header: CentersFileHeader = { ...centers.config };
+  const header: CentersFileHeader = { ...centers.config, updates: centers.updates };
   const changesBefore = centers.changes;
   const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
   const file = await open(temporary, 'wx');
@@ -100,6 +100,25 @@ async function readHeader(
   return { ...parseHeader(bytes, fileBytes, path), bytes };
 }
 
+/** Numbers that no centres hold are found before the checksum is: the file is corrupt either way. */
+function writeSavedRows(
+  centers: ClassCenters,
+  path: string,
+  firstRow: number,
+  rows: Float32Array,
+  buffer: CentersBuffer,
+): void {
+  try {
+    centers.writeRows(firstRow, rows, buffer);
+  } catch (cause) {
+    if (!(cause instanceof HyperArcError) || !['E_NONFINITE', 'E_RANGE'].includes(cause.code)) throw cause;
+    const received = `others (${cause.message})`;
+    throw new HyperArcError('E_FORMAT', `${path}: expected ${buffer} that centres can hold, received ${received}`, {
+      cause,
+    });
+  }
+}
+
 /** Reads what {@link saveCenters} wrote into centres that `allocate` makes; they are disposed if the file proves broken. */
 export async function loadCenters(
   path: string,
@@ -109,10 +128,15 @@ export async function loadCenters(
   const file = await open(path, 'r');
   try {
     const { bytes: headerBytes, checksum, ...header } = await readHeader(file, path);
-    const momentum = options.momentum ?? header.momentum;
+    const { updates, ...made } = header;
+    const state =
+      options.momentum === false
+        ? { optimizer: 'sgd' as const, momentum: false }
+        : { optimizer: header.optimizer, momentum: options.momentum ?? header.momentum };
+    const kept = buffersOf(state);
     const { device, kernels, precision = header.precision } = options;
     const where = { ...(device !== undefined && { device }), ...(kernels !== undefined && { kernels }) };
-    const centers = allocate({ ...header, precision, momentum, ...where });
+    const centers = allocate({ ...made, ...state, precision, ...where });
     try {
       let computed = crc32(encodeHeader(header, 0));
       let position = headerBytes.length;
@@ -124,7 +148,7 @@ export async function loadCenters(
         }
         computed = crc32(bytes, computed);
         position += bytes.length;
-        if (buffer === 'weights' || momentum) centers.writeRows(firstRow, rows, buffer);
+        if (kept.includes(buffer)) writeSavedRows(centers, path, firstRow, rows, buffer);
       }
       if (computed !== checksum) {
         throw new HyperArcError(
@@ -132,6 +156,7 @@ export async function loadCenters(
           `${path}: expected checksum ${hex(checksum)}, received data with ${hex(computed)}; the file is corrupt`,
         );
       }
+      if (state.optimizer === 'adamw') centers.setUpdates(updates);
       return centers;
     } catch (error) {
       centers.dispose();

@@ -1,9 +1,15 @@
+import { buffersOf } from './centers-buffers.js';
 import { HyperArcError } from './errors.js';
-import { requireStddev, requireUint64 } from './checks.js';
+import { requireInteger, requireStddev, requireUint64 } from './checks.js';
 import { toNativeConfig, type CentersShape } from './shape.js';
 
 /** What a class-centre file says of its centres. */
-export type CentersFileHeader = Required<CentersShape> & { readonly seed: bigint; readonly stddev: number };
+export type CentersFileHeader = Required<CentersShape> & {
+  readonly seed: bigint;
+  readonly stddev: number;
+  /** AdamW's number of updates; 0 with SGD. */
+  readonly updates: number;
+};
 
 /** safetensors: u64 little-endian length of the JSON header, the header, the data. */
 export const PREFIX_BYTES = 8;
@@ -19,8 +25,12 @@ const VERSION = '1';
 export function encodeHeader(header: CentersFileHeader, checksum: number): Uint8Array {
   const shape = [header.classes, header.subCenters, header.dim];
   const tensorBytes = 4 * header.classes * header.subCenters * header.dim;
-  const tensors: Record<string, unknown> = { weights: { dtype: 'F32', shape, data_offsets: [0, tensorBytes] } };
-  if (header.momentum) tensors['momentum'] = { dtype: 'F32', shape, data_offsets: [tensorBytes, 2 * tensorBytes] };
+  const tensors = Object.fromEntries(
+    buffersOf(header).map((name, i) => [
+      name,
+      { dtype: 'F32', shape, data_offsets: [i * tensorBytes, (i + 1) * tensorBytes] },
+    ]),
+  );
   const metadata = {
     format: FORMAT,
     version: VERSION,
@@ -29,6 +39,8 @@ export function encodeHeader(header: CentersFileHeader, checksum: number): Uint8
     globalClasses: String(header.globalClasses),
     seed: String(header.seed),
     stddev: String(header.stddev),
+    // Files of SGD are what they were before there was another optimizer.
+    ...(header.optimizer === 'adamw' && { optimizer: header.optimizer, updates: String(header.updates) }),
     crc32: checksum.toString(16).padStart(8, '0'),
   };
   const json = JSON.stringify({ __metadata__: metadata, ...tensors });
@@ -53,6 +65,7 @@ function readFields(json: string): CentersFileHeader & { checksum: number } {
     subCenters,
     dim,
     precision: metadata.precision,
+    optimizer: metadata.optimizer,
     momentum: momentum !== undefined,
     firstClass: Number(wholeNumber(metadata.firstClass)),
     globalClasses: Number(wholeNumber(metadata.globalClasses)),
@@ -61,6 +74,7 @@ function readFields(json: string): CentersFileHeader & { checksum: number } {
     ...shape,
     seed: requireUint64('seed', wholeNumber(metadata.seed)),
     stddev: requireStddev(Number(metadata.stddev)),
+    updates: requireInteger('updates', Number(wholeNumber(metadata.updates ?? '0')), 0, Number.MAX_SAFE_INTEGER),
     checksum: Number.parseInt(metadata.crc32, 16),
   };
 }
@@ -90,7 +104,7 @@ export function parseHeader(
     );
   }
   const tensorBytes = 4 * fields.classes * fields.subCenters * fields.dim;
-  const expected = bytes.length + tensorBytes * (fields.momentum ? 2 : 1);
+  const expected = bytes.length + tensorBytes * buffersOf(fields).length;
   if (fileBytes !== expected) {
     throw new HyperArcError(
       'E_FORMAT',

@@ -52,6 +52,14 @@ export abstract class CentersObject {
     return this.#native.weightsVersion;
   }
 
+  /**
+   * AdamW: the number of updates so far, of all rows together: t of the bias corrections. 0 with 'sgd'. As it was before an operation
+   * that is in flight.
+   */
+  get updates(): number {
+    return this.#native.updates;
+  }
+
   get state(): 'live' | 'in-flight' | 'disposed' {
     return this.#native.state;
   }
@@ -83,7 +91,7 @@ export abstract class CentersObject {
     return this.#native;
   }
 
-  /** @internal Number of calls that may have changed weights or momentum; `save` watches it. */
+  /** @internal Number of calls that may have changed weights or the optimizer's state; `save` watches it. */
   get changes(): number {
     return this.#changes;
   }
@@ -98,12 +106,12 @@ export abstract class CentersObject {
     this.dispose();
   }
 
-  /** Counts a change of weights or momentum. */
+  /** Counts a change of weights or of the optimizer's state. */
   protected countChange(): void {
     this.#changes += 1;
   }
 
-  /** Calls what changes weights or momentum. */
+  /** Calls what changes weights or the optimizer's state. */
   protected change(call: () => void, plan?: () => NativePlan): void {
     this.countChange();
     callNative(call, plan);

@@ -4,7 +4,7 @@ import { describeValue, requireFloat32, requireHostMemory, requireOneOf } from '
 import { callNative, callNativeAsync, fromNativeWithPlan, HyperArcError } from './errors.js';
 import {
   toNativeBatch,
-  toNativeSgd,
+  toNativeUpdate,
   type BatchOptions,
   type ForwardResult,
   type UpdateOptions,
@@ -18,7 +18,7 @@ const SEAMS: readonly Seam[] = ['targetLogits', 'targetThreshold', 'sumExp', 'em
 
 /** Class centres with the two passes over them: forward, whole or in stages, and update or dense gradient. */
 export abstract class CentersPasses extends CentersRows {
-  #updates = 0;
+  #updateCalls = 0;
 
   /**
    * An empty step for `forward({..., step})`. With it `updateAsync(step, …)` can be queued behind a `forwardAsync` that is not settled yet.
@@ -102,25 +102,25 @@ export abstract class CentersPasses extends CentersRows {
   }
 
   /**
-   * Moves the weights by the gradient of the mean loss over all samples of `steps`: several micro-batches equal one large batch.
+   * Moves the weights, by the optimizer that the centres were made with, along the gradient of the mean loss over all samples of `steps`: several micro-batches equal one large batch.
    * @throws HyperArcError E_STALE if the weights moved since a step's forward, E_MEMORY with `plan`, E_RANGE, E_DEVICE, E_BUSY, E_DISPOSED.
    */
   update(steps: Step | readonly Step[], options: UpdateOptions): void {
-    const sgd = this.#sgd(options);
+    const native = this.#updateOptions(options);
     this.change(
-      () => this.native.update(nativeSteps(steps), sgd),
+      () => this.native.update(nativeSteps(steps), native),
       () => this.#plan(steps),
     );
-    this.#updates += 1;
+    this.#updateCalls += 1;
   }
 
   /** {@link update} on the device's thread, after what was called before it: a step's forward may still be in flight. */
   async updateAsync(steps: Step | readonly Step[], options: UpdateOptions): Promise<void> {
-    const sgd = this.#sgd(options);
+    const native = this.#updateOptions(options);
     this.countChange();
-    this.#updates += 1;
+    this.#updateCalls += 1;
     await callNativeAsync(
-      () => this.native.updateAsync(nativeSteps(steps), sgd),
+      () => this.native.updateAsync(nativeSteps(steps), native),
       () => this.#plan(steps),
     );
   }
@@ -166,8 +166,8 @@ export abstract class CentersPasses extends CentersRows {
     callNative(() => requireHostMemory('gradients', this.#gradientBytes(), fix), plan);
   }
 
-  #sgd(options: UpdateOptions) {
-    return toNativeSgd(options, this.native.config.momentum, this.#updates);
+  #updateOptions(options: UpdateOptions) {
+    return toNativeUpdate(options, this.native.config, this.#updateCalls);
   }
 
   #explain(error: unknown, { labels, sampled }: NativeBatch): unknown {

@@ -1,3 +1,4 @@
+import { BUFFERS, type CentersBuffer } from './centers-buffers.js';
 import { CentersObject } from './centers-object.js';
 import {
   describeValue,
@@ -11,11 +12,8 @@ import {
 import { callNative, HyperArcError } from './errors.js';
 import { MAX_CLASSES } from './shape.js';
 
-export type CentersBuffer = 'weights' | 'momentum';
 /** Rows by number: row r is sub-centre r mod K of class ⌊r/K⌋. */
 export type RowNumbers = Float64Array | readonly number[];
-
-const BUFFERS: readonly CentersBuffer[] = ['weights', 'momentum'];
 
 function toFloat64(rows: RowNumbers): Float64Array {
   if (rows instanceof Float64Array) return rows;
@@ -24,12 +22,21 @@ function toFloat64(rows: RowNumbers): Float64Array {
   throw new HyperArcError('E_DTYPE', `rows: expected ${expected}, received ${describeValue(rows)}`);
 }
 
-/** Class centres as rows of two buffers that can be filled, read and written. */
+/** Class centres as rows of their buffers that can be filled, read and written. */
 export abstract class CentersRows extends CentersObject {
-  /** Fills the weights with N(0, stddev²) anew and clears the momentum. @throws HyperArcError E_RANGE, E_BUSY, E_DISPOSED. */
+  /** Fills the weights with N(0, stddev²) anew and clears the optimizer's state. @throws HyperArcError E_RANGE, E_BUSY, E_DISPOSED. */
   seed(seed: number | bigint, stddev = 0.01): void {
     const [seed64, deviation] = [requireUint64('seed', seed), requireStddev(stddev)];
     this.change(() => this.native.seedNormal(seed64, deviation));
+  }
+
+  /**
+   * Sets the number of AdamW's updates, {@link updates}, to go on from moments that were written to the rows.
+   * @throws HyperArcError E_RANGE, also for centres that 'sgd' moves; E_BUSY, E_DISPOSED.
+   */
+  setUpdates(updates: number): void {
+    requireInteger('updates', updates, 0, Number.MAX_SAFE_INTEGER);
+    this.change(() => this.native.setUpdates(updates));
   }
 
   /**
@@ -42,7 +49,7 @@ export abstract class CentersRows extends CentersObject {
   }
 
   /**
-   * Writes `values` [n, D], n ≥ 1, to the rows from `firstRow` on.
+   * Writes `values` [n, D], n ≥ 1, to the rows from `firstRow` on; those of a second moment are at least 0.
    * @throws HyperArcError E_SHAPE, E_RANGE, E_NONFINITE, E_BUSY, E_DISPOSED.
    */
   writeRows(firstRow: number, values: Float32Array, buffer: CentersBuffer = 'weights'): void {
@@ -73,8 +80,8 @@ export abstract class CentersRows extends CentersObject {
   }
 
   /**
-   * Keeps the first min(old, new) classes; new ones get the values that `create` with this seed would have given them, and no
-   * momentum. Seed and stddev are those of the creation by default.
+   * Keeps the first min(old, new) classes; new ones get the values that `create` with this seed would have given them, and
+   * momentum or moments of zero; AdamW's number of updates stays. Seed and stddev are those of the creation by default.
    * @throws HyperArcError E_RANGE, E_MEMORY, E_BUSY, E_DISPOSED.
    */
   resize(classes: number, options: { readonly seed?: number | bigint; readonly stddev?: number } = {}): void {

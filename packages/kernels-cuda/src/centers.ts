@@ -30,7 +30,7 @@ export interface CentersOptions extends CentersShape {
 export type LoadOptions = Pick<CentersOptions, 'device' | 'kernels' | 'precision' | 'momentum'>;
 
 /**
- * Class centres W [C, K, D] with their momentum, on a device: the head of a large-identity model. `forward` gives loss and gradient
+ * Class centres W [C, K, D] with their optimizer's state, on a device: the head of a large-identity model. `forward` gives loss and gradient
  * and never moves weights; `update` moves them. docs/architecture.md, "The head's step"; docs/numerics.md for every formula.
  *
  * Every operation has a synchronous form and one that returns a promise and runs on the device's own thread, in the order of the
@@ -43,7 +43,7 @@ export class ClassCenters extends CentersPasses {
   }
 
   /**
-   * Takes memory for W [C, K, D] (and momentum) and fills it with N(0, stddev²): the same values on every device and shard layout.
+   * Takes memory for W [C, K, D] (and the optimizer's state) and fills it with N(0, stddev²): the same values on every device and shard layout.
    * @throws HyperArcError E_RANGE naming the field; E_MEMORY with `plan`; E_DEVICE.
    */
   static create(options: CentersOptions): ClassCenters {
@@ -80,7 +80,8 @@ export class ClassCenters extends CentersPasses {
   /**
    * Reads what {@link save} wrote. The file is checked whole: sizes, header and checksum.
    * @param options.precision another than the file has, e.g. 'fp32' to read centres of a GPU on a CPU.
-   * @param options.momentum false leaves the momentum of the file out; by default it is as the file has it.
+   * @param options.momentum false leaves the optimizer's state of the file out: the centres then take updates of SGD without momentum; by default
+   *   it is as the file has it.
    * @throws HyperArcError E_FORMAT for a truncated, corrupt or foreign file; E_MEMORY; the file system's own errors.
    */
   static async load(path: string, options: LoadOptions = {}): Promise<ClassCenters> {
@@ -88,7 +89,8 @@ export class ClassCenters extends CentersPasses {
   }
 
   /**
-   * Writes weights and momentum to a safetensors file: tensors `weights` and `momentum`, F32 [C, K, D]. The file appears under its
+   * Writes weights and the optimizer's state to a safetensors file: tensors `weights`, `momentum` and with AdamW `secondMoment`, F32 [C, K, D], and the number
+   * of its updates. The file appears under its
    * name only when it is whole.
    * @throws HyperArcError E_BUSY if the centres are changed, or used by an asynchronous operation, meanwhile; E_DISPOSED; the file system's own errors.
    */

@@ -1,7 +1,8 @@
 export { addonStatus, loadAddon, type AddonAttempt, type AddonStatus } from './loader.js';
 export { ClassCenters, type CentersOptions, type LoadOptions } from './centers.js';
 export type { Seam } from './centers-passes.js';
-export type { CentersBuffer, RowNumbers } from './centers-rows.js';
+export type { CentersBuffer } from './centers-buffers.js';
+export type { RowNumbers } from './centers-rows.js';
 export {
   Device,
   listDevices,
@@ -25,6 +26,7 @@ export type {
   Kernels,
   MarginFamily,
   NativeAddon,
+  Optimizer,
   Precision,
   Unsampled,
 } from './binding.js';

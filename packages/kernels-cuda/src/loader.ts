@@ -7,7 +7,7 @@ import { HyperArcError } from './errors.js';
 import { probeAddon } from './probe.js';
 
 /** The version of binding.ts that this package speaks. */
-const ABI = 3;
+const ABI = 4;
 const require = createRequire(import.meta.url);
 
 /** One place where the addon was looked for, and what came of it. */

@@ -1,5 +1,6 @@
-import type { NativeBatch, NativeSgdOptions, Unsampled } from './binding.js';
+import type { NativeBatch, NativeCentersConfig, NativeUpdateOptions, Unsampled } from './binding.js';
 import {
+  describeValue,
   requireFloat32,
   requireInt32,
   requireInteger,
@@ -63,13 +64,24 @@ export interface SampleOptions {
   readonly shard?: number;
 }
 
-/** SGD as PyTorch defines it: v ← μ·v + (dW + λ·w); w ← w − η·v. */
+/**
+ * Centres made with optimizer 'sgd' move as PyTorch's SGD: v ← μ·v + (dW + λ·w); w ← w − η·v. Those made with 'adamw' as its AdamW
+ * (Loshchilov and Hutter 2019, algorithm 2), t the number of this update, one count for all rows:
+ *
+ * m ← β₁·m + (1 − β₁)·dW; v ← β₂·v + (1 − β₂)·dW²; w ← w·(1 − η·λ) − η/(1 − β₁ᵗ) · m/(√v/√(1 − β₂ᵗ) + ε).
+ *
+ * Rows that 'frozen' leaves out keep m and v, and t goes on without them: docs/decisions/0029.
+ */
 export interface UpdateOptions {
   /** η ≥ 0. */
   readonly learningRate: number;
-  /** μ in [0, 1); 0.9 by default, 0 for centres without a momentum buffer. */
+  /** 'sgd' only: μ in [0, 1); 0.9 by default, 0 for centres without a momentum buffer. */
   readonly momentum?: number;
-  /** λ ≥ 0; 5e-4 by default. */
+  /** 'adamw' only: β₁ and β₂, each in [0, 1); 0.9 and 0.999 by default. */
+  readonly betas?: readonly [number, number] | readonly number[];
+  /** 'adamw' only: ε in [1e-30, 1]; 1e-8 by default. */
+  readonly epsilon?: number;
+  /** λ ≥ 0; 5e-4 by default, with 'adamw' 0.1. */
   readonly weightDecay?: number;
   /** What happens to the classes a partial-FC step left out: 'frozen' (default) or 'decayed'. */
   readonly unsampled?: Unsampled;
@@ -81,6 +93,11 @@ export interface UpdateOptions {
 }
 
 const UNSAMPLED: readonly Unsampled[] = ['frozen', 'decayed'];
+/** PyTorch's. */
+const BETAS = { beta1: 0.9, beta2: 0.999 };
+const EPSILON = 1e-8;
+/** arcface_torch's. */
+const WEIGHT_DECAY = { sgd: 5e-4, adamw: 0.1 };
 
 /** @throws HyperArcError E_DTYPE or E_RANGE naming the field; lengths and values are the engine's to check. */
 export function toNativeBatch(options: BatchOptions): NativeBatch {
@@ -95,18 +112,50 @@ export function toNativeBatch(options: BatchOptions): NativeBatch {
   };
 }
 
-/** @param updatesBefore the default of `roundingStep`. @throws HyperArcError E_RANGE naming the field. */
-export function toNativeSgd(options: UpdateOptions, hasMomentum: boolean, updatesBefore: number): NativeSgdOptions {
-  requireObject('options', options);
+/** Refuses what only the other optimizer has. */
+function requireAbsent(name: 'momentum' | 'betas' | 'epsilon', options: UpdateOptions, optimizer: string): void {
+  if (options[name] === undefined) return;
+  const expected = `none for class centres made with optimizer '${optimizer}'`;
+  throw new HyperArcError(
+    'E_RANGE',
+    `${name}: expected ${expected}, received ${describeValue(options[name])}; leave it out`,
+  );
+}
+
+function sgdNumbers(options: UpdateOptions, hasMomentum: boolean) {
+  requireAbsent('betas', options, 'sgd');
+  requireAbsent('epsilon', options, 'sgd');
   const momentum = requireNumber('momentum', options.momentum ?? (hasMomentum ? 0.9 : 0), 0, 1);
   if (momentum === 1 || (momentum > 0 && !hasMomentum)) {
     const expected = hasMomentum ? 'a number in [0, 1)' : '0 for class centres made with momentum: false';
     throw new HyperArcError('E_RANGE', `momentum: expected ${expected}, received ${momentum}`);
   }
+  return { momentum, ...BETAS, epsilon: EPSILON };
+}
+
+function adamwNumbers(options: UpdateOptions) {
+  requireAbsent('momentum', options, 'adamw');
+  const { betas = [BETAS.beta1, BETAS.beta2], epsilon = EPSILON } = options;
+  const isBeta = (beta: unknown) => typeof beta === 'number' && beta >= 0 && beta < 1;
+  if (!Array.isArray(betas) || betas.length !== 2 || !betas.every(isBeta)) {
+    const received = Array.isArray(betas) ? `[${betas.join(', ')}]` : describeValue(betas);
+    throw new HyperArcError('E_RANGE', `betas: expected two numbers in [0, 1), received ${received}`);
+  }
+  const [beta1, beta2] = betas as [number, number];
+  return { momentum: 0, beta1, beta2, epsilon: requireNumber('epsilon', epsilon, 1e-30, 1) };
+}
+
+/** @param updatesBefore the default of `roundingStep`. @throws HyperArcError E_RANGE naming the field. */
+export function toNativeUpdate(
+  options: UpdateOptions,
+  { optimizer, momentum }: Pick<NativeCentersConfig, 'optimizer' | 'momentum'>,
+  updatesBefore: number,
+): NativeUpdateOptions {
+  requireObject('options', options);
   return {
+    ...(optimizer === 'adamw' ? adamwNumbers(options) : sgdNumbers(options, momentum)),
     learningRate: requireNumber('learningRate', options.learningRate, 0, 3e38),
-    momentum,
-    weightDecay: requireNumber('weightDecay', options.weightDecay ?? 5e-4, 0, 3e38),
+    weightDecay: requireNumber('weightDecay', options.weightDecay ?? WEIGHT_DECAY[optimizer], 0, 3e38),
     unsampled: requireOneOf('unsampled', options.unsampled ?? 'frozen', UNSAMPLED),
     roundingStep: requireUint64('roundingStep', options.roundingStep ?? updatesBefore),
   };

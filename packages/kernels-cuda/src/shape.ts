@@ -1,4 +1,4 @@
-import type { NativeCentersConfig, Precision } from './binding.js';
+import type { NativeCentersConfig, Optimizer, Precision } from './binding.js';
 import { describeValue, requireInteger, requireObject, requireOneOf } from './checks.js';
 import { HyperArcError } from './errors.js';
 
@@ -12,7 +12,9 @@ export interface CentersShape {
   readonly subCenters?: number;
   /** 'fp32' by default. */
   readonly precision?: Precision;
-  /** Hold a momentum buffer; true by default. */
+  /** What `update` moves the centres by: 'sgd' (default) with momentum, or 'adamw', torch.optim.AdamW with two moments a weight. */
+  readonly optimizer?: Optimizer;
+  /** Hold a momentum buffer; true by default, and always with 'adamw'. */
   readonly momentum?: boolean;
   /** Global index of the first owned class; 0 by default. */
   readonly firstClass?: number;
@@ -23,6 +25,7 @@ export interface CentersShape {
 /** Labels are int32, so no problem has more classes. */
 export const MAX_CLASSES = 2 ** 31 - 1;
 const PRECISIONS: readonly Precision[] = ['fp32', 'bf16', 'bf16-master'];
+const OPTIMIZERS: readonly Optimizer[] = ['sgd', 'adamw'];
 
 /** @throws HyperArcError E_RANGE naming the field. */
 export function toNativeConfig(shape: CentersShape): NativeCentersConfig {
@@ -33,6 +36,11 @@ export function toNativeConfig(shape: CentersShape): NativeCentersConfig {
   const momentum = shape.momentum ?? true;
   if (typeof momentum !== 'boolean') {
     throw new HyperArcError('E_RANGE', `momentum: expected true or false, received ${describeValue(momentum)}`);
+  }
+  const optimizer = requireOneOf('optimizer', shape.optimizer ?? 'sgd', OPTIMIZERS);
+  if (optimizer === 'adamw' && !momentum) {
+    const expected = "true with optimizer 'adamw', which holds both moments";
+    throw new HyperArcError('E_RANGE', `momentum: expected ${expected}, received false; leave it out`);
   }
   if (firstClass + classes > globalClasses) {
     throw new HyperArcError(
@@ -45,6 +53,7 @@ export function toNativeConfig(shape: CentersShape): NativeCentersConfig {
     dim: requireInteger('dim', shape.dim, 1, 4096),
     subCenters: requireInteger('subCenters', shape.subCenters ?? 1, 1, 16),
     precision: requireOneOf('precision', shape.precision ?? 'fp32', PRECISIONS),
+    optimizer,
     momentum,
     firstClass,
     globalClasses,

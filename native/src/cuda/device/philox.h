@@ -25,13 +25,17 @@ HYPERARC_HD PhiloxWords philox(PhiloxWords counter, uint64_t seed) {
   return counter;
 }
 
-/// Bits for elements 4b … 4b+3 of a row: the low half of a word rounds the weight, the high half the momentum.
-/// docs/numerics.md, "Stochastic rounding".
-HYPERARC_HD PhiloxWords roundingWords(int64_t globalRow, int32_t fourth, uint64_t roundingStep) {
+/// Fourth counter words of the draws of stochastic rounding.
+inline constexpr uint32_t kRoundingStream = 0x524F554Eu;
+inline constexpr uint32_t kSecondMomentStream = 0x524F5532u;
+
+/// Bits for elements 4b … 4b+3 of a row: the low half of a word rounds the weight, the high half the momentum; of
+/// kSecondMomentStream the low half rounds AdamW's second moment. docs/numerics.md, "Stochastic rounding".
+HYPERARC_HD PhiloxWords roundingWords(int64_t globalRow, int32_t fourth, uint64_t roundingStep,
+                                      uint32_t stream = kRoundingStream) {
   const uint64_t row = static_cast<uint64_t>(globalRow);
-  return philox(
-      {{static_cast<uint32_t>(row), static_cast<uint32_t>(row >> 32), static_cast<uint32_t>(fourth), 0x524F554Eu}},
-      roundingStep);
+  return philox({{static_cast<uint32_t>(row), static_cast<uint32_t>(row >> 32), static_cast<uint32_t>(fourth), stream}},
+                roundingStep);
 }
 
 }  // namespace hyperarc::cuda

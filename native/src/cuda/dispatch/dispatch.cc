@@ -9,14 +9,14 @@ namespace {
 constexpr int32_t kAny = std::numeric_limits<int32_t>::max();
 
 constexpr KernelRow kTable[] = {
-    // family, capabilities, Dp, fp32, bf16, K, mask, negative rules, harness suffices, proven on hardware
-    {Kernels::kWgmma, 90, 90, 512, false, true, 1, false, 0, false, false},
-    {Kernels::kWgmma, 90, 90, 256, false, true, 1, false, 0, false, false},
-    {Kernels::kWgmma, 90, 90, 128, false, true, 1, false, 0, false, false},
-    {Kernels::kMma, 80, kAny, 512, false, true, 1, false, 1, true, false},
-    {Kernels::kMma, 80, kAny, 256, false, true, 1, false, 1, true, false},
-    {Kernels::kMma, 80, kAny, 128, false, true, 1, false, 1, true, false},
-    {Kernels::kPlain, 80, kAny, 0, true, true, 16, true, kAny, true, false},
+    // family, capabilities, Dp, fp32, bf16, K, mask, negative rules, AdamW, harness suffices, proven on hardware
+    {Kernels::kWgmma, 90, 90, 512, false, true, 1, false, 0, false, false, false},
+    {Kernels::kWgmma, 90, 90, 256, false, true, 1, false, 0, false, false, false},
+    {Kernels::kWgmma, 90, 90, 128, false, true, 1, false, 0, false, false, false},
+    {Kernels::kMma, 80, kAny, 512, false, true, 1, false, 1, true, true, false},
+    {Kernels::kMma, 80, kAny, 256, false, true, 1, false, 1, true, true, false},
+    {Kernels::kMma, 80, kAny, 128, false, true, 1, false, 1, true, true, false},
+    {Kernels::kPlain, 80, kAny, 0, true, true, 16, true, kAny, true, true, false},
 };
 
 const char* familyName(Kernels family) {
@@ -41,6 +41,7 @@ std::string misfit(const KernelRow& row, const KernelRequest& request) {
   if (isFp32 ? !row.takesFp32 : !row.takesBf16) return precisionName(request.precision);
   if (request.subCenters > row.maxSubCenters) return "K = " + std::to_string(request.subCenters);
   if (row.dimPadded != 0 && row.dimPadded != paddedDim(request.dim)) return "D = " + std::to_string(request.dim);
+  if (request.optimizer == Optimizer::kAdamW && !row.takesAdamW) return "AdamW";
   if (request.needsMask && !row.takesMask) return "steps of different samples";
   if (request.negativeRules > row.maxRules)
     return request.negativeRules == 1 ? "negative rule" : "steps of different negative rules";
@@ -92,7 +93,7 @@ Status chooseKernels(int32_t capability, const KernelRequest& request, KernelCho
                                      ", received " + family + "; use kernels 'auto'"};
   return {StatusCode::kRange, "kernels: expected a problem that " + family +
                                   " serves (bf16, K = 1, D up to 512, accumulated steps of one sample and one negative "
-                                  "rule, for wgmma none), received " +
+                                  "rule; for wgmma no rule, and SGD), received " +
                                   reason + "; use kernels 'auto', which takes others for it"};
 }
 

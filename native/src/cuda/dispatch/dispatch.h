@@ -24,6 +24,7 @@ struct KernelRow {
   int32_t maxSubCenters;
   bool takesMask;         // CenterGradients::hasClass
   int32_t maxRules;       // different negative rules (NegativeRule) in one pass; 0: none
+  bool takesAdamW;        // Optimizer::kAdamW
   bool harnessSuffices;   // its tests in the host harness (tests/emulator) are proof enough to run it
   bool provenOnHardware;  // it has passed `run test` on such a device
 
@@ -40,6 +41,7 @@ struct KernelRequest {
   int32_t dim = 0;
   bool needsMask = false;
   int32_t negativeRules = 0;  // different ones in the pass
+  Optimizer optimizer = Optimizer::kSgd;
 };
 
 struct KernelChoice {

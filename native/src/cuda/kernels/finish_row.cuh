@@ -1,5 +1,5 @@
 // A row of dW once its sum over the samples is formed: target terms, projection through the normalisation, and the sink
-// (the fused SGD update, or a dense row). Every kernel family ends here, so a row is finished by one arithmetic.
+// (the fused update, or a dense row). Every kernel family ends here, so a row is finished by one arithmetic.
 //
 // A row lies in the registers of a group of kWarps warps: quad q of thread t holds columns 4·(t + 32·kWarps·q) … +3, so
 // one group holds up to 128·kWarps·kQuads columns. With kWarps = 1 nothing here synchronises the block, and every warp
@@ -7,7 +7,7 @@
 #pragma once
 
 #include "device/device.h"
-#include "device/sgd.h"
+#include "device/update_element.h"
 #include "views.h"
 
 namespace hyperarc::cuda {
@@ -153,20 +153,56 @@ HYPERARC_DEVICE float inverseNormOfRow(const float (&weights)[kQuads][4]) {
   return static_cast<float>(inverseNormOf(squares));
 }
 
-/// SGD with dW = gradient on a loaded row; writes weights, momentum, bf16 copy and 1/‖w‖. `gradient` is 0 beyond D.
-template <int kWarps, int kQuads>
-HYPERARC_DEVICE void updateRow(const CentersView& centers, int64_t row, const SgdView& sgd,
+/// The updates that a kernel is built with; with kEither UpdateView says which it is. Registers are the reason to have
+/// but one.
+enum class Updates { kSgd, kAdamW, kEither };
+
+template <Updates kUpdates>
+HYPERARC_DEVICE bool isAdamW(const UpdateView& update) {
+  return kUpdates == Updates::kAdamW || (kUpdates == Updates::kEither && update.isAdamW);
+}
+
+/// AdamW on a quad of a loaded row. The second moment passes through here alone, so that no row holds its registers.
+template <int kWarps>
+HYPERARC_DEVICE void updateQuadAdamW(const CentersView& centers, int64_t row, const UpdateView& update, int quad,
+                                     const float (&gradient)[4], float (&weights)[4], float (&first)[4]) {
+  const int32_t column = quadColumn<kWarps>(quad);
+  const bool isMaster = centers.precision == Precision::kBf16Master;
+  float second[4];
+  if (isMaster) {
+    loadQuad(centers.secondMomentBf16 + row * centers.dimPadded, column, centers.dim, second);
+  } else {
+    loadQuad(centers.secondMoment + row * centers.dim, column, centers.dim, second);
+  }
+  HYPERARC_UNROLL
+  for (int e = 0; e < 4; ++e) adamwElement(gradient[e], weights[e], first[e], second[e], update.adamw);
+  if (!isMaster) return storeQuad(centers.secondMoment + row * centers.dim, column, centers.dim, second);
+  const PhiloxWords random =
+      roundingWords(centers.firstGlobalRow + row, column / 4, update.roundingStep, kSecondMomentStream);
+  HYPERARC_UNROLL
+  for (int e = 0; e < 4; ++e) second[e] = toFloat(toBf16Stochastic(second[e], random.word[e] & 0xffffu));
+  storeQuad(centers.secondMomentBf16 + row * centers.dimPadded, column, centers.dim, second);
+}
+
+/// The update with dW = gradient of a loaded row; writes weights, optimizer state, bf16 copy and 1/‖w‖. `gradient` is 0
+/// beyond D.
+template <int kWarps, Updates kUpdates, int kQuads>
+HYPERARC_DEVICE void updateRow(const CentersView& centers, int64_t row, const UpdateView& update,
                                const float (&gradient)[kQuads][4], RowState<kQuads>& state) {
   HYPERARC_UNROLL
   for (int q = 0; q < kQuads; ++q) {
     const int32_t column = quadColumn<kWarps>(q);
     float(&w)[4] = state.weights[q];
     float(&v)[4] = state.momentum[q];
-    HYPERARC_UNROLL
-    for (int e = 0; e < 4; ++e) sgdElement(gradient[q][e], w[e], v[e], sgd);
+    if (isAdamW<kUpdates>(update)) {
+      updateQuadAdamW<kWarps>(centers, row, update, q, gradient[q], w, v);
+    } else {
+      HYPERARC_UNROLL
+      for (int e = 0; e < 4; ++e) sgdElement(gradient[q][e], w[e], v[e], update);
+    }
     if (centers.precision == Precision::kBf16Master) {
       // The norm below is of what is stored, so the rounding comes first; then storeQuad's own rounding is exact.
-      const PhiloxWords random = roundingWords(centers.firstGlobalRow + row, column / 4, sgd.roundingStep);
+      const PhiloxWords random = roundingWords(centers.firstGlobalRow + row, column / 4, update.roundingStep);
       HYPERARC_UNROLL
       for (int e = 0; e < 4; ++e) {
         w[e] = toFloat(toBf16Stochastic(w[e], random.word[e] & 0xffffu));
@@ -217,7 +253,7 @@ HYPERARC_HD TargetRange targetsOf(const TargetsView& targets, int64_t first, int
 
 /// Finishes one row. On entry v holds Σ_i q_ij·s_i/B_total·x̂_i over the negatives, 0 beyond D; `targets` is the range
 /// of the row's class. dW = (v − (v·ŵ)ŵ)/‖w‖ with the target terms in v: a row that counts as zero gets 0.
-template <int kWarps, int kQuads>
+template <int kWarps, Updates kUpdates, int kQuads>
 HYPERARC_DEVICE void finishRow(const CentersView& centers, int64_t row, const TargetsView& targets,
                                const TargetRange& range, const GradientSink& sink, float (&v)[kQuads][4]) {
   RowState<kQuads> state;
@@ -251,7 +287,7 @@ HYPERARC_DEVICE void finishRow(const CentersView& centers, int64_t row, const Ta
     for (int e = 0; e < 4; ++e) v[q][e] = fmaf(-along, state.weights[q][e] * inverse, v[q][e]) * inverse;
   }
   if (sink.isUpdate) {
-    updateRow<kWarps>(centers, row, sink.sgd, v, state);
+    updateRow<kWarps, kUpdates>(centers, row, sink.update, v, state);
   } else {
     HYPERARC_UNROLL
     for (int q = 0; q < kQuads; ++q) {

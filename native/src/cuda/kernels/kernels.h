@@ -78,8 +78,8 @@ void launchFindNonFinite(const float* values, int64_t count, unsigned long long*
 
 // ---- kernels/rows.cu: rows of class centres.
 
-/// N(0, stddev²) into rows [firstRow, firstRow + count): docs/numerics.md, "Seeding". Clears their momentum; refreshes
-/// norms and copies.
+/// N(0, stddev²) into rows [firstRow, firstRow + count): docs/numerics.md, "Seeding". Clears the optimizer's state of
+/// them; refreshes norms and copies.
 void launchSeedRows(const CentersView& centers, uint64_t seed, float stddev, int64_t firstRow, int64_t count,
                     cudaStream_t stream);
 /// 1/‖w‖ and (bf16 compute) the bf16 copy of rows [firstRow, firstRow + count).
@@ -87,8 +87,9 @@ void launchRefreshRows(const CentersView& centers, int64_t firstRow, int64_t cou
 /// fp32 rows [count, D] ↔ bf16 rows [count, Dp] (bf16 master: written with round to nearest, padding zero).
 void launchWidenRows(const Bf16* rows, int32_t dimPadded, int32_t dim, int64_t count, float* out, cudaStream_t stream);
 void launchNarrowRows(const float* rows, int32_t dim, int32_t dimPadded, int64_t count, Bf16* out, cudaStream_t stream);
-/// SGD with dW = 0 on the rows of the classes that are not in `updated` (unsampled: 'decayed').
-void launchDecayOthers(const CentersView& centers, const ClassList& updated, const SgdView& sgd, cudaStream_t stream);
+/// The update with dW = 0 of the rows of the classes that are not in `updated` (unsampled: 'decayed').
+void launchDecayOthers(const CentersView& centers, const ClassList& updated, const UpdateView& update,
+                       cudaStream_t stream);
 /// Compaction for partial FC: bf16 rows [count, Dp] and inverse norms [count] of the listed classes (K = 1).
 void launchGatherRows(const CentersView& centers, const ClassList& classes, Bf16* rows, float* inverseNorms,
                       cudaStream_t stream);

@@ -44,9 +44,12 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t at = row * centers.dim, paddedAt = row * centers.dimPadded;
   if (centers.weights != nullptr) storeQuad(centers.weights + at, 4 * block, centers.dim, values);
   if (centers.momentum != nullptr) storeQuad(centers.momentum + at, 4 * block, centers.dim, zeros);
+  if (centers.secondMoment != nullptr) storeQuad(centers.secondMoment + at, 4 * block, centers.dim, zeros);
   if (centers.precision == Precision::kBf16Master) {
     storeQuad(centers.weightsBf16 + paddedAt, 4 * block, centers.dim, values);
-    if (centers.momentumBf16 != nullptr) storeQuad(centers.momentumBf16 + paddedAt, 4 * block, centers.dim, zeros);
+    for (Bf16* state : {centers.momentumBf16, centers.secondMomentBf16}) {
+      if (state != nullptr) storeQuad(state + paddedAt, 4 * block, centers.dim, zeros);
+    }
   }
 }
 
@@ -75,6 +78,7 @@ __global__ void __launch_bounds__(RowLaunch<kWarps>::kThreads)
   }
   clearPadding(centers.weightsBf16, centers, row, thread, 32 * kWarps);
   clearPadding(centers.momentumBf16, centers, row, thread, 32 * kWarps);
+  clearPadding(centers.secondMomentBf16, centers, row, thread, 32 * kWarps);
   const float inverse = inverseNormOfRow<kWarps>(weights);
   if (thread == 0) centers.inverseNorms[row] = inverse;
 }
@@ -94,9 +98,9 @@ __global__ void __launch_bounds__(kThreads)
   out[item] = d < dim ? toBf16(rows[row * dim + d]) : Bf16{0};
 }
 
-template <int kWarps>
+template <int kWarps, Updates kUpdates>
 __global__ void __launch_bounds__(RowLaunch<kWarps>::kThreads)
-    decayOthersKernel(CentersView centers, ClassList updated, SgdView sgd) {
+    decayOthersKernel(CentersView centers, ClassList updated, UpdateView update) {
   const int64_t row = RowLaunch<kWarps>::item();
   if (row >= centers.rows) return;
   const int32_t localClass = static_cast<int32_t>(row / centers.subCenters);
@@ -106,7 +110,7 @@ __global__ void __launch_bounds__(RowLaunch<kWarps>::kThreads)
   RowState<kRowQuads> state;
   loadRow<kWarps>(centers, row, true, state);
   const float gradient[kRowQuads][4] = {};
-  updateRow<kWarps>(centers, row, sgd, gradient, state);
+  updateRow<kWarps, kUpdates>(centers, row, update, gradient, state);
 }
 
 /// Sixteen bytes, eight elements of a bf16 row.
@@ -157,12 +161,15 @@ void launchNarrowRows(const float* rows, int32_t dim, int32_t dimPadded, int64_t
   launch("narrowRows", narrowRowsKernel, threadPerItem(count * dimPadded), stream, rows, dim, dimPadded, count, out);
 }
 
-void launchDecayOthers(const CentersView& centers, const ClassList& updated, const SgdView& sgd, cudaStream_t stream) {
+void launchDecayOthers(const CentersView& centers, const ClassList& updated, const UpdateView& update,
+                       cudaStream_t stream) {
   // Without a list every class is updated.
   if (updated.list == nullptr || centers.rows == 0) return;
   withRowWarps(centers.dim, [&](auto warps) {
-    launch("decayOthers", decayOthersKernel<warps()>, RowLaunch<warps()>::shape(centers.rows), stream, centers, updated,
-           sgd);
+    // With kAdamW alone ptxas spills for sm_120; with both it does not.
+    const auto kernel =
+        update.isAdamW ? decayOthersKernel<warps(), Updates::kEither> : decayOthersKernel<warps(), Updates::kSgd>;
+    launch("decayOthers", kernel, RowLaunch<warps()>::shape(centers.rows), stream, centers, updated, update);
   });
 }
 

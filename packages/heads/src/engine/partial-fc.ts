@@ -5,6 +5,7 @@ import {
   type DeviceSpec,
   type Kernels,
   type MemoryPlan,
+  type Optimizer,
   type Precision,
   type Step,
   type Unsampled,
@@ -22,7 +23,7 @@ export interface PartialFCBehaviour {
   readonly margin: MarginSpec;
   /** Share r of the classes that takes part in each loss, in (0, 1]; default 1, all of them. */
   readonly rate?: number;
-  /** What an update does to classes that no loss drew: 'frozen' (default) or 'decayed' (momentum and weight decay move them). */
+  /** What an update does to classes that no loss drew: 'frozen' (default) or 'decayed' (optimizer's state and weight decay move them). */
   readonly unsampled?: Unsampled;
 }
 
@@ -43,10 +44,12 @@ export interface PartialFCOptions extends PartialFCBehaviour {
   readonly stddev?: number;
   /**
    * How centres are stored: 'fp32' (default); on CUDA also 'bf16' (fp32 centres, bf16 arithmetic) and 'bf16-master' (bf16 centres and
-   * momentum, updated with stochastic rounding). docs/numerics.md, "bf16".
+   * optimizer's state, updated with stochastic rounding). docs/numerics.md, "bf16".
    */
   readonly precision?: Precision;
-  /** Whether to hold a momentum buffer, as large as the weights; default true. */
+  /** What `update` moves the centres by: 'sgd' (default) with momentum, or 'adamw' with two moments, each as large as the weights. */
+  readonly optimizer?: Optimizer;
+  /** Whether to hold a momentum buffer, as large as the weights; default true, and always with 'adamw'. */
   readonly momentum?: boolean;
 }
 
@@ -209,7 +212,7 @@ export class PartialFC {
 
   /**
    * Moves the centres by the gradient of the mean loss over every micro-batch since the last update, and forgets those.
-   * v ← μ·v + (dW + λ·w); w ← w − η·v.
+   * SGD: v ← μ·v + (dW + λ·w); w ← w − η·v. AdamW: torch.optim.AdamW with one count of updates for all rows (UpdateOptions).
    * @throws HyperArcError E_RANGE for an option or when nothing is pending, E_STALE if the centres were moved by other means,
    * E_BUSY, E_DISPOSED; then everything stays as it was.
    */
@@ -286,7 +289,7 @@ export class PartialFC {
     return this.centers.device.plan({ ...this.centers.config, batch, rate: this.rate });
   }
 
-  /** Writes weights and momentum to a safetensors file, whole or not at all. Keep {@link state} beside it to resume exactly. */
+  /** Writes weights and the optimizer's state to a safetensors file, whole or not at all. Keep {@link state} beside it to resume exactly. */
   async save(path: string): Promise<void> {
     await this.centers.save(path);
   }

@@ -14,9 +14,11 @@ import {
   type CenterLossNumbers,
 } from './center-loss.js';
 
-/** Where the centres live and how they are stored: what `ClassCenters.create` takes, without sub-centres and momentum. */
+/** Where the centres live and how they are stored: what `ClassCenters.create` takes, without sub-centres and optimizer. */
 export interface EngineCenterLossOptions
-  extends CenterLossNumbers, Omit<CentersOptions, 'subCenters' | 'momentum' | 'firstClass' | 'globalClasses'> {}
+  extends
+    CenterLossNumbers,
+    Omit<CentersOptions, 'subCenters' | 'optimizer' | 'momentum' | 'firstClass' | 'globalClasses'> {}
 
 const OPTIONS = ['classes', 'dim', 'weight', 'rate', 'seed', 'stddev', 'device', 'kernels', 'precision'];
 

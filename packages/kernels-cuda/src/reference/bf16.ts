@@ -1,7 +1,8 @@
 import { philox4x32, words } from './philox.js';
 
-/** Fourth counter word of the draws of stochastic rounding ("ROUN"), which keeps them apart from all others. */
+/** Fourth counter words of the draws of stochastic rounding ("ROUN", "ROU2"), which keep them apart from all others. */
 const ROUNDING_STREAM = 0x524f554e;
+const SECOND_MOMENT_STREAM = 0x524f5532;
 const EXPONENT = 0x7f800000;
 
 const float = new Float32Array(1);
@@ -36,9 +37,18 @@ export function roundBf16Stochastic(value: number, random16: number): number {
   return upperHalf((rounded & EXPONENT) === EXPONENT ? word : rounded);
 }
 
+function roundingWord(globalRow: number, d: number, roundingStep: bigint, stream: number): number {
+  const [rowLow, rowHigh] = words(BigInt(globalRow));
+  return philox4x32([rowLow, rowHigh, Math.floor(d / 4), stream], words(roundingStep))[d % 4]!;
+}
+
 /** The 16 random bits that round element d of a global row (class·K + k) in an update: of its weight and of its momentum. */
 export function roundingBits(globalRow: number, d: number, roundingStep: bigint): { weight: number; momentum: number } {
-  const [rowLow, rowHigh] = words(BigInt(globalRow));
-  const word = philox4x32([rowLow, rowHigh, Math.floor(d / 4), ROUNDING_STREAM], words(roundingStep))[d % 4]!;
+  const word = roundingWord(globalRow, d, roundingStep, ROUNDING_STREAM);
   return { weight: word & 0xffff, momentum: word >>> 16 };
+}
+
+/** The same of AdamW's second moment. */
+export function secondMomentBits(globalRow: number, d: number, roundingStep: bigint): number {
+  return roundingWord(globalRow, d, roundingStep, SECOND_MOMENT_STREAM) & 0xffff;
 }

@@ -2,7 +2,8 @@
  * The float64 reference of docs/numerics.md: the oracle that every implementation is checked against. Plain loops over
  * plain arrays, made to be read, for problems of a few million multiplications.
  */
-export { roundBf16, roundBf16Stochastic, roundingBits } from './bf16.js';
+export { adamwUpdate, roundAdamWState, type AdamWState, type ReferenceAdamW } from './adamw.js';
+export { roundBf16, roundBf16Stochastic, roundingBits, secondMomentBits } from './bf16.js';
 export { centerGradient } from './center-gradient.js';
 export { classCosine, cosines, type ClassCosine } from './cosine.js';
 export { forward, type ReferenceStep, type ShardStep } from './forward.js';

@@ -72,6 +72,17 @@ describe('a class-centre file', () => {
     expect(file.length).toBe(end + 480);
   });
 
+  it('of SGD has the header that it had before there was another optimizer', async () => {
+    using _ = await saved();
+    const file = readFileSync(path);
+    const header = file.subarray(8, headerEnd(file)).toString().trimEnd();
+    expect(header.replace(/"crc32":"[0-9a-f]{8}"/, '"crc32":"…"')).toBe(
+      '{"__metadata__":{"format":"hyperarc-class-centers","version":"1","precision":"fp32","firstClass":"0","globalClasses":"5",' +
+        '"seed":"18446744073709551615","stddev":"0.25","crc32":"…"},' +
+        '"weights":{"dtype":"F32","shape":[5,2,6],"data_offsets":[0,240]},"momentum":{"dtype":"F32","shape":[5,2,6],"data_offsets":[240,480]}}',
+    );
+  });
+
   it('of more than one chunk comes back', async () => {
     using centers = device.createCenters({ classes: 700, dim: 4096, momentum: false });
     await centers.save(path);

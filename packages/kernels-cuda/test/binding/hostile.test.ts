@@ -12,6 +12,7 @@ const config = {
   precision: 'fp32' as const,
   firstClass: 0,
   globalClasses: 0,
+  optimizer: 'sgd' as const,
   momentum: true,
 };
 const engineConfig = {
@@ -72,7 +73,8 @@ describe('an argument that changes the world while it is read', () => {
       },
     });
     const sgd = { learningRate: 0.1, momentum: 0, weightDecay: 0, unsampled: 'frozen' as const, roundingStep: 0n };
-    expect(() => centers.update(steps, sgd)).toThrow(/disposed/);
+    const options = { ...sgd, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+    expect(() => centers.update(steps, options)).toThrow(/disposed/);
     expect(() => centers.gradients(steps)).toThrow(/disposed/);
   });
 

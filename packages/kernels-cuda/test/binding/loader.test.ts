@@ -93,6 +93,6 @@ describe('the addon', () => {
   it('of another version of the binding is an error', () => {
     const path = join(folder, 'old.js');
     writeFileSync(path, 'exports.abi = 0; exports.listDevices = () => [];');
-    expect(statusOf(path).error).toMatch(/speaks version 0 of the binding, this package speaks 3/);
+    expect(statusOf(path).error).toMatch(/speaks version 0 of the binding, this package speaks 4/);
   });
 });

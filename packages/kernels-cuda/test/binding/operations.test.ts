@@ -86,6 +86,7 @@ describe('class centres', () => {
       dim: 3,
       subCenters: 2,
       precision: 'fp32',
+      optimizer: 'sgd',
       momentum: false,
       firstClass: 0,
       globalClasses: 5,

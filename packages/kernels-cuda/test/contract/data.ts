@@ -71,6 +71,7 @@ export function shardOf(centers: ContractCenters, from: number, to: number): Con
     firstClass: from,
     weights: centers.weights.slice(from * rowLength, to * rowLength),
     momentum: centers.momentum.slice(from * rowLength, to * rowLength),
+    secondMoment: centers.secondMoment?.slice(from * rowLength, to * rowLength),
   };
 }
 

@@ -19,12 +19,18 @@ class EngineSubject implements Subject<Step> {
   constructor(
     device: Device,
     precision: Precision,
-    { classes, subCenters, dim, firstClass, globalClasses, weights, momentum }: ContractCenters,
+    { classes, subCenters, dim, firstClass, globalClasses, weights, momentum, ...more }: ContractCenters,
   ) {
     this.rows = classes * subCenters;
-    this.centers = ClassCenters.create({ classes, subCenters, dim, precision, firstClass, globalClasses, device });
+    const { secondMoment, updates = 0 } = more;
+    const optimizer = secondMoment === undefined ? 'sgd' : 'adamw';
+    const shape = { classes, subCenters, dim, precision, firstClass, globalClasses, optimizer } as const;
+    this.centers = ClassCenters.create({ ...shape, device });
     this.centers.writeRows(0, weights, 'weights');
     this.centers.writeRows(0, momentum, 'momentum');
+    if (secondMoment === undefined) return;
+    this.centers.writeRows(0, secondMoment, 'secondMoment');
+    this.centers.setUpdates(updates);
   }
 
   forward: Subject<Step>['forward'] = (batch) => this.result(this.centers.forward(toOptions(batch)));
@@ -40,6 +46,8 @@ class EngineSubject implements Subject<Step> {
   update: Subject<Step>['update'] = (steps, options) => this.centers.update(steps, options);
   weights = () => this.centers.readRows(0, this.rows, 'weights');
   momentum = () => this.centers.readRows(0, this.rows, 'momentum');
+  secondMoment = () => this.centers.readRows(0, this.rows, 'secondMoment');
+  updates = () => this.centers.updates;
   cosines = (embeddings: Float32Array) => this.centers.logits(embeddings);
   seed = (seed: bigint, stddev: number) => this.centers.seed(seed, stddev);
   sample: Subject['sample'] = ({ labels, rate, seed, step, shard }) =>
@@ -99,6 +107,7 @@ function implementationOf(
     hasNegativeRules: true,
     hasRowGradient: true,
     hasUpdate: true,
+    hasAdamW: true,
     hasSampling: true,
     hasShards: true,
     create: (centers) => new EngineSubject(open(centers), precision, centers),
@@ -127,6 +136,7 @@ export function cudaImplementation(
   const serves = ({ subCenters, dim }: ContractCenters) => kernels === 'plain' || (subCenters === 1 && dim <= 512);
   const open = (centers: ContractCenters) => openDevice(device, { kernels: serves(centers) ? kernels : 'auto' });
   const implementation = implementationOf(name, precision, open, maxProducts);
-  // Asked for by name, wgmma refuses negative rules, and the tensor-core families steps that differ (decision 0009).
-  return { ...implementation, mixesSamples: kernels === 'plain', hasNegativeRules: kernels !== 'wgmma' };
+  // Asked for by name, wgmma refuses negative rules and AdamW, and the tensor-core families steps that differ (decision 0009).
+  const takesAll = kernels !== 'wgmma';
+  return { ...implementation, mixesSamples: kernels === 'plain', hasNegativeRules: takesAll, hasAdamW: takesAll };
 }

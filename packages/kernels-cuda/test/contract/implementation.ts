@@ -1,5 +1,5 @@
 import type { Precision } from '../../dist/index.js';
-import type { ReferenceBatch, ReferenceSgd, SampleRequest } from '../../dist/reference/index.js';
+import type { ReferenceAdamW, ReferenceBatch, ReferenceSgd, SampleRequest } from '../../dist/reference/index.js';
 
 /** Class centres as the contract makes them: every number is exact in fp32. */
 export interface ContractCenters {
@@ -10,8 +10,12 @@ export interface ContractCenters {
   readonly globalClasses: number;
   /** [C, K, D] */
   readonly weights: Float32Array;
-  /** [C, K, D] */
+  /** [C, K, D]; AdamW's first moment where there is a second. */
   readonly momentum: Float32Array;
+  /** [C, K, D]: makes them centres of AdamW. */
+  readonly secondMoment?: Float32Array | undefined;
+  /** Of AdamW, so far; 0 by default. */
+  readonly updates?: number;
   /** What the reference's products take; see precision.ts. */
   readonly operands?: 'bf16' | undefined;
 }
@@ -20,6 +24,13 @@ export interface ContractCenters {
 export interface ContractSgd extends ReferenceSgd {
   readonly roundingStep: bigint;
 }
+
+/** AdamW with the same counter. */
+export interface ContractAdamW extends ReferenceAdamW {
+  readonly roundingStep: bigint;
+}
+
+export type ContractUpdate = ContractSgd | ContractAdamW;
 
 /** A micro-batch whose numbers are exact in fp32. `sampled` are the sorted local classes that take part; undefined for all. */
 export interface ContractBatch extends ReferenceBatch {
@@ -47,9 +58,12 @@ export interface Subject<Step = unknown> {
   forward(batch: ContractBatch): ForwardResult<Step>;
   /** dW [C, K, D] */
   gradients(steps: readonly Step[]): ArrayLike<number>;
-  update?(steps: readonly Step[], options: ContractSgd): void;
+  update?(steps: readonly Step[], options: ContractUpdate): void;
   weights(): ArrayLike<number>;
   momentum?(): ArrayLike<number>;
+  secondMoment?(): ArrayLike<number>;
+  /** AdamW's number of updates. */
+  updates?(): number;
   cosines?(embeddings: Float32Array): ArrayLike<number>;
   sample?(request: Omit<SampleRequest, 'classes' | 'firstClass'>): ArrayLike<number>;
   seed?(seed: bigint, stddev: number): void;
@@ -75,6 +89,8 @@ export interface Implementation<Step = unknown> {
   /** Whether the row gradient's first column is the true one under a negative rule, where the contract has NaN; false by default. */
   readonly differentiatesScale?: boolean;
   readonly hasUpdate: boolean;
+  /** Whether it takes centres of AdamW; false by default. */
+  readonly hasAdamW?: boolean;
   readonly hasSampling: boolean;
   /** Whether one update takes steps that drew different classes, or have different negative rules; true by default. */
   readonly mixesSamples?: boolean;

@@ -11,11 +11,11 @@ export function mutant(breakSubject: (subject: Subject) => Partial<Subject>, sou
     hasShards: false,
     create: (centers) => {
       const subject = sound.create(centers);
-      const { weights, momentum, cosines, sample, seed, update } = subject;
+      const { weights, momentum, secondMoment, updates, cosines, sample, seed, update } = subject;
       const whole: Subject = {
         forward: (batch) => subject.forward(batch),
         gradients: (steps) => subject.gradients(steps),
-        ...{ update, weights, momentum, cosines, sample, seed },
+        ...{ update, weights, momentum, secondMoment, updates, cosines, sample, seed },
         dispose: () => subject.dispose(),
       } as Subject;
       return { ...whole, ...breakSubject(whole) };

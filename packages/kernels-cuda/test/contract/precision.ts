@@ -36,5 +36,5 @@ export function storedCenters({ precision = 'fp32' }: Precise, centers: Contract
   const operands = 'bf16' as const;
   if (precision === 'bf16') return { ...centers, operands };
   const [weights, momentum] = [centers.weights.map(roundBf16), centers.momentum.map(roundBf16)];
-  return { ...centers, weights, momentum, operands };
+  return { ...centers, weights, momentum, secondMoment: centers.secondMoment?.map(roundBf16), operands };
 }

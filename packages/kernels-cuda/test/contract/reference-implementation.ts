@@ -1,10 +1,12 @@
 import type { Precision } from '../../dist/index.js';
-import type { ReferenceCenters, ReferenceStep } from '../../dist/reference/index.js';
+import type { AdamWState, ReferenceCenters, ReferenceStep } from '../../dist/reference/index.js';
 import {
+  adamwUpdate,
   centerGradient,
   cosines,
   drawnRows,
   forward,
+  roundAdamWState,
   roundBf16,
   roundState,
   sampleClasses,
@@ -20,13 +22,20 @@ interface ShardedStep {
 }
 
 class ReferenceSubject implements Subject<ShardedStep> {
-  private state: { weights: Float64Array; momentum: Float64Array };
+  private state: AdamWState;
+  private t: number;
 
   constructor(
     private readonly shape: ContractCenters,
     private readonly precision: Precision,
   ) {
-    this.state = { weights: Float64Array.from(shape.weights), momentum: Float64Array.from(shape.momentum) };
+    const { weights, momentum, secondMoment = [], updates = 0 } = shape;
+    this.state = {
+      weights: Float64Array.from(weights),
+      momentum: Float64Array.from(momentum),
+      secondMoment: Float64Array.from(secondMoment),
+    };
+    this.t = updates;
   }
 
   get centers(): ReferenceCenters {
@@ -53,13 +62,23 @@ class ReferenceSubject implements Subject<ShardedStep> {
     );
     const { weights, momentum } = this.state;
     const { dim, firstClass, subCenters } = this.shape;
-    const moved = sgdUpdate(weights, momentum, this.gradients(steps), dim, isDrawn, options);
     const isMaster = this.precision === 'bf16-master';
-    this.state = isMaster ? roundState(moved, dim, firstClass * subCenters, options.roundingStep) : moved;
+    const [firstRow, gradient] = [firstClass * subCenters, this.gradients(steps)];
+    if ('betas' in options) {
+      this.t += 1;
+      const moved = adamwUpdate(this.state, gradient, dim, isDrawn, this.t, options);
+      this.state = isMaster ? roundAdamWState(moved, dim, firstRow, options.roundingStep) : moved;
+    } else {
+      const moved = sgdUpdate(weights, momentum, gradient, dim, isDrawn, options);
+      const rounded = isMaster ? roundState(moved, dim, firstRow, options.roundingStep) : moved;
+      this.state = { ...this.state, ...rounded };
+    }
   };
 
   weights = () => this.state.weights;
   momentum = () => this.state.momentum;
+  secondMoment = () => this.state.secondMoment;
+  updates = () => this.t;
   cosines = (embeddings: Float32Array) => cosines(this.centers, embeddings);
   sample: Subject['sample'] = (request) => sampleClasses({ ...request, ...this.shape });
 
@@ -67,7 +86,9 @@ class ReferenceSubject implements Subject<ShardedStep> {
     const { classes, subCenters, firstClass, dim } = this.shape;
     const rows = seedRows(seed, Math.fround(stddev), firstClass * subCenters, classes * subCenters, dim);
     const weights = this.precision === 'bf16-master' ? rows.map(roundBf16) : rows;
-    this.state = { weights: Float64Array.from(weights), momentum: new Float64Array(rows.length) };
+    const [momentum, secondMoment] = [new Float64Array(rows.length), new Float64Array(this.state.secondMoment.length)];
+    this.state = { weights: Float64Array.from(weights), momentum, secondMoment };
+    this.t = 0;
   };
 
   dispose(): void {}
@@ -83,6 +104,7 @@ export const referenceImplementation = (precision: Precision): Implementation<Sh
   hasNegativeRules: true,
   hasRowGradient: true,
   hasUpdate: true,
+  hasAdamW: true,
   hasSampling: true,
   hasShards: true,
   create: (centers) => new ReferenceSubject(centers, precision),

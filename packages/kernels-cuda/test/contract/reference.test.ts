@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { roundBf16, sgdUpdate } from '../../dist/reference/index.js';
 import { expectRows } from './compare.js';
-import type { ContractSgd, Implementation, Subject } from './implementation.js';
+import type { ContractAdamW, ContractUpdate, Implementation, Subject } from './implementation.js';
 import { toleranceOf } from './precision.js';
 import { isCaughtBy, mutant, withRule } from './mutants.js';
 import { referenceImplementation } from './reference-implementation.js';
@@ -16,11 +16,34 @@ for (const precision of ['bf16', 'bf16-master'] as const) {
 }
 
 /** An update of a bf16 master without random bits. */
-function roundedToNearest(subject: Subject, steps: readonly unknown[], options: ContractSgd): void {
+function roundedToNearest(subject: Subject, steps: readonly unknown[], options: ContractUpdate): void {
+  if ('betas' in options) return subject.update!(steps, options);
   const [weights, momentum] = [subject.weights() as Float64Array, subject.momentum!() as Float64Array];
   const after = sgdUpdate(weights, momentum, subject.gradients(steps), 1, () => true, options);
   weights.set(after.weights.map(roundBf16));
   momentum.set(after.momentum.map(roundBf16));
+}
+
+/** Before each update the count of AdamW is what `miscount` makes of it. */
+const miscounting = (miscount: (updates: number) => number): Implementation => ({
+  ...fp32,
+  hasShards: false,
+  create: (centers) => fp32.create({ ...centers, updates: miscount(centers.updates ?? 0) }),
+});
+
+const adamwWith = (change: Partial<ContractAdamW>): Implementation =>
+  mutant((subject) => ({
+    update: (steps, options) => subject.update!(steps, 'betas' in options ? { ...options, ...change } : options),
+  }));
+
+/** Weight decay in the gradient, as Adam has it. */
+function coupledDecay(subject: Subject, steps: readonly unknown[], options: ContractUpdate): void {
+  if (!('betas' in options)) return subject.update!(steps, options);
+  const weights = subject.weights() as Float64Array;
+  const before = weights.slice();
+  subject.update!(steps, { ...options, weightDecay: 0 });
+  const after = subject.weights() as Float64Array;
+  for (let e = 0; e < after.length; e++) after[e] -= options.learningRate ** 2 * options.weightDecay * before[e];
 }
 
 const MUTANTS: [string, Implementation][] = [
@@ -134,6 +157,36 @@ const MUTANTS: [string, Implementation][] = [
       }),
       master,
     ),
+  ],
+  ['AdamW without the correction of a first update', miscounting((updates) => (updates === 0 ? 1e6 : updates))],
+  ['AdamW whose corrections are one update behind', miscounting((updates) => Math.max(0, updates - 1))],
+  ['AdamW with its usual betas, whatever they are', adamwWith({ betas: [0.9, 0.999] })],
+  ['AdamW with its usual epsilon, whatever it is', adamwWith({ epsilon: 1e-8 })],
+  [
+    'AdamW that decays next to nothing',
+    mutant((subject) => ({ update: (steps, options) => coupledDecay(subject, steps, options) })),
+  ],
+  [
+    'AdamW that goes on counting after seeding',
+    mutant((subject) => {
+      let forgotten = 0;
+      return {
+        updates: () => subject.updates!() + forgotten,
+        seed: (seed, stddev) => {
+          forgotten = subject.updates!();
+          subject.seed!(seed, stddev);
+        },
+      };
+    }),
+  ],
+  [
+    'second moment of AdamW lost from one update to the next',
+    mutant((subject) => ({
+      update: (steps, options) => {
+        subject.update!(steps, options);
+        if ('betas' in options) (subject.secondMoment!() as Float64Array).fill(0);
+      },
+    })),
   ],
   [
     'high half of the seed ignored',

@@ -9,6 +9,7 @@ import { roundingCases } from './cases-rounding.js';
 import { samplingCases } from './cases-sampling.js';
 import { sizeCases } from './cases-sizes.js';
 import { updateCases } from './cases-update.js';
+import { adamwCases } from './cases-adamw.js';
 import type { Implementation } from './implementation.js';
 
 /** One expectation of the contract; `run` throws where the implementation breaks it. */
@@ -31,6 +32,7 @@ export function contractCases(implementation: Implementation): ContractCase[] {
     ...randomHeadCases(implementation),
     ...samplingCases(implementation),
     ...updateCases(implementation),
+    ...adamwCases(implementation),
     ...roundingCases(implementation),
   ];
 }

@@ -7,6 +7,7 @@ import {
   roundBf16,
   roundBf16Stochastic,
   roundingBits,
+  secondMomentBits,
   roundState,
 } from '../../dist/reference/index.js';
 import { expectClose, normals, problem } from './support.js';
@@ -14,7 +15,15 @@ import { expectClose, normals, problem } from './support.js';
 /** Written by vectors/make_rounding_vectors.py on exact fractions. */
 interface RoundingVectors {
   nearest: [string, string][];
-  stochastic: { bits: string; row: number; element: number; step: string; weight: string; momentum: string }[];
+  stochastic: {
+    bits: string;
+    row: number;
+    element: number;
+    step: string;
+    weight: string;
+    momentum: string;
+    secondMoment: string;
+  }[];
 }
 const vectors = JSON.parse(
   readFileSync(new URL('../vectors/rounding.json', import.meta.url), 'utf8'),
@@ -41,10 +50,11 @@ describe('bf16', () => {
   });
 
   it('rounds stochastically with the bits of row, element and step', () => {
-    for (const { bits, row, element, step, weight, momentum } of vectors.stochastic) {
+    for (const { bits, row, element, step, weight, momentum, secondMoment } of vectors.stochastic) {
       const random = roundingBits(row, element, BigInt(step));
-      const rounded = [random.weight, random.momentum].map((bits16) => roundBf16Stochastic(fromBits(bits), bits16));
-      expect([bits, ...rounded.map(toBits)]).toEqual([bits, weight, momentum]);
+      const bitsOf = [random.weight, random.momentum, secondMomentBits(row, element, BigInt(step))];
+      const rounded = bitsOf.map((bits16) => roundBf16Stochastic(fromBits(bits), bits16));
+      expect([bits, ...rounded.map(toBits)]).toEqual([bits, weight, momentum, secondMoment]);
     }
   });
 

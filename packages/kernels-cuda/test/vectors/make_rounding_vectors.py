@@ -4,7 +4,7 @@
 
 nearest: fp32 numbers and the nearest bf16 numbers, ties to even.
 stochastic: fp32 numbers with the row, element and rounding step that draw their random bits, and the two bf16 numbers that
-they become as a weight and as a momentum. Numbers are fp32 bit patterns in hexadecimal.
+they become as a weight and as a momentum, and the one they become as a second moment of AdamW. Numbers are fp32 bit patterns in hexadecimal.
 """
 
 import json
@@ -57,8 +57,8 @@ def stochastic(bits, random16):
     return (bits & 0x80000000) | (above if up else below) << 16
 
 
-def random_bits(row, element, step):
-    counter = (row & 0xFFFFFFFF, row >> 32, element // 4, 0x524F554E)
+def random_bits(row, element, step, stream=0x524F554E):
+    counter = (row & 0xFFFFFFFF, row >> 32, element // 4, stream)
     word = philox4x32(counter, (step & 0xFFFFFFFF, step >> 32))[element % 4]
     return word & 0xFFFF, word >> 16
 
@@ -74,8 +74,10 @@ def main():
         element = generator.randrange(600)
         step = generator.choice([0, 1, generator.randrange(2**31), 2**63 + 5])
         for_weight, for_momentum = random_bits(row, element, step)
+        for_second, _ = random_bits(row, element, step, 0x524F5532)
         draws.append({"bits": f"{bits:08x}", "row": row, "element": element, "step": str(step),
-                      "weight": f"{stochastic(bits, for_weight):08x}", "momentum": f"{stochastic(bits, for_momentum):08x}"})
+                      "weight": f"{stochastic(bits, for_weight):08x}", "momentum": f"{stochastic(bits, for_momentum):08x}",
+                      "secondMoment": f"{stochastic(bits, for_second):08x}"})
     rounding = {"nearest": [[f"{bits:08x}", f"{nearest(bits):08x}"] for bits in numbers], "stochastic": draws}
     (HERE / "rounding.json").write_text(json.dumps(rounding, indent=1) + "\n")
 

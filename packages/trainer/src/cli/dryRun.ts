@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 
-import { formatConfig, headOptimizer, type Config } from '../config/index.js';
+import { formatConfig, type Config } from '../config/index.js';
 
 /** `1.5 GiB`, `12.0 MiB`. */
 export function formatBytes(bytes: number): string {
@@ -30,6 +30,7 @@ export async function describeRun(config: Config): Promise<string> {
     { openDevice },
     { describeBackbone, describePlannedGroups, frozenLayers },
     { planBackboneMemory },
+    { headShape },
     { createSchedule },
     { openVerificationSets },
     data,
@@ -37,6 +38,7 @@ export async function describeRun(config: Config): Promise<string> {
     import('@hyperarc/kernels-cuda'),
     import('../backbones/index.js'),
     import('../train/memoryPlan.js'),
+    import('../train/headShape.js'),
     import('../train/schedule.js'),
     import('../evaluate/sets/verificationSet.js'),
     countData(config),
@@ -57,11 +59,7 @@ export async function describeRun(config: Config): Promise<string> {
   );
   using device = openDevice(head.device as 'auto' | 'cpu' | `cuda:${number}`);
   const plan = device.plan({
-    classes: data.classes,
-    subCenters: head.subCenters,
-    dim: backbone.embeddingSize,
-    precision: head.precision,
-    momentum: headOptimizer(optimizer).momentum > 0,
+    ...headShape(config, data.classes),
     batch: training.batchSize,
     rate: head.rate,
   });

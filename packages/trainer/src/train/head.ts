@@ -15,8 +15,10 @@ import type { TrainingState } from '../checkpoint/trainingState.js';
 import type { Config } from '../config/index.js';
 import { marginOf, type MarginFacts } from '../config/margin.js';
 import type { ImageDataset } from '../data/index.js';
+import { headShape } from './headShape.js';
+import { checkOptimizerKind } from './optimizer.js';
 
-type HeadConfig = Pick<Config, 'head' | 'backbone' | 'seed'>;
+type HeadConfig = Pick<Config, 'head' | 'backbone' | 'optimizer' | 'seed'>;
 
 /**
  * Group of each identity, from a YAML or JSON file of `identity: group`.
@@ -61,22 +63,13 @@ function behaviourOf(
 
 /** The class centres of a new run, in the engine. Errors: those of PartialFC, and E_RANGE for what its margin needs of the data. */
 export function createHead(config: HeadConfig, dataset: ImageDataset): PartialFC {
-  const { head, backbone, seed } = config;
-  const { subCenters, precision } = head;
-  const classes = dataset.identities.length;
-  return new PartialFC({
-    ...behaviourOf(config, dataset),
-    classes,
-    dim: backbone.embeddingSize,
-    subCenters,
-    precision,
-    seed,
-  });
+  const shape = headShape(config, dataset.identities.length);
+  return new PartialFC({ ...behaviourOf(config, dataset), ...shape, seed: config.seed });
 }
 
 /**
  * The class centres that `head.save` wrote.
- * @throws HyperArcError E_RANGE if the margin has other numbers than the checkpoint's; E_FORMAT if they are not of this configuration, this
+ * @throws HyperArcError E_RANGE if the margin has other numbers than the checkpoint's, or if another optimizer moved them; E_FORMAT if they are not of this configuration, this
  *   margin and these classes; those of PartialFC.load.
  */
 export async function loadHead(
@@ -88,12 +81,17 @@ export async function loadHead(
   const behaviour = behaviourOf(config, dataset);
   checkMarginRecord(behaviour.margin, state.margin);
   const head = await PartialFC.load(path, behaviour, state.head as PartialFCState);
-  const { subCenters, precision } = config.head;
-  const expected = `${[dataset.identities.length, subCenters, config.backbone.embeddingSize].join('×')} in ${precision}`;
-  const received = `${head.centers.shape.join('×')} in ${head.centers.config.precision}`;
-  if (received !== expected) {
+  try {
+    const { classes, subCenters, dim, precision, optimizer } = headShape(config, dataset.identities.length);
+    const expected = `${[classes, subCenters, dim].join('×')} in ${precision}`;
+    const received = `${head.centers.shape.join('×')} in ${head.centers.config.precision}`;
+    if (received !== expected) {
+      throw new HyperArcError('E_FORMAT', `${path}: expected class centres of ${expected}, received ${received}`);
+    }
+    checkOptimizerKind('optimizer.head.kind', optimizer, head.centers.config.optimizer);
+    return head;
+  } catch (error) {
     head.dispose();
-    throw new HyperArcError('E_FORMAT', `${path}: expected class centres of ${expected}, received ${received}`);
+    throw error;
   }
-  return head;
 }

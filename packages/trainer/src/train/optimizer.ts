@@ -26,11 +26,12 @@ export function createOptimizer(config: OptimizerConfig, weights: readonly Layer
 }
 
 /**
+ * @param key `optimizer.kind` or `optimizer.head.kind`.
  * @param saved kind in a checkpoint; absent in those written when there was only sgd.
  * @throws HyperArcError E_RANGE if it is another than the run's: its state means nothing to it.
  */
-export function checkOptimizerKind({ kind }: Pick<OptimizerConfig, 'kind'>, saved = 'sgd'): void {
+export function checkOptimizerKind(key: string, kind: OptimizerConfig['kind'], saved = 'sgd'): void {
   if (kind === saved) return;
   const fix = 'go on with the same, or start a new run from its weights (backbone.weights and head.weights)';
-  throw new HyperArcError('E_RANGE', `optimizer.kind: expected ${saved} of the checkpoint, received ${kind}; ${fix}`);
+  throw new HyperArcError('E_RANGE', `${key}: expected ${saved} of the checkpoint, received ${kind}; ${fix}`);
 }

@@ -20,7 +20,7 @@ import type { PartialFC } from '@hyperarc/heads/engine';
 import { createHead, loadHead } from './head.js';
 import { createSampler } from './sampler.js';
 import { createSchedule, type Schedule } from './schedule.js';
-import type { StepParts, StepRates } from './step.js';
+import type { HeadNumbers, StepParts, StepRates } from './step.js';
 
 /** Everything a run trains with, made from its configuration. */
 export interface Session {
@@ -45,6 +45,11 @@ export function ratesAt({ config, schedule }: Pick<Session, 'config' | 'schedule
   const factor = schedule.factorAt(step);
   const head = headOptimizer(config.optimizer);
   return { learningRate: config.optimizer.learningRate * factor, headLearningRate: head.learningRate * factor };
+}
+
+function headNumbersOf({ optimizer }: Config): HeadNumbers {
+  const { kind: _kind, learningRate: _rate, ...numbers } = headOptimizer(optimizer);
+  return numbers;
 }
 
 /** A checkpoint folder and the state in it. */
@@ -148,8 +153,7 @@ export async function createSession(
       head,
       inputSize: data.imageSize,
       clipNorm: config.optimizer.clipNorm,
-      headMomentum: headOptimizer(config.optimizer).momentum,
-      headWeightDecay: headOptimizer(config.optimizer).weightDecay,
+      headNumbers: headNumbersOf(config),
       nameOf: (index) => nameOfLocation(datasets.train.locate(index)),
     },
     verified: (use) => (average === undefined || verifiesRaw(config) ? use() : average.apply(use)),

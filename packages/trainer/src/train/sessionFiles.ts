@@ -82,7 +82,7 @@ export function restoreBackbone(
   { backbone, optimizer, average, config }: Pick<Session, 'backbone' | 'optimizer' | 'average' | 'config'>,
   { folder, state }: SavedSession,
 ): void {
-  checkOptimizerKind(config.optimizer, state.optimizer);
+  checkOptimizerKind('optimizer.kind', config.optimizer.kind, state.optimizer);
   if ((average === undefined) !== (state.ema === undefined)) {
     const [was, now] = state.ema === undefined ? ['none', 'one'] : ['the moving average', 'none'];
     throw new HyperArcError(

@@ -20,6 +20,10 @@ export interface StepRates {
   headLearningRate: number;
 }
 
+/** What moves the class centres, but for the rate: those of sgd or of adamw. */
+export type HeadNumbers =
+  { momentum: number; weightDecay: number } | { betas: readonly number[]; epsilon: number; weightDecay: number };
+
 /** What the step needs of the margin head; PartialFC of @hyperarc/heads is one. */
 export interface StepHead {
   /** Mean loss of the batch, differentiable with respect to the embeddings [B, D]; remembered until {@link update}. */
@@ -27,7 +31,7 @@ export interface StepHead {
   /** [B] cosine of each sample of the last loss to its own class centre. */
   readonly targetCosine: Float32Array;
   /** Moves the class centres by the gradient of every loss since the last update. */
-  update(options: { learningRate: number; momentum: number; weightDecay: number; roundingStep: number }): void;
+  update(options: HeadNumbers & { learningRate: number; roundingStep: number }): void;
 }
 
 export interface StepParts {
@@ -40,8 +44,7 @@ export interface StepParts {
   head: StepHead;
   inputSize: number;
   clipNorm: number | null;
-  headMomentum: number;
-  headWeightDecay: number;
+  headNumbers: HeadNumbers;
   nameOf: BatchContext['nameOf'];
 }
 
@@ -122,8 +125,7 @@ export function trainStep(
     }
     parts.head.update({
       learningRate: rates.headLearningRate,
-      momentum: parts.headMomentum,
-      weightDecay: parts.headWeightDecay,
+      ...parts.headNumbers,
       // The same in a resumed run: stochastic rounding then draws the same numbers.
       roundingStep: step,
     });

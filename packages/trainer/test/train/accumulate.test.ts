@@ -48,8 +48,7 @@ function makeParts(kind: keyof typeof optimizers): StepParts & { head: PartialFC
     inputSize: SIZE,
     // Low enough to clip, which the sum of gradients decides and not each of them.
     clipNorm: 0.2,
-    headMomentum: 0.9,
-    headWeightDecay: 0.01,
+    headNumbers: { momentum: 0.9, weightDecay: 0.01 },
     nameOf: String,
   };
 }

@@ -39,8 +39,7 @@ function makeParts(overrides: Partial<StepParts> = {}): StepParts & { head: Fake
     head: new FakeHead(),
     inputSize: SIZE,
     clipNorm: null,
-    headMomentum: 0.8,
-    headWeightDecay: 0.02,
+    headNumbers: { momentum: 0.8, weightDecay: 0.02 },
     nameOf: (index) => `image-${index}`,
     ...overrides,
   } as StepParts & { head: FakeHead };

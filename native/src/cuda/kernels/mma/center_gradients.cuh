@@ -102,12 +102,15 @@ struct GradientPass {
                                    : reinterpret_cast<const char*>(args.centers.weights);
     const char* momentum = isMaster ? reinterpret_cast<const char*>(args.centers.momentumBf16)
                                     : reinterpret_cast<const char*>(args.centers.momentum);
+    const char* second = isMaster ? reinterpret_cast<const char*>(args.centers.secondMomentBf16)
+                                  : reinterpret_cast<const char*>(args.centers.secondMoment);
     for (uint32_t line = begin + threadIdx.x; line < begin + share && line < lines; line += kThreads) {
       const int32_t row = rowTerms()[line % Shape::kRows].row;
       if (row < 0) continue;
       const int64_t offset = static_cast<int64_t>(row) * rowBytes + line / Shape::kRows * 128;
       prefetchL2(weights + offset);
       if (args.sink.isUpdate && momentum != nullptr) prefetchL2(momentum + offset);
+      if (args.sink.isUpdate && second != nullptr) prefetchL2(second + offset);
     }
   }
 };
@@ -142,7 +145,7 @@ HYPERARC_DEVICE void finishRows(char* shared, const CenterGradients& args, const
     while (own.begin < targets.end && args.targets.position[own.begin] < position) ++own.begin;
     for (own.end = own.begin; own.end < targets.end && args.targets.position[own.end] == position;) ++own.end;
     targets.begin = own.end;
-    finishRow<1, kQuads>(args.centers, row, args.targets, own, args.sink, gradient);
+    finishRow<1, Updates::kEither>(args.centers, row, args.targets, own, args.sink, gradient);
   }
 }
 

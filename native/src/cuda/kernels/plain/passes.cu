@@ -173,7 +173,7 @@ __global__ void __launch_bounds__(kThreads) roundSumsKernel(const double* sums, 
   if (item < count) out[item] = static_cast<float>(sums[item]);
 }
 
-template <int kWarps>
+template <int kWarps, Updates kUpdates>
 __global__ void __launch_bounds__(RowLaunch<kWarps>::kThreads)
     finishRowsKernel(CentersView centers, ClassList classes, int64_t firstPosition, int64_t rows, const float* gradient,
                      TargetsView targets, GradientSink sink) {
@@ -186,7 +186,7 @@ __global__ void __launch_bounds__(RowLaunch<kWarps>::kThreads)
   for (int q = 0; q < kRowQuads; ++q) {
     loadQuad(gradient + item * centers.dim, quadColumn<kWarps>(q), centers.dim, v[q]);
   }
-  finishRow<kWarps>(centers, row, targets, targetsOf(targets, position, position + 1), sink, v);
+  finishRow<kWarps, kUpdates>(centers, row, targets, targetsOf(targets, position, position + 1), sink, v);
 }
 
 /// x̂ of samples from `first` in fp32: as it is kept, or widened into scratch.
@@ -300,8 +300,12 @@ class PlainPasses final : public Passes {
                  Matrix<false>{unit, dim, dim}, samples, 1, scratch.gradient, i0 > 0, stream);
       }
       withRowWarps(centers.dim, [&](auto warps) {
-        launch("plainFinishRows", finishRowsKernel<warps()>, RowLaunch<warps()>::shape(rows), stream, centers,
-               args.classes, p0, rows, scratch.gradient, args.targets, args.sink);
+        // Without an update either does.
+        const bool isAdamW = args.sink.isUpdate && args.sink.update.isAdamW;
+        const auto kernel =
+            isAdamW ? finishRowsKernel<warps(), Updates::kAdamW> : finishRowsKernel<warps(), Updates::kSgd>;
+        launch("plainFinishRows", kernel, RowLaunch<warps()>::shape(rows), stream, centers, args.classes, p0, rows,
+               scratch.gradient, args.targets, args.sink);
       });
     }
   }
