@@ -5,6 +5,7 @@ import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { addonStatus, listDevices, openDevice, type Precision } from '@hyperarc/kernels-cuda';
 
 import { backendStatus, type BackendInfo } from '../backend/index.js';
+import { installedRuntime } from '../data/detect/onnxSession.js';
 
 /** A device of the engine, and what it runs. */
 export interface DeviceFacts {
@@ -40,6 +41,8 @@ export interface MachineFacts {
     mend?: string | undefined;
   };
   devices: DeviceFacts[];
+  /** The npm package that runs the ONNX files of face detectors. */
+  onnxRuntime: string | undefined;
   backend: BackendInfo & { fix?: string };
 }
 
@@ -104,6 +107,7 @@ export function gatherFacts(): MachineFacts {
       mend: status.mend,
     },
     devices: status.loaded ? gatherDevices() : [],
+    onnxRuntime: installedRuntime(),
     backend: backendStatus(),
   };
 }

@@ -1,4 +1,5 @@
 import { WASM_SLOWDOWN } from '../../setup/setup-tensorflow.mjs';
+import { INSTALL_RUNTIME } from '../data/detect/onnxSession.js';
 import type { DeviceFacts, MachineFacts } from './facts.js';
 
 /** One line of the doctor's report. */
@@ -131,6 +132,7 @@ export function judge(facts: MachineFacts): Finding[] {
     ...cudaFindings(facts),
     ...addonFindings(facts),
     backendFinding(facts),
+    toolFinding('ONNX Runtime', facts.onnxRuntime, 'by hyperarc data align --detector', INSTALL_RUNTIME),
   ];
 }
 

@@ -25,6 +25,7 @@ const healthy: MachineFacts = {
       freeMemoryBytes: 12 * 2 ** 30,
     },
   ],
+  onnxRuntime: 'onnxruntime-node',
   backend: { name: 'tensorflow', tensorflowVersion: '2.21.0', usesGpu: false },
 };
 
@@ -44,6 +45,7 @@ describe('doctor', () => {
       nvcc: undefined,
       nvidiaDriver: undefined,
       addon: { ...healthy.addon, whyNoCuda: 'built without CUDA' },
+      onnxRuntime: undefined,
       backend: { name: 'wasm', reason: 'no python3', fix: 'scripts/setup-tensorflow --force' },
     };
     expect(levels(facts)).toMatchObject({
@@ -52,6 +54,7 @@ describe('doctor', () => {
       'NVIDIA driver': 'note',
       'engine on CUDA': 'note',
       'tfjs backend': 'note',
+      'ONNX Runtime': 'note',
     });
     const text = formatFindings(judge(facts));
     expect(text).toContain('mend: scripts/setup-tensorflow --force');

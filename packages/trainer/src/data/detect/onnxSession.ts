@@ -155,6 +155,12 @@ function inputOf(
 
 const require = createRequire(import.meta.url);
 
+/** The package that a detector would run in, which is not loaded; undefined where none is installed. */
+export const installedRuntime = (): string | undefined => RUNTIMES.find(isInstalled);
+
+/** What puts one there: its own install script would fetch CUDA libraries. */
+export const INSTALL_RUNTIME = 'npm install --ignore-scripts onnxruntime-node';
+
 function isInstalled(name: string): boolean {
   try {
     require.resolve(name);
@@ -182,6 +188,6 @@ async function loadRuntime(
   }
   throw new HyperArcError(
     'E_DEVICE',
-    'onnxruntime: expected the npm package onnxruntime-node or onnxruntime-web for --detector, received neither; npm install --ignore-scripts onnxruntime-node',
+    `onnxruntime: expected the npm package onnxruntime-node or onnxruntime-web for --detector, received neither; ${INSTALL_RUNTIME}`,
   );
 }
