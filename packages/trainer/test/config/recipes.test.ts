@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { afterAll, describe, expect, it } from 'vitest';
 
-import { formatConfig, listRecipes, loadConfig, loadRequest } from '../../dist/config/index.js';
+import { formatConfig, headOptimizer, listRecipes, loadConfig, loadRequest } from '../../dist/config/index.js';
 import { createSchedule } from '../../dist/train/schedule.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'hyperarc-recipes-'));
@@ -52,6 +52,16 @@ describe('recipes', () => {
       gradient: 'straight-through',
     });
     expect(loadConfig('arcface-torch-glint360k', DATA).optimizer.weightDecay).toBe(1e-4);
+    const vit = loadConfig('arcface-torch-webface42m-vit-b', DATA);
+    expect(vit.training.batchSize * vit.training.accumulate).toBe(24_576);
+    expect(vit.backbone).toMatchObject({ name: 'vit-b', patchDropout: 0.05, dropPath: 0.05 });
+    expect(vit.head).toMatchObject({ loss: 'cosface', margin: 0.4, rate: 0.3, unsampled: 'decayed' });
+    for (const part of [vit.optimizer, headOptimizer(vit.optimizer)]) {
+      expect(part).toMatchObject({ kind: 'adamw', learningRate: 1e-3, weightDecay: 0.1, betas: [0.9, 0.999] });
+    }
+    // Four of the forty epochs warm up.
+    const warm = createSchedule(vit, 96_000);
+    expect([0, 3999, 4000, 22_000].map((step) => +warm.factorAt(step).toFixed(3))).toEqual([0, 1, 1, 0.5]);
   });
 
   it('are named with or without .yaml, in `extends` too; a file of that name comes first', () => {
