@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
-import { InvalidArgumentError, Option, type Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { FACE_RULES, type FaceRule } from '../../data/detect/face.js';
 import { DETECTOR_NAMES } from '../../data/detect/recognise.js';
 import { StopRequest } from '../../train/signals.js';
 import { stoppedExit } from '../exitCodes.js';
+import { decimal, wholeNumber } from '../options.js';
 
 interface FaceFlags {
   readonly size: number;
@@ -26,16 +27,6 @@ interface AlignFlags extends FaceFlags, DetectorFlags {
   readonly detector?: string;
 }
 
-function wholeNumber(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('Expected a whole number.');
-  return Number(text);
-}
-
-function decimal(text: string): number {
-  if (!/^\d*\.?\d+$/.test(text)) throw new InvalidArgumentError('Expected a number.');
-  return Number(text);
-}
-
 /** `hyperarc data align`. */
 export function registerAlignCommand(data: Command): void {
   data
@@ -44,9 +35,9 @@ export function registerAlignCommand(data: Command): void {
       "Cut faces out, aligned by five landmarks as ArcFace's data are; written as a whole or not at all. SOURCE is a list of landmarks or, with --detector, a folder of photographs",
     )
     .option('--root <folder>', "folder that the list's paths start from (default: the list's own)")
-    .option('--size <pixels>', 'side of the aligned faces', wholeNumber, 112)
+    .option('--size <pixels>', 'side of the aligned faces', wholeNumber(0), 112)
     .addOption(new Option('--format <name>', 'of the files').choices(['jpg', 'png']).default('jpg'))
-    .option('--jobs <count>', 'images in work at once (default: the number of processors)', wholeNumber)
+    .option('--jobs <count>', 'images in work at once (default: the number of processors)', wholeNumber(0))
     .option('--skip-bad', 'leave bad rows and damaged photographs out, instead of refusing the whole')
     .option('--detector <file>', 'ONNX file of a face detector of yours: SCRFD with key points, YuNet, RetinaFace')
     .addOption(
@@ -54,7 +45,7 @@ export function registerAlignCommand(data: Command): void {
         DETECTOR_NAMES,
       ),
     )
-    .option('--detector-size <pixels>', "side of the detector's input, if it is open (default: 640)", wholeNumber)
+    .option('--detector-size <pixels>', "side of the detector's input, if it is open (default: 640)", wholeNumber(0))
     .option('--min-score <number>', 'least score of a face (default: 0.5)', decimal)
     .addOption(new Option('--face <rule>', 'which of several faces is taken (default: largest)').choices(FACE_RULES))
     .option('--save-landmarks <file>', 'write what the detector found as a list that data align reads (.jsonl)')

@@ -1,11 +1,13 @@
 import { join } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda';
-import { InvalidArgumentError, Option, type Command } from 'commander';
+import { Option, type Command } from 'commander';
 
 import type { BackendChoice } from '../../backend/index.js';
 import type { IjbProtocol } from '../../evaluate/ijb/layout.js';
 import type { TarRule } from '../../evaluate/tarRules.js';
+import { wholeNumber } from '../options.js';
 import { progressLine } from '../progressLine.js';
+import { writeEvaluation } from '../writeEvaluation.js';
 
 interface IjbFlags {
   data: string;
@@ -34,7 +36,6 @@ async function runEvaluateIjb(target: string | undefined, flags: IjbFlags): Prom
   }
   const { evaluateIjb } = await import('../../evaluate/ijb/evaluateIjb.js');
   const { formatIjb } = await import('../../evaluate/ijb/format.js');
-  const { writeAtomically } = await import('../../files.js');
   const { openTarget } = await import('../openTarget.js');
   const log = (line: string) => void process.stderr.write(`${line}\n`);
   const { source, runPath, close } = await openTarget(target, features === undefined, backend, log);
@@ -52,23 +53,10 @@ async function runEvaluateIjb(target: string | undefined, flags: IjbFlags): Prom
       source,
     );
     process.stdout.write(`${formatIjb(evaluation)}\n`);
-    const files = [
-      ...(runPath === undefined ? [] : [join(runPath, `${flags.protocol}.json`)]),
-      ...(output === undefined ? [] : [output]),
-    ];
-    for (const file of files) {
-      writeAtomically(file, `${JSON.stringify(evaluation, null, 1)}\n`);
-      process.stdout.write(`${file} written\n`);
-    }
+    writeEvaluation(evaluation, runPath && join(runPath, `${flags.protocol}.json`), output);
   } finally {
     close();
   }
-}
-
-/** A whole number of at least 1. */
-export function count(text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('Expected a whole number of at least 1.');
-  return Number(text);
 }
 
 /** `hyperarc evaluate-ijb`. */
@@ -89,7 +77,7 @@ export function registerEvaluateIjbCommand(program: Command): void {
         .choices(['nearest', 'strict'])
         .default('nearest'),
     )
-    .option('--batch-size <n>', 'images of one forward pass', count)
+    .option('--batch-size <n>', 'images of one forward pass', wholeNumber(1))
     .addOption(new Option('--backend <name>', 'tfjs backend').choices(['auto', 'tensorflow', 'wasm', 'cpu']))
     .option('--output <file>', 'also write the evaluation to this JSON file')
     .action(runEvaluateIjb);

@@ -4,8 +4,9 @@ import { Option, type Command } from 'commander';
 
 import type { BackendChoice } from '../../backend/index.js';
 import type { NoisyProbes } from '../../evaluate/megaface/evaluateMegaFace.js';
+import { wholeNumber } from '../options.js';
 import { progressLine } from '../progressLine.js';
-import { count } from './evaluateIjb.js';
+import { writeEvaluation } from '../writeEvaluation.js';
 import { addIndexOptions, indexFrom, type IndexFlags } from './indexOptions.js';
 
 interface MegaFaceFlags extends IndexFlags {
@@ -34,7 +35,6 @@ async function runEvaluateMegaFace(target: string | undefined, flags: MegaFaceFl
   }
   const { evaluateMegaFace } = await import('../../evaluate/megaface/evaluateMegaFace.js');
   const { formatMegaFace } = await import('../../evaluate/megaface/format.js');
-  const { writeAtomically } = await import('../../files.js');
   const { openTarget } = await import('../openTarget.js');
   const log = (line: string) => void process.stderr.write(`${line}\n`);
   const { source, runPath, close } = await openTarget(target, !hasFeatures, backend, log);
@@ -44,14 +44,7 @@ async function runEvaluateMegaFace(target: string | undefined, flags: MegaFaceFl
       source,
     );
     process.stdout.write(`${formatMegaFace(evaluation)}\n`);
-    const files = [
-      ...(runPath === undefined ? [] : [join(runPath, 'megaface.json')]),
-      ...(output === undefined ? [] : [output]),
-    ];
-    for (const file of files) {
-      writeAtomically(file, `${JSON.stringify(evaluation, null, 1)}\n`);
-      process.stdout.write(`${file} written\n`);
-    }
+    writeEvaluation(evaluation, runPath && join(runPath, 'megaface.json'), output);
   } finally {
     close();
   }
@@ -88,7 +81,7 @@ export function registerEvaluateMegaFaceCommand(program: Command): void {
     );
   addIndexOptions(command)
     .option('--no-flip', 'do not add the embedding of the mirrored image')
-    .option('--batch-size <n>', 'images of one forward pass', count)
+    .option('--batch-size <n>', 'images of one forward pass', wholeNumber(1))
     .addOption(new Option('--backend <name>', 'tfjs backend').choices(['auto', 'tensorflow', 'wasm', 'cpu']))
     .option('--output <file>', 'also write the evaluation to this JSON file')
     .action(runEvaluateMegaFace);
