@@ -18,8 +18,17 @@
 namespace hyperarc::test {
 namespace {
 
-/// A score is one fp32 sum over D, in the harness term by term.
+/// A score is one fp32 sum over D, and its error is multiplied by s. The harness rounds term by term. Tensor cores cut
+/// instead: a cosine near 1 comes out too small, by 64⁻¹ times 4e-5 … 1e-4 at D = 512 [calculated].
+#ifdef HYPERARC_EMULATED
 constexpr double kSumTolerance = 4e-5;
+constexpr double kDominantTolerance = 3e-5;
+constexpr double kSplitTolerance = 1e-5;
+#else
+constexpr double kSumTolerance = 2e-4;
+constexpr double kDominantTolerance = 2e-4;
+constexpr double kSplitTolerance = 1e-4;
+#endif
 
 class HopperTest : public testing::Test {
  protected:
@@ -162,13 +171,19 @@ TEST_F(HopperTest, SplitsChangeOnlyRounding) {
   const PassSums one = runNegativeSums(operands, *makePasses(500, 2));
   const PassSums many = runNegativeSums(operands, *makePasses(500, 12));
   EXPECT_FALSE(sameBits(one.weightedSum, many.weightedSum)) << "expected another split of the classes";
-  EXPECT_LT(relativeError(many.weightedSum, Doubles(one.weightedSum.begin(), one.weightedSum.end())), 1e-5);
+  EXPECT_LT(relativeError(many.weightedSum, Doubles(one.weightedSum.begin(), one.weightedSum.end())), kSplitTolerance);
 }
 
 // More than 64k classes for one cluster: its accumulators go to memory, and a second segment adds to them.
 TEST_F(HopperTest, LongRangesGoOnInASecondSegment) {
   const PassOperands operands({.samples = 3, .classes = 64 * 1026 + 7, .dim = 100});
   expectNegativeSums(operands, *makePasses(100, 2), kSumTolerance);
+}
+
+// More than 64k samples: a row's gradient is still finished once.
+TEST_F(HopperTest, ManySamplesFinishARowOnce) {
+  const PassOperands operands({.samples = 64 * 1026 + 7, .classes = 3, .dim = 100});
+  expectGradients(operands, *makePasses(100, 2));
 }
 
 // A negative that is nearly all of its sums: bf16 alone would be off by up to 2⁻⁹.
@@ -181,8 +196,8 @@ TEST_F(HopperTest, DominantTermsKeepTheirBits) {
     operands.targetPositions.clear();
     const auto passes = makePasses(500);
     EXPECT_LT(relativeError(runNegativeSums(operands, *passes).weightedSum, exactNegativeSums(operands).weightedSum),
-              3e-5);
-    EXPECT_LT(relativeError(runDenseGradients(operands, *passes), exactDenseGradients(operands)), 3e-5);
+              kDominantTolerance);
+    EXPECT_LT(relativeError(runDenseGradients(operands, *passes), exactDenseGradients(operands)), kDominantTolerance);
   }
 }
 

@@ -19,7 +19,7 @@ void expectEachTileOnce(const Schedule& schedule) {
   for (int32_t cluster = 0; cluster < schedule.clusters; ++cluster) {
     SegmentWalk walk(schedule, cluster);
     for (Segment s = walk.next(); s.tiles > 0; s = walk.next()) {
-      ASSERT_LE(s.tiles, kTilesPerSegment);
+      ASSERT_LE(s.tiles, schedule.longest);
       ASSERT_TRUE(s.group >= 0 && s.group < schedule.groups && s.split >= 0 && s.split < schedule.splits);
       const size_t item = static_cast<size_t>(s.split * schedule.groups + s.group);
       ASSERT_TRUE(owner[item] < 0 || owner[item] == cluster);
@@ -56,6 +56,33 @@ TEST(HopperSchedule, WholeGroupsMeetEachTileOnce) {
   for (const int32_t groups : {1, 65, 66, 67, 200}) {
     for (const int32_t tiles : {1, 2, 3, 16, 1025}) expectEachTileOnce(wholeSchedule(groups, tiles, 66));
   }
+}
+
+// The end of a segment of pass 2 updates its rows.
+TEST(HopperSchedule, WholeGroupsAreOneSegment) {
+  for (const int32_t tiles : {2, 1024, 1026, 4096}) {
+    const Schedule schedule = wholeSchedule(3, tiles, 2);
+    for (int32_t cluster = 0; cluster < schedule.clusters; ++cluster) {
+      SegmentWalk walk(schedule, cluster);
+      for (int32_t group = cluster; group < 3; group += schedule.clusters) {
+        const Segment s = walk.next();
+        EXPECT_EQ(s.group, group);
+        EXPECT_EQ(s.tiles, tiles);
+        EXPECT_FALSE(s.continues);
+      }
+      EXPECT_EQ(walk.next().tiles, 0);
+    }
+  }
+}
+
+TEST(HopperSchedule, RangesOfPassOneAreFlushed) {
+  const Schedule schedule = splitSchedule(1, 2500, 1);
+  SegmentWalk walk(schedule, 0);
+  EXPECT_EQ(walk.next().tiles, kTilesPerSegment);
+  EXPECT_EQ(walk.next().tiles, kTilesPerSegment);
+  const Segment last = walk.next();
+  EXPECT_EQ(last.tiles, 2500 - 2 * kTilesPerSegment);
+  EXPECT_TRUE(last.continues);
 }
 
 TEST(HopperSchedule, HoldsTheLargestProblems) {

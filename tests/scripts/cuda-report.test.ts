@@ -37,6 +37,15 @@ describe("ptxas's report", () => {
     });
   });
 
+  it('says that registers are not redistributed', () => {
+    const ignored =
+      "ptxas info    : (C7508) Potential Performance Loss: 'setmaxnreg' ignored; unable to determine register count at entry.";
+    expect(parsePtxas(`${ignored}\n${REPORT}`).remarks).toEqual([
+      expect.stringMatching(/^\(C7508\).*setmaxnreg/),
+      expect.stringMatching(/^\(C7510\)/),
+    ]);
+  });
+
   it('a called function that spills counts', () => {
     const spilling = REPORT.replace(
       /slowpath\n.*/,

@@ -55,7 +55,7 @@ CUresult cuTensorMapEncodeTiled(CUtensorMap* map, CUtensorMapDataType type, cuui
   result.mark = hyperarc::emulator::kMapMark;
   result.data = static_cast<const unsigned char*>(data);
   result.rank = rank;
-  result.elementBytes = type == CU_TENSOR_MAP_DATA_TYPE_FLOAT32 ? 4 : 2;
+  result.elementBytes = type == CU_TENSOR_MAP_DATA_TYPE_UINT32 ? 4 : 2;
   result.isSwizzled = swizzle == CU_TENSOR_MAP_SWIZZLE_128B;
   for (uint32_t n = 0; n < 2; ++n) {
     result.sizes[n] = n < rank ? sizes[n] : 1;

@@ -8,7 +8,7 @@
 
 namespace hyperarc::cuda::hopper {
 
-/// The accumulators are flushed to fp32 memory after this many tiles of 64: sums in tensor cores lose bits when they
+/// Pass 1 flushes the accumulators to fp32 memory after this many tiles of 64: sums in tensor cores lose bits when they
 /// grow long.
 inline constexpr int32_t kTilesPerSegment = 1024;
 
@@ -27,6 +27,7 @@ struct Schedule {
   int32_t tiles;     // streamed tiles, all of them for each group
   int32_t splits;    // ranges of tiles, as equal as can be
   int32_t clusters;  // clusters of the grid
+  int32_t longest;   // tiles of a segment, at most
 
   HYPERARC_HD constexpr int32_t items() const { return groups * splits; }
   HYPERARC_HD constexpr int32_t firstTileOf(int32_t split) const {
@@ -49,7 +50,7 @@ class SegmentWalk {
       const int32_t first = schedule_.firstTileOf(split) + done_;
       const int32_t left = schedule_.firstTileOf(split + 1) - first;
       if (left > 0) {
-        const int32_t count = left < kTilesPerSegment ? left : kTilesPerSegment;
+        const int32_t count = left < schedule_.longest ? left : schedule_.longest;
         const Segment segment = {item_ % schedule_.groups, split, first, count, done_ > 0};
         done_ += count;
         return segment;
@@ -69,7 +70,7 @@ class SegmentWalk {
 /// Pass 1: rows are few and tiles many, so ranges of tiles keep all clusters busy. Of up to `maxRounds` rounds of
 /// clusters the number of splits that leaves the fewest idle; ties to the fewest partial sums.
 HYPERARC_HD constexpr Schedule splitSchedule(int32_t groups, int32_t tiles, int32_t clusters) {
-  Schedule best = {groups, tiles, 1, clusters};
+  Schedule best = {groups, tiles, 1, clusters, kTilesPerSegment};
   // The cost of a schedule: tiles of the longest cluster, in units that compare exactly.
   int64_t bestCost = -1;
   for (int32_t rounds = 1; rounds <= 4; ++rounds) {
@@ -87,9 +88,10 @@ HYPERARC_HD constexpr Schedule splitSchedule(int32_t groups, int32_t tiles, int3
   return best;
 }
 
-/// Pass 2: every group streams all tiles; a row is finished by one CTA.
+/// Pass 2: every group streams all tiles; a row is finished by one CTA, once. So a group is one segment, however many
+/// tiles there are.
 HYPERARC_HD constexpr Schedule wholeSchedule(int32_t groups, int32_t tiles, int32_t clusters) {
-  return {groups, tiles, 1, groups < clusters ? groups : clusters};
+  return {groups, tiles, 1, groups < clusters ? groups : clusters, tiles};
 }
 
 }  // namespace hyperarc::cuda::hopper

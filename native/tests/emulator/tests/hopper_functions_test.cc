@@ -156,7 +156,7 @@ TEST(HopperFunctions, LinesLandAsTheyAre) {
   for (int n = 0; n < 100; ++n) values[n] = static_cast<float>(n);
   const OnDevice<float> line(values);
   const CUtensorMap map =
-      mapOf(CU_TENSOR_MAP_DATA_TYPE_FLOAT32, 1, line.data, 100, 1, 0, 64, 1, CU_TENSOR_MAP_SWIZZLE_NONE);
+      mapOf(CU_TENSOR_MAP_DATA_TYPE_UINT32, 1, line.data, 100, 1, 0, 64, 1, CU_TENSOR_MAP_SWIZZLE_NONE);
   runClusters(1, 32, 1, [&map] {
     if (threadIdx.x == 0) {
       device::initBarrier(0, 1);
@@ -173,7 +173,7 @@ TEST(HopperFunctions, LinesLandAsTheyAre) {
 TEST(HopperFunctions, ABoxIsNotANumberUntilItLands) {
   const OnDevice<float> line(std::vector<float>(64, 1.0f));
   const CUtensorMap map =
-      mapOf(CU_TENSOR_MAP_DATA_TYPE_FLOAT32, 1, line.data, 64, 1, 0, 64, 1, CU_TENSOR_MAP_SWIZZLE_NONE);
+      mapOf(CU_TENSOR_MAP_DATA_TYPE_UINT32, 1, line.data, 64, 1, 0, 64, 1, CU_TENSOR_MAP_SWIZZLE_NONE);
   runClusters(1, 32, 1, [&map] {
     const auto* landed = reinterpret_cast<const float*>(static_cast<const char*>(dynamicShared()) + 128);
     if (threadIdx.x == 0) {
@@ -190,7 +190,7 @@ TEST(HopperFunctions, ABoxIsNotANumberUntilItLands) {
 TEST(HopperFunctionsDeath, CopiesRefuseMisuse) {
   const OnDevice<float> line(std::vector<float>(64, 1.0f));
   const CUtensorMap map =
-      mapOf(CU_TENSOR_MAP_DATA_TYPE_FLOAT32, 1, line.data, 64, 1, 0, 64, 1, CU_TENSOR_MAP_SWIZZLE_NONE);
+      mapOf(CU_TENSOR_MAP_DATA_TYPE_UINT32, 1, line.data, 64, 1, 0, 64, 1, CU_TENSOR_MAP_SWIZZLE_NONE);
   const auto copy = [&map](uint32_t place, int announced) {
     runClusters(1, 32, 1, [&map, place, announced] {
       if (threadIdx.x != 0) return;
@@ -220,7 +220,7 @@ TEST(HopperFunctions, MapsAreRefusedAsTheDriverRefusesThem) {
                               CUtensorMapSwizzle swizzle) {
     const cuuint64_t sizes[2] = {8, 4}, strides[1] = {rowBytes};
     const cuuint32_t box[2] = {boxColumns, 2}, steps[2] = {1, 1};
-    return cuTensorMapEncodeTiled(map, CU_TENSOR_MAP_DATA_TYPE_FLOAT32, 2, const_cast<void*>(from), sizes, strides, box,
+    return cuTensorMapEncodeTiled(map, CU_TENSOR_MAP_DATA_TYPE_UINT32, 2, const_cast<void*>(from), sizes, strides, box,
                                   steps, CU_TENSOR_MAP_INTERLEAVE_NONE, swizzle, CU_TENSOR_MAP_L2_PROMOTION_NONE,
                                   CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   };

@@ -20,8 +20,8 @@ HYPERARC_DEVICE void initBarrier(uint32_t barrier, int arrivals) {
 /// Makes initialised barriers known to the cluster and to TMA; a cluster barrier follows.
 HYPERARC_DEVICE void fenceBarrierInit() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
 
-/// Waits until the phase of this parity has completed. Acquires what other CTAs of the cluster released with their
-/// arrivals.
+/// Waits until the phase of this parity has completed. Acquires what threads of this CTA released with their arrivals,
+/// and what copies brought; of the other CTA's arrivals only that they came (arriveBarrierAt).
 HYPERARC_DEVICE void waitBarrier(uint32_t barrier, uint32_t parity) {
   asm volatile(
       "{\n"

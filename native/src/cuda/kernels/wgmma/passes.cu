@@ -86,12 +86,13 @@ CUtensorMap rowsMap(const char* what, const Bf16* data, int64_t rows, int dimPad
   return encode(what, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, data, sizes, strides, box, CU_TENSOR_MAP_SWIZZLE_128B);
 }
 
-/// A line of floats, `box` at a time; zeros beyond its end.
+/// A line of floats, `box` at a time; zeros beyond its end. Declared as integers: some of the words are (sampleColumn),
+/// so nothing may take them for denormal numbers or NaN.
 CUtensorMap lineMap(const char* what, const float* data, int64_t count, int box) {
   const cuuint64_t sizes[1] = {static_cast<cuuint64_t>(count)};
   const cuuint64_t strides[1] = {0};  // of the dimensions after the first: none
   const cuuint32_t boxes[1] = {static_cast<cuuint32_t>(box)};
-  return encode(what, CU_TENSOR_MAP_DATA_TYPE_FLOAT32, 1, data, sizes, strides, boxes, CU_TENSOR_MAP_SWIZZLE_NONE);
+  return encode(what, CU_TENSOR_MAP_DATA_TYPE_UINT32, 1, data, sizes, strides, boxes, CU_TENSOR_MAP_SWIZZLE_NONE);
 }
 
 int64_t ceilDivide(int64_t value, int64_t by) { return (value + by - 1) / by; }
