@@ -234,6 +234,18 @@ TEST_F(Cuda, TwoEnginesDoNotDisturbEachOther) {
   EXPECT_EQ(after, before) << "the caller's current device";
 }
 
+TEST_F(Cuda, AForwardMayFollowAnUpdateThatIsUnderWay) {
+  const Problem p = makeProblem(64, 3000, 1, 256, 3);
+  auto centers = makeCenters(*engine, p);
+  for (int t = 0; t < 3; ++t) {
+    auto step = forwardOf(*centers, p.asBatch());
+    ASSERT_NE(step, nullptr) << "forward " << t;
+    Step* steps[] = {step.get()};
+    // Returns before it has run: the next call finds the stream busy, which is no error of its own.
+    ASSERT_TRUE(centers->update(steps, {.learningRate = 0.1f, .momentum = 0.9f}));
+  }
+}
+
 TEST_F(Cuda, TimesAreMeasuredOnTheDevice) {
   const Problem p = makeProblem(17, 90, 1, 33, 3);
   auto centers = makeCenters(*engine, p);
