@@ -36,6 +36,8 @@ class OnDevice {
   explicit OnDevice(const std::vector<float>& values) {
     EXPECT_EQ(cudaMalloc(&data_, values.size() * sizeof(float)), cudaSuccess);
     EXPECT_EQ(cudaMemcpy(data_, values.data(), values.size() * sizeof(float), cudaMemcpyHostToDevice), cudaSuccess);
+    // The copy may land later, and the engine's streams do not wait for the default one.
+    EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
   }
   ~OnDevice() { EXPECT_EQ(cudaFree(data_), cudaSuccess); }
   OnDevice(const OnDevice&) = delete;
