@@ -16,13 +16,14 @@ class DeviceArray {
   explicit DeviceArray(const std::vector<T>& values) : count_(values.size()) {
     if (count_ == 0) return;
     EXPECT_EQ(cudaMalloc(&data_, count_ * sizeof(T)), cudaSuccess);
-    EXPECT_EQ(cudaMemcpy(data_, values.data(), count_ * sizeof(T), cudaMemcpyHostToDevice), cudaSuccess);
+    set(values);
   }
   /// Filled with 0xFF, which is NaN or −1: what a kernel leaves unwritten shows.
   explicit DeviceArray(int64_t count) : count_(static_cast<size_t>(count)) {
     if (count_ == 0) return;
     EXPECT_EQ(cudaMalloc(&data_, count_ * sizeof(T)), cudaSuccess);
     EXPECT_EQ(cudaMemset(data_, 0xff, count_ * sizeof(T)), cudaSuccess);
+    EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
   }
   ~DeviceArray() {
     if (data_ != nullptr) {
@@ -39,6 +40,8 @@ class DeviceArray {
     ASSERT_EQ(values.size(), count_);
     if (count_ == 0) return;
     ASSERT_EQ(cudaMemcpy(data_, values.data(), count_ * sizeof(T), cudaMemcpyHostToDevice), cudaSuccess);
+    // From pageable memory a copy may land after the call; a stream that is not blocking would not wait for it.
+    ASSERT_EQ(cudaDeviceSynchronize(), cudaSuccess);
   }
 
   std::vector<T> toHost() const {

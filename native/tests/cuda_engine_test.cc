@@ -36,6 +36,8 @@ class OnDevice {
   explicit OnDevice(const std::vector<float>& values) {
     EXPECT_EQ(cudaMalloc(&data_, values.size() * sizeof(float)), cudaSuccess);
     EXPECT_EQ(cudaMemcpy(data_, values.data(), values.size() * sizeof(float), cudaMemcpyHostToDevice), cudaSuccess);
+    // The copy may land later, and the engine's streams do not wait for the default one.
+    EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
   }
   ~OnDevice() { EXPECT_EQ(cudaFree(data_), cudaSuccess); }
   OnDevice(const OnDevice&) = delete;
@@ -232,6 +234,18 @@ TEST_F(Cuda, TwoEnginesDoNotDisturbEachOther) {
   int after = -1;
   ASSERT_EQ(cudaGetDevice(&after), cudaSuccess);
   EXPECT_EQ(after, before) << "the caller's current device";
+}
+
+TEST_F(Cuda, AForwardMayFollowAnUpdateThatIsUnderWay) {
+  const Problem p = makeProblem(64, 3000, 1, 256, 3);
+  auto centers = makeCenters(*engine, p);
+  for (int t = 0; t < 3; ++t) {
+    auto step = forwardOf(*centers, p.asBatch());
+    ASSERT_NE(step, nullptr) << "forward " << t;
+    Step* steps[] = {step.get()};
+    // Returns before it has run: the next call finds the stream busy, which is no error of its own.
+    ASSERT_TRUE(centers->update(steps, {.learningRate = 0.1f, .momentum = 0.9f}));
+  }
 }
 
 TEST_F(Cuda, TimesAreMeasuredOnTheDevice) {

@@ -191,9 +191,13 @@ TEST_F(CudaFaults, AKernelThatFailsIsNamedOnceAndLaterCallsAreRefused) {
   expectError(engine->createCenters({.classes = 5, .dim = 8}, &more), StatusCode::kDevice, "failed earlier");
   EXPECT_EQ(engine->device().index, 1);
 
-  // The other device and the CPU go on.
+  // The other device goes on, also when what is left of the failed one is given back.
   auto other = makeEngine(kCuda);
   auto others = makeCenters(*other, p);
+  EXPECT_NE(forwardOf(*others, p.asBatch()), nullptr);
+  step.reset();
+  centers.reset();
+  engine.reset();
   EXPECT_NE(forwardOf(*others, p.asBatch()), nullptr);
 }
 

@@ -2,35 +2,21 @@
 
 #include <cuda_runtime.h>
 
-#include <string>
+#include "runtime/device.h"
+#include "runtime/error.h"
 
 namespace hyperarc {
 namespace {
 
-Status statusOf(cudaError_t error, const char* what) {
-  if (error == cudaSuccess) return Status::ok();
-  return {StatusCode::kDevice,
-          std::string(what) + ": expected success, received \"" + cudaGetErrorString(error) + "\""};
+/// Runs `body` (returning Status); what CUDA refuses becomes one.
+template <typename Body>
+Status answered(Body body) {
+  try {
+    return body();
+  } catch (const cuda::CudaError& error) {
+    return {error.code(), error.what()};
+  }
 }
-
-/// The calling thread is TensorFlow's: it gets its device back.
-class DeviceScope {
- public:
-  explicit DeviceScope(int device) {
-    if (cudaGetDevice(&before_) != cudaSuccess) before_ = -1;
-    error_ = cudaSetDevice(device);
-  }
-  ~DeviceScope() {
-    if (before_ >= 0) cudaSetDevice(before_);
-  }
-  DeviceScope(const DeviceScope&) = delete;
-  DeviceScope& operator=(const DeviceScope&) = delete;
-  cudaError_t error() const { return error_; }
-
- private:
-  int before_ = -1;
-  cudaError_t error_;
-};
 
 }  // namespace
 
@@ -38,19 +24,26 @@ bool readsDeviceMemory() { return true; }
 
 Status waitForDeviceOf(const void* memory, int32_t* device) {
   *device = -1;
-  cudaPointerAttributes attributes{};
-  if (Status status = statusOf(cudaPointerGetAttributes(&attributes, memory), "embeddings: device memory"); !status) {
-    return status;
-  }
-  if (attributes.type != cudaMemoryTypeDevice && attributes.type != cudaMemoryTypeManaged) return Status::ok();
-  *device = attributes.device;
-  const DeviceScope scope(attributes.device);
-  if (Status status = statusOf(scope.error(), "embeddings: choosing their device"); !status) return status;
-  return statusOf(cudaDeviceSynchronize(), "embeddings: waiting for their device");
+  return answered([&]() -> Status {
+    cudaPointerAttributes attributes{};
+    cuda::check(cudaPointerGetAttributes(&attributes, memory), "embeddings: device memory");
+    if (attributes.type != cudaMemoryTypeDevice && attributes.type != cudaMemoryTypeManaged) return Status::ok();
+    *device = attributes.device;
+    // The calling thread is TensorFlow's: it gets its device back.
+    const cuda::DeviceScope scope(attributes.device);
+    cuda::check(cudaDeviceSynchronize(), "embeddings: waiting for their device");
+    return Status::ok();
+  });
 }
 
 Status copyMemory(void* to, const void* from, int64_t bytes) {
-  return statusOf(cudaMemcpy(to, from, static_cast<size_t>(bytes), cudaMemcpyDefault), "device copy");
+  return answered([&]() -> Status {
+    cuda::check(cudaMemcpy(to, from, static_cast<size_t>(bytes), cudaMemcpyDefault), "device copy");
+    // Within a device, and from pageable memory, cudaMemcpy answers before the copy has landed (CUDA runtime API, "API
+    // synchronization behavior"), and no stream of TensorFlow's waits for the one it ran on.
+    cuda::check(cudaStreamSynchronize(cudaStreamLegacy), "device copy");
+    return Status::ok();
+  });
 }
 
 }  // namespace hyperarc

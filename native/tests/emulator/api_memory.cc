@@ -50,7 +50,7 @@ cudaError_t checkCopy(Region to, Region from, Extent extent, cudaMemcpyKind kind
 }
 
 /// Pinned host memory is read and written when the copy runs. Pageable memory is read at once (CUDA stages it), and
-/// written before the call returns.
+/// written before the call returns. What a blocking copy waits for: CUDA runtime API, "API synchronization behavior".
 cudaError_t copy(Region to, Region from, Extent extent, cudaMemcpyKind kind, cudaStream_t handle, bool isBlocking) {
   return apiCall([&](const Settings& settings) {
     if (extent.widthBytes == 0 || extent.height == 0) return cudaSuccess;
@@ -61,7 +61,10 @@ cudaError_t copy(Region to, Region from, Extent extent, cudaMemcpyKind kind, cud
     const bool fromDevice = isDeviceMemory(from.begin);
     const bool toDevice = isDeviceMemory(to.begin);
     Work work;
-    if (!fromDevice && !isPinned(from.begin)) {
+    const bool readsPageable = !fromDevice && !isPinned(from.begin);
+    const bool writesPageable = !toDevice && !isPinned(to.begin);
+    if (isBlocking && readsPageable) finishStream(stream, settings.schedule);
+    if (readsPageable) {
       std::vector<unsigned char> staged(extent.widthBytes * extent.height);
       copyRows({staged.data(), extent.widthBytes}, from, extent);
       work.run = [to, extent, staged = std::move(staged)]() mutable {
@@ -75,9 +78,9 @@ cudaError_t copy(Region to, Region from, Extent extent, cudaMemcpyKind kind, cud
       };
     }
     enqueue(stream, std::move(work));
-    const bool writesPageable = !toDevice && !isPinned(to.begin);
-    // A blocking copy within the device does not wait for its end (CUDA runtime API, "API synchronization behavior").
-    if (writesPageable || (isBlocking && !(fromDevice && toDevice))) finishStream(stream, settings.schedule);
+    // To a device, a blocking copy waits for its end from pinned memory alone.
+    const bool mayLandLater = toDevice && (fromDevice || readsPageable);
+    if (writesPageable || (isBlocking && !mayLandLater)) finishStream(stream, settings.schedule);
     return cudaSuccess;
   });
 }

@@ -111,12 +111,14 @@ Status checkDeviceMemory(const char* name, const void* memory, const Device& dev
 }
 
 DeviceScope::DeviceScope(int index) {
-  if (cudaGetDevice(&before_) != cudaSuccess) before_ = -1;
+  const cudaError_t error = cudaGetDevice(&before_);
+  if (error != cudaSuccess) before_ = -1;
+  ignore(error);
   check(cudaSetDevice(index), "device");
 }
 
 DeviceScope::~DeviceScope() {
-  if (before_ >= 0) (void)cudaSetDevice(before_);
+  if (before_ >= 0) ignore(cudaSetDevice(before_));
 }
 
 }  // namespace hyperarc::cuda

@@ -27,4 +27,8 @@ class CudaError : public std::runtime_error {
 /// else kDevice, lasting.
 void check(cudaError_t error, const char* what);
 
+/// For an error that has nobody to report to, or that is none. It is taken from the runtime all the same, which would
+/// give it to the thread's next launch as its own, on whatever device that is.
+void ignore(cudaError_t error) noexcept;
+
 }  // namespace hyperarc::cuda

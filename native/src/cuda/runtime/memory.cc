@@ -10,7 +10,7 @@ DeviceBuffer::DeviceBuffer(int64_t bytes) {
 
 // A failure here has nobody to report to; the error that caused it was reported where it happened.
 DeviceBuffer::~DeviceBuffer() {
-  if (data_ != nullptr) (void)cudaFree(data_);
+  if (data_ != nullptr) ignore(cudaFree(data_));
 }
 
 PinnedBuffer::PinnedBuffer(int64_t bytes) {
@@ -20,7 +20,7 @@ PinnedBuffer::PinnedBuffer(int64_t bytes) {
 }
 
 PinnedBuffer::~PinnedBuffer() {
-  if (data_ != nullptr) (void)cudaFreeHost(data_);
+  if (data_ != nullptr) ignore(cudaFreeHost(data_));
 }
 
 }  // namespace hyperarc::cuda

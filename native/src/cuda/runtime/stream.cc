@@ -6,7 +6,7 @@ namespace hyperarc::cuda {
 
 Event::Event() { check(cudaEventCreateWithFlags(&event_, cudaEventDefault), "event"); }
 
-Event::~Event() { (void)cudaEventDestroy(event_); }
+Event::~Event() { ignore(cudaEventDestroy(event_)); }
 
 void Event::record(cudaStream_t stream) {
   check(cudaEventRecord(event_, stream), "event");
@@ -30,8 +30,8 @@ Stream::Stream() {
 
 Stream::~Stream() {
   LaunchLog::forget(stream_);
-  (void)cudaStreamSynchronize(stream_);
-  (void)cudaStreamDestroy(stream_);
+  drain();
+  ignore(cudaStreamDestroy(stream_));
 }
 
 void Stream::synchronize() {
@@ -41,14 +41,14 @@ void Stream::synchronize() {
 
 void Stream::poll() {
   const cudaError_t state = cudaStreamQuery(stream_);
-  if (state == cudaErrorNotReady) return;
+  if (state == cudaErrorNotReady) return ignore(state);
   check(state, "device work");
   LaunchLog::clear(stream_);
 }
 
 std::string Stream::kernelsUnderWay() const { return LaunchLog::kernels(stream_); }
 
-void Stream::drain() noexcept { (void)cudaStreamSynchronize(stream_); }
+void Stream::drain() noexcept { ignore(cudaStreamSynchronize(stream_)); }
 
 void Stream::waitFor(const Event& event) {
   if (event.isRecorded()) check(cudaStreamWaitEvent(stream_, event.get(), 0), "stream");

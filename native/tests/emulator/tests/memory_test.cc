@@ -44,6 +44,35 @@ TEST(Memory, CopiesAndFillsGoRoundTrip) {
   EXPECT_EQ(back, (std::vector<int>{0, 1, 2, -1, 0, 3, 4, -1}));
 }
 
+TEST(Memory, BlockingCopiesToADeviceLandLaterUnlessFromPinnedMemory) {
+  std::vector<int> host = {1, 2, 3, 4};
+  int* pinned = nullptr;
+  ASSERT_EQ(cudaMallocHost(&pinned, 16), cudaSuccess);
+  std::copy(host.begin(), host.end(), pinned);
+  const DeviceArray<int> source(4), fromPageable(4), fromDevice(4), fromPinned(4);
+  ASSERT_EQ(cudaMemcpy(source.get(), host.data(), 16, cudaMemcpyHostToDevice), cudaSuccess);
+  ASSERT_EQ(cudaDeviceSynchronize(), cudaSuccess);
+  ASSERT_EQ(cudaMemcpy(fromPageable.get(), host.data(), 16, cudaMemcpyHostToDevice), cudaSuccess);
+  cudaStream_t stream = nullptr;
+  ASSERT_EQ(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), cudaSuccess);
+  const auto seen = [&](const DeviceArray<int>& array) {
+    std::vector<int> values(4);
+    EXPECT_EQ(cudaMemcpyAsync(values.data(), array.get(), 16, cudaMemcpyDeviceToHost, stream), cudaSuccess);
+    return values;
+  };
+  const std::vector<int> nothing(4, -1);
+  EXPECT_EQ(seen(fromPageable), nothing);
+  ASSERT_EQ(cudaMemcpy(fromDevice.get(), source.get(), 16, cudaMemcpyDeviceToDevice), cudaSuccess);
+  EXPECT_EQ(seen(fromDevice), nothing);
+  ASSERT_EQ(cudaMemcpy(fromPinned.get(), pinned, 16, cudaMemcpyHostToDevice), cudaSuccess);
+  EXPECT_EQ(seen(fromPinned), host);
+  ASSERT_EQ(cudaDeviceSynchronize(), cudaSuccess);
+  EXPECT_EQ(seen(fromPageable), host);
+  EXPECT_EQ(seen(fromDevice), host);
+  ASSERT_EQ(cudaStreamDestroy(stream), cudaSuccess);
+  ASSERT_EQ(cudaFreeHost(pinned), cudaSuccess);
+}
+
 TEST(Memory, WrongDirectionsAndRangesAreRefused) {
   const DeviceArray<float> array(4);
   float host[8] = {};

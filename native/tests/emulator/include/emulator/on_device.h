@@ -21,7 +21,7 @@ class OnDevice {
     }
   }
   ~OnDevice() {
-    if constexpr (!std::is_const_v<T>) cudaMemcpy(host_, device_, bytes_, cudaMemcpyDeviceToHost);
+    if constexpr (!std::is_const_v<T>) copyBack();
     cudaFree(device_);
   }
   OnDevice(const OnDevice&) = delete;
@@ -29,6 +29,15 @@ class OnDevice {
   T* get() const { return static_cast<T*>(device_); }
 
  private:
+  /// On a stream that waits for no other, as TensorFlow's: what has not landed by now is missing.
+  void copyBack() {
+    cudaStream_t stream = nullptr;
+    cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+    cudaMemcpyAsync(host_, device_, bytes_, cudaMemcpyDeviceToHost, stream);
+    cudaStreamSynchronize(stream);
+    cudaStreamDestroy(stream);
+  }
+
   T* host_;
   size_t bytes_;
   void* device_ = nullptr;
