@@ -50,7 +50,9 @@ Status waitForDeviceOf(const void* memory, int32_t* device) {
 }
 
 Status copyMemory(void* to, const void* from, int64_t bytes) {
-  return statusOf(cudaMemcpy(to, from, static_cast<size_t>(bytes), cudaMemcpyDefault), "device copy");
+  const cudaError_t error = cudaMemcpy(to, from, static_cast<size_t>(bytes), cudaMemcpyDefault);
+  // Within a device that has only enqueued the copy, on the default stream.
+  return statusOf(error == cudaSuccess ? cudaStreamSynchronize(nullptr) : error, "device copy");
 }
 
 }  // namespace hyperarc
