@@ -93,7 +93,7 @@ CudaStep::CudaStep(std::shared_ptr<Core> core, Passes& kernels, uint64_t centers
       localClass(localClassesOf(batch.labelsB, batch.batch, config)),
       rule(batch.rule),
       core_(std::move(core)),
-      memory_(core_->takeStep(layout.deviceBytes, layout.mirroredBytes)) {
+      memory_(core_->takeStep(layout.deviceBytes, hasHostGradient ? layout.mirroredBytes : layout.embeddingGradient)) {
   if (batch.sampledClasses != nullptr) {
     allClasses = false;
     sampledClasses.assign(batch.sampledClasses, batch.sampledClasses + batch.sampledCount);

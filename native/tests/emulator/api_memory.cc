@@ -1,13 +1,17 @@
 // Allocations, copies and fills.
+#include <atomic>
 #include <cstring>
 #include <vector>
 
+#include "emulator/copies.h"
 #include "memory.h"
 #include "runtime.h"
 
 using namespace hyperarc::emulator;
 
 namespace {
+
+std::atomic<int64_t> toHost{0};
 
 struct Region {
   unsigned char* begin;
@@ -60,6 +64,7 @@ cudaError_t copy(Region to, Region from, Extent extent, cudaMemcpyKind kind, cud
     if (error != cudaSuccess) return error;
     const bool fromDevice = isDeviceMemory(from.begin);
     const bool toDevice = isDeviceMemory(to.begin);
+    if (fromDevice && !toDevice) toHost += static_cast<int64_t>(extent.widthBytes * extent.height);
     Work work;
     const bool readsPageable = !fromDevice && !isPinned(from.begin);
     const bool writesPageable = !toDevice && !isPinned(to.begin);
@@ -118,6 +123,8 @@ cudaError_t allocateDevice(void** pointer, size_t bytes, const Settings& setting
 }
 
 }  // namespace
+
+int64_t hyperarc::emulator::bytesCopiedToHost() { return toHost; }
 
 cudaError_t cudaMemGetInfo(size_t* freeBytes, size_t* totalBytes) {
   return apiCall([&](const Settings& settings) {

@@ -99,6 +99,7 @@ export function tfjsImplementation(backend: string): Implementation {
     differentiatesScale: true,
     hasUpdate: false,
     hasSampling: false,
+    roundsFewTerms: true,
     hasShards: false,
     create: (centers) => new TfjsSubject(centers),
   };

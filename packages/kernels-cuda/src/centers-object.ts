@@ -2,7 +2,7 @@ import { backstop } from './backstop.js';
 import type { NativeClassCenters, NativePlan, NativeStepTimes } from './binding.js';
 import { requireInteger } from './checks.js';
 import type { Device } from './device.js';
-import { callNative } from './errors.js';
+import { callNative, callNativeAsync } from './errors.js';
 import { MAX_CLASSES, type CentersShape } from './shape.js';
 
 /** Where the values come from that nobody wrote: seed in [0, 2^64), standard deviation. */
@@ -96,6 +96,13 @@ export abstract class CentersObject {
     return this.#changes;
   }
 
+  /** @internal What these centres and a step of `samples` samples take; of `sampled` classes, all by default. */
+  planOf(samples: number, sampled?: number): NativePlan {
+    const { config } = this.#native;
+    const rate = sampled === undefined ? 1 : Math.min(1, Math.max(1, sampled) / config.classes);
+    return this.#device.native.plan(config, Math.max(1, samples), rate);
+  }
+
   /** Frees the memory (and the device, if these centres opened it). Operations in flight finish. A second call does nothing. */
   dispose(): void {
     this.#native.dispose();
@@ -111,9 +118,19 @@ export abstract class CentersObject {
     this.#changes += 1;
   }
 
-  /** Calls what changes weights or the optimizer's state. */
+  /** Calls the engine. E_MEMORY carries `plan`, by default that of a step of one sample. */
+  protected call<T>(call: () => T, plan = () => this.planOf(1)): T {
+    return callNative(call, plan);
+  }
+
+  /** {@link call} of what answers with a promise. */
+  protected callAsync<T>(call: () => Promise<T>, plan = () => this.planOf(1)): Promise<T> {
+    return callNativeAsync(call, plan);
+  }
+
+  /** {@link call} of what changes weights or the optimizer's state. */
   protected change(call: () => void, plan?: () => NativePlan): void {
     this.countChange();
-    callNative(call, plan);
+    this.call(call, plan);
   }
 }

@@ -1,7 +1,7 @@
-import type { NativeBatch, NativeForwardOutputs, NativePlan, NativeStep } from './binding.js';
+import type { NativeForwardOutputs, NativePlan, NativeStep } from './binding.js';
 import { CentersRows } from './centers-rows.js';
 import { describeValue, requireFloat32, requireHostMemory, requireOneOf } from './checks.js';
-import { callNative, callNativeAsync, fromNativeWithPlan, HyperArcError } from './errors.js';
+import { callNative, fromNativeWithPlan, HyperArcError, withResult } from './errors.js';
 import {
   toNativeBatch,
   toNativeUpdate,
@@ -34,29 +34,29 @@ export abstract class CentersPasses extends CentersRows {
   /**
    * Loss and gradient of a micro-batch. Weights never move.
    * @throws HyperArcError E_DTYPE, E_SHAPE, E_RANGE (a label, margin or class outside its range), E_NONFINITE, E_DEVICE (a step
-   * of another device), E_BUSY, E_DISPOSED.
+   * of another device), E_MEMORY with `plan`, E_BUSY, E_DISPOSED.
    */
   forward(options: BatchOptions): ForwardResult {
-    const { batch, step, owned } = this.#prepare(options);
+    const { batch, step, owned, plan } = this.#prepare(options);
     const out = this.#outputs(batch.labels.length);
     try {
       this.native.forward(batch, step.native, out);
     } catch (error) {
       if (owned) step.dispose();
-      throw this.#explain(error, batch);
+      throw fromNativeWithPlan(error, plan);
     }
     return toResult(out, step);
   }
 
   /** {@link forward} on the device's thread. */
   async forwardAsync(options: BatchOptions): Promise<ForwardResult> {
-    const { batch, step, owned } = this.#prepare(options);
+    const { batch, step, owned, plan } = this.#prepare(options);
     const out = this.#outputs(batch.labels.length);
     try {
       await this.native.forwardAsync(batch, step.native, out);
     } catch (error) {
       if (owned) step.dispose();
-      throw this.#explain(error, batch);
+      throw fromNativeWithPlan(error, plan);
     }
     return toResult(out, step);
   }
@@ -66,39 +66,48 @@ export abstract class CentersPasses extends CentersRows {
    * and {@link finishForward} ('embeddingGradient'); sum each seam over the shards before the next stage.
    */
   targetTerms(options: BatchOptions): Step {
-    const { batch, step, owned } = this.#prepare(options);
+    const { batch, step, owned, plan } = this.#prepare(options);
     try {
       this.native.targetTerms(batch, step.native);
     } catch (error) {
       if (owned) step.dispose();
-      throw this.#explain(error, batch);
+      throw fromNativeWithPlan(error, plan);
     }
     return step;
   }
 
-  /** Second stage: this shard's Σ exp over its negatives. @throws HyperArcError E_RANGE for a step of another stage, E_STALE. */
+  /** Second stage: this shard's Σ exp over its negatives. @throws HyperArcError E_RANGE for a step of another stage, E_STALE, E_MEMORY with `plan`. */
   negativeSums(step: Step): void {
-    callNative(() => this.native.negativeSums(nativeStep(step)));
+    // A stage that fails leaves an empty step.
+    const { batch } = nativeStep(step);
+    this.call(
+      () => this.native.negativeSums(step.native),
+      () => this.planOf(batch),
+    );
   }
 
   /** Third stage. The gradient is this shard's share: sum it over the shards. */
   finishForward(step: Step): ForwardResult {
-    const out = this.#outputs(nativeStep(step).batch);
-    callNative(() => this.native.finishForward(nativeStep(step), out));
+    const { batch } = nativeStep(step);
+    const out = this.#outputs(batch);
+    this.call(
+      () => this.native.finishForward(step.native, out),
+      () => this.planOf(batch),
+    );
     return toResult(out, step);
   }
 
   /** A copy of a seam: [B], or [B, D] for the gradient. @throws HyperArcError E_RANGE before its stage. */
   getSeam(step: Step, seam: Seam): Float32Array {
     requireOneOf('seam', seam, SEAMS);
-    return callNative(() => this.native.getSeam(nativeStep(step), seam));
+    return this.call(() => this.native.getSeam(nativeStep(step), seam));
   }
 
   /** Puts the sum over the shards in the place of this shard's own values. */
   setSeam(step: Step, seam: Seam, values: Float32Array): void {
     requireOneOf('seam', seam, SEAMS);
     requireFloat32('values', values);
-    callNative(() => this.native.setSeam(nativeStep(step), seam, values));
+    this.call(() => this.native.setSeam(nativeStep(step), seam, values));
   }
 
   /**
@@ -119,7 +128,7 @@ export abstract class CentersPasses extends CentersRows {
     const native = this.#updateOptions(options);
     this.countChange();
     this.#updateCalls += 1;
-    await callNativeAsync(
+    await this.callAsync(
       () => this.native.updateAsync(nativeSteps(steps), native),
       () => this.#plan(steps),
     );
@@ -132,28 +141,25 @@ export abstract class CentersPasses extends CentersRows {
   gradients(steps: Step | readonly Step[]): Float32Array {
     const plan = () => this.#gradientPlan(steps);
     this.#requireGradientMemory(plan);
-    return callNative(() => this.native.gradients(nativeSteps(steps)), plan);
+    return this.call(() => this.native.gradients(nativeSteps(steps)), plan);
   }
 
   /** {@link gradients} on the device's thread. */
   async gradientsAsync(steps: Step | readonly Step[]): Promise<Float32Array> {
     const plan = () => this.#gradientPlan(steps);
     this.#requireGradientMemory(plan);
-    return callNativeAsync(() => this.native.gradientsAsync(nativeSteps(steps)), plan);
+    return this.callAsync(() => this.native.gradientsAsync(nativeSteps(steps)), plan);
   }
 
   /** What a pass 2 over these steps takes at most: they may have drawn any of the classes. */
   #plan(steps: Step | readonly Step[]): NativePlan {
     const samples = nativeSteps(steps).reduce((sum, { batch }) => sum + batch, 0);
-    return this.device.native.plan(this.native.config, Math.max(1, samples), 1);
+    return this.planOf(samples);
   }
 
   /** The same with the dense gradient, which is in host memory. */
   #gradientPlan(steps: Step | readonly Step[]): NativePlan {
-    const plan = this.#plan(steps);
-    const bytes = this.#gradientBytes();
-    const parts = [...plan.parts, { name: 'dense gradient', bytes, persistent: false }];
-    return { ...plan, parts, peakBytes: plan.peakBytes + bytes, fits: false };
+    return withResult(this.#plan(steps), 'dense gradient', this.#gradientBytes());
   }
 
   #gradientBytes(): number {
@@ -163,17 +169,11 @@ export abstract class CentersPasses extends CentersRows {
 
   #requireGradientMemory(plan: () => NativePlan): void {
     const fix = 'update moves the weights without a dense gradient';
-    callNative(() => requireHostMemory('gradients', this.#gradientBytes(), fix), plan);
+    this.call(() => requireHostMemory('gradients', this.#gradientBytes(), fix), plan);
   }
 
   #updateOptions(options: UpdateOptions) {
     return toNativeUpdate(options, this.native.config, this.#updateCalls);
-  }
-
-  #explain(error: unknown, { labels, sampled }: NativeBatch): unknown {
-    const { config } = this.native;
-    const rate = sampled === undefined ? 1 : Math.min(1, Math.max(1, sampled.length) / config.classes);
-    return fromNativeWithPlan(error, () => this.device.native.plan(config, labels.length, rate));
   }
 
   #outputs(batch: number): NativeForwardOutputs {
@@ -189,7 +189,8 @@ export abstract class CentersPasses extends CentersRows {
     const batch = toNativeBatch(options);
     const owned = options.step === undefined;
     if (!owned) nativeStep(options.step);
-    return { batch, step: options.step ?? this.createStep(), owned };
+    const plan = () => this.planOf(batch.labels.length, batch.sampled?.length);
+    return { batch, step: options.step ?? this.createStep(), owned, plan };
   }
 }
 

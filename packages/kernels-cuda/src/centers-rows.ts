@@ -1,3 +1,4 @@
+import type { NativePlan } from './binding.js';
 import { BUFFERS, type CentersBuffer } from './centers-buffers.js';
 import { CentersObject } from './centers-object.js';
 import {
@@ -9,7 +10,7 @@ import {
   requireStddev,
   requireUint64,
 } from './checks.js';
-import { callNative, HyperArcError } from './errors.js';
+import { HyperArcError } from './errors.js';
 import { MAX_CLASSES } from './shape.js';
 
 /** Rows by number: row r is sub-centre r mod K of class ⌊r/K⌋. */
@@ -45,7 +46,7 @@ export abstract class CentersRows extends CentersObject {
    */
   readRows(firstRow: number, rowCount: number, buffer: CentersBuffer = 'weights'): Float32Array {
     requireOneOf('buffer', buffer, BUFFERS);
-    return callNative(() => this.native.readRows(buffer, firstRow, rowCount));
+    return this.call(() => this.native.readRows(buffer, firstRow, rowCount));
   }
 
   /**
@@ -60,12 +61,12 @@ export abstract class CentersRows extends CentersObject {
 
   /**
    * The rows numbered class·K + k in `rows`, n ≥ 1, in that order, as a new array [n, D]; a row may come twice.
-   * @throws HyperArcError E_SHAPE, E_DTYPE, E_RANGE, E_BUSY, E_DISPOSED.
+   * @throws HyperArcError E_SHAPE, E_DTYPE, E_RANGE, E_MEMORY with `plan`, E_BUSY, E_DISPOSED.
    */
   readRowsAt(buffer: CentersBuffer, rows: RowNumbers): Float32Array {
     requireOneOf('buffer', buffer, BUFFERS);
     const numbers = toFloat64(rows);
-    return callNative(() => this.native.readRowsAt(buffer, numbers));
+    return this.call(() => this.native.readRowsAt(buffer, numbers));
   }
 
   /**
@@ -82,13 +83,23 @@ export abstract class CentersRows extends CentersObject {
   /**
    * Keeps the first min(old, new) classes; new ones get the values that `create` with this seed would have given them, and
    * momentum or moments of zero; AdamW's number of updates stays. Seed and stddev are those of the creation by default.
-   * @throws HyperArcError E_RANGE, E_MEMORY, E_BUSY, E_DISPOSED.
+   * @throws HyperArcError E_RANGE, E_MEMORY with the `plan` of the new centres, E_BUSY, E_DISPOSED.
    */
   resize(classes: number, options: { readonly seed?: number | bigint; readonly stddev?: number } = {}): void {
     requireInteger('classes', classes, 1, MAX_CLASSES);
     requireObject('options', options);
     const seed = requireUint64('seed', options.seed ?? this.config.seed);
     const stddev = requireStddev(options.stddev ?? this.config.stddev);
-    this.change(() => this.native.resize(classes, seed, stddev));
+    this.change(
+      () => this.native.resize(classes, seed, stddev),
+      () => this.#planOfClasses(classes),
+    );
+  }
+
+  /** The same centres with other classes, which the call has found to be in its range. */
+  #planOfClasses(classes: number): NativePlan {
+    const { config } = this.native;
+    const globalClasses = Math.max(config.globalClasses, config.firstClass + classes);
+    return this.device.native.plan({ ...config, classes, globalClasses }, 1, 1);
   }
 }

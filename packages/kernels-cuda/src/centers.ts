@@ -1,4 +1,4 @@
-import type { Kernels, NativeClassCenters } from './binding.js';
+import type { Kernels, NativeClassCenters, NativePlan } from './binding.js';
 import { loadCenters, saveCenters } from './centers-file.js';
 import type { InitialValues } from './centers-object.js';
 import { CentersPasses } from './centers-passes.js';
@@ -11,7 +11,7 @@ import {
   requireUint64,
 } from './checks.js';
 import { Device, openDevice, type DeviceSpec } from './device.js';
-import { callNative, callNativeAsync, fromNative, fromNativeWithPlan, HyperArcError } from './errors.js';
+import { fromNativeWithPlan, HyperArcError, withResult } from './errors.js';
 import { checkSample, checkTargets, type SampleOptions, type TargetOptions } from './pass-options.js';
 import { toNativeConfig, type CentersShape } from './shape.js';
 
@@ -25,6 +25,9 @@ export interface CentersOptions extends CentersShape {
   /** Standard deviation of the initial values, in [1e-30, 1e30]; 0.01 by default. Only the direction of a row matters to the loss. */
   readonly stddev?: number;
 }
+
+/** Embeddings whose logits the engine computes at once, at most. */
+const SAMPLES_A_TIME = 256;
 
 /** How {@link ClassCenters.load} departs from what the file says, and where the centres live. */
 export type LoadOptions = Pick<CentersOptions, 'device' | 'kernels' | 'precision' | 'momentum'>;
@@ -49,10 +52,10 @@ export class ClassCenters extends CentersPasses {
   static create(options: CentersOptions): ClassCenters {
     const centers = ClassCenters.#allocate(options);
     try {
-      centers.native.seedNormal(centers.config.seed, centers.config.stddev);
+      centers.call(() => centers.native.seedNormal(centers.config.seed, centers.config.stddev));
     } catch (error) {
       centers.dispose();
-      throw fromNative(error);
+      throw error;
     }
     return centers;
   }
@@ -82,7 +85,7 @@ export class ClassCenters extends CentersPasses {
    * @param options.precision another than the file has, e.g. 'fp32' to read centres of a GPU on a CPU.
    * @param options.momentum false leaves the optimizer's state of the file out: the centres then take updates of SGD without momentum; by default
    *   it is as the file has it.
-   * @throws HyperArcError E_FORMAT for a truncated, corrupt or foreign file; E_MEMORY; the file system's own errors.
+   * @throws HyperArcError E_FORMAT for a truncated, corrupt or foreign file; E_MEMORY with `plan`; the file system's own errors.
    */
   static async load(path: string, options: LoadOptions = {}): Promise<ClassCenters> {
     return loadCenters(path, options, (shape) => ClassCenters.#allocate(shape));
@@ -101,13 +104,13 @@ export class ClassCenters extends CentersPasses {
   /**
    * scale·cos θ to every class (the best of K), [B, C], without any margin: for inference and small C, since it takes 4·B·C bytes.
    * @param embeddings [B, D]
-   * @throws HyperArcError E_SHAPE, E_NONFINITE, E_MEMORY, E_BUSY, E_DISPOSED.
+   * @throws HyperArcError E_SHAPE, E_NONFINITE, E_MEMORY with `plan`, E_BUSY, E_DISPOSED.
    */
   logits(embeddings: Float32Array, options: { readonly scale?: number } = {}): Float32Array {
     const scale = requireNumber('scale', requireObject('options', options).scale ?? 1, 0, 1024);
-    this.#checkLogits(embeddings);
+    const plan = this.#checkLogits(embeddings);
     return scaled(
-      callNative(() => this.native.cosines(embeddings)),
+      this.call(() => this.native.cosines(embeddings), plan),
       scale,
     );
   }
@@ -115,46 +118,56 @@ export class ClassCenters extends CentersPasses {
   /** {@link logits} on the device's thread. */
   async logitsAsync(embeddings: Float32Array, options: { readonly scale?: number } = {}): Promise<Float32Array> {
     const scale = requireNumber('scale', requireObject('options', options).scale ?? 1, 0, 1024);
-    this.#checkLogits(embeddings);
-    return scaled(await callNativeAsync(() => this.native.cosinesAsync(embeddings)), scale);
+    const plan = this.#checkLogits(embeddings);
+    return scaled(await this.callAsync(() => this.native.cosinesAsync(embeddings), plan), scale);
   }
 
   /**
    * cos θ between each embedding and its own centre (the best of K), [B]; 0 for labels that another shard owns. O(B·D), and nothing is
    * remembered: what margins that follow the angle need before a forward pass.
-   * @throws HyperArcError E_DTYPE, E_SHAPE, E_RANGE, E_NONFINITE, E_BUSY, E_DISPOSED.
+   * @throws HyperArcError E_DTYPE, E_SHAPE, E_RANGE, E_NONFINITE, E_MEMORY with `plan`, E_BUSY, E_DISPOSED.
    */
   targetCosines(options: TargetOptions): Float32Array {
     const { embeddings, labels } = checkTargets(options);
-    return callNative(() => this.native.targetCosines(embeddings, labels));
+    return this.call(
+      () => this.native.targetCosines(embeddings, labels),
+      () => this.planOf(labels.length),
+    );
   }
 
   /** {@link targetCosines} on the device's thread. */
   async targetCosinesAsync(options: TargetOptions): Promise<Float32Array> {
     const { embeddings, labels } = checkTargets(options);
-    return callNativeAsync(() => this.native.targetCosinesAsync(embeddings, labels));
+    return this.callAsync(
+      () => this.native.targetCosinesAsync(embeddings, labels),
+      () => this.planOf(labels.length),
+    );
   }
 
   /**
    * Partial FC: the classes that take part in a step, sorted local indices [n], n = max(positives, round(rate·C)): the owned labels
    * and negatives drawn without replacement, the same on every device. docs/numerics.md, "Sampler".
-   * @throws HyperArcError E_RANGE, E_DTYPE, E_BUSY, E_DISPOSED.
+   * @throws HyperArcError E_RANGE, E_DTYPE, E_MEMORY with `plan`, E_BUSY, E_DISPOSED.
    */
   sample(options: SampleOptions): Int32Array {
     const { labels, rate, seed, step, shard } = checkSample(options);
-    return callNative(() => this.native.sample(labels, rate, seed, step, shard));
+    return this.call(() => this.native.sample(labels, rate, seed, step, shard));
   }
 
   /** {@link sample} on the device's thread. */
   async sampleAsync(options: SampleOptions): Promise<Int32Array> {
     const { labels, rate, seed, step, shard } = checkSample(options);
-    return callNativeAsync(() => this.native.sampleAsync(labels, rate, seed, step, shard));
+    return this.callAsync(() => this.native.sampleAsync(labels, rate, seed, step, shard));
   }
 
-  #checkLogits(embeddings: Float32Array): void {
+  /** @returns the plan with logits of these embeddings, for E_MEMORY. */
+  #checkLogits(embeddings: Float32Array): () => NativePlan {
     const [classes, , dim] = this.shape;
-    requireFloat32('embeddings', embeddings);
-    requireHostMemory('logits', 4 * Math.ceil(embeddings.length / dim) * classes, 'ask for fewer embeddings at a time');
+    const batch = Math.ceil(requireFloat32('embeddings', embeddings).length / dim);
+    const bytes = 4 * batch * classes;
+    const plan = () => withResult(this.planOf(Math.min(batch, SAMPLES_A_TIME)), 'logits', bytes);
+    this.call(() => requireHostMemory('logits', bytes, 'ask for fewer embeddings at a time'), plan);
+    return plan;
   }
 }
 

@@ -37,10 +37,17 @@ export function fromNativeWithPlan(error: unknown, plan: () => NativePlan): unkn
   const known = fromNative(error);
   if (!(known instanceof HyperArcError) || known.code !== 'E_MEMORY') return known;
   try {
-    return new HyperArcError('E_MEMORY', known.message.replace(/^E_MEMORY: /, ''), { cause: error, plan: plan() });
+    const message = known.message.replace(/^E_MEMORY: /, '');
+    return new HyperArcError('E_MEMORY', message, { cause: known.cause ?? error, plan: plan() });
   } catch {
     return known;
   }
+}
+
+/** `plan` with a result in host memory beside it, which does not fit. */
+export function withResult(plan: NativePlan, name: string, bytes: number): NativePlan {
+  const parts = [...plan.parts, { name, bytes, persistent: false }];
+  return { ...plan, parts, peakBytes: plan.peakBytes + bytes, fits: false };
 }
 
 function explain(error: unknown, plan: (() => NativePlan) | undefined): unknown {

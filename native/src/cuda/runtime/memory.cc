@@ -2,25 +2,20 @@
 
 namespace hyperarc::cuda {
 
-DeviceBuffer::DeviceBuffer(int64_t bytes) {
-  if (bytes == 0) return;
-  check(cudaMalloc(&data_, static_cast<size_t>(bytes)), "device memory");
-  bytes_ = bytes;
+void* DeviceMemory::take(int64_t bytes) {
+  void* data = nullptr;
+  check(cudaMalloc(&data, static_cast<size_t>(bytes)), "device memory");
+  return data;
 }
 
-// A failure here has nobody to report to; the error that caused it was reported where it happened.
-DeviceBuffer::~DeviceBuffer() {
-  if (data_ != nullptr) ignore(cudaFree(data_));
+void DeviceMemory::release(void* data) noexcept { ignore(cudaFree(data)); }
+
+void* PinnedMemory::take(int64_t bytes) {
+  void* data = nullptr;
+  check(cudaMallocHost(&data, static_cast<size_t>(bytes)), "page-locked host memory");
+  return data;
 }
 
-PinnedBuffer::PinnedBuffer(int64_t bytes) {
-  if (bytes == 0) return;
-  check(cudaMallocHost(&data_, static_cast<size_t>(bytes)), "page-locked host memory");
-  bytes_ = bytes;
-}
-
-PinnedBuffer::~PinnedBuffer() {
-  if (data_ != nullptr) ignore(cudaFreeHost(data_));
-}
+void PinnedMemory::release(void* data) noexcept { ignore(cudaFreeHost(data)); }
 
 }  // namespace hyperarc::cuda

@@ -8,15 +8,19 @@
 
 namespace hyperarc::cuda {
 
-/// Bytes on the current device, aligned to 256; not initialised. Throws CudaError.
-class DeviceBuffer {
+/// Bytes, not initialised, of a kind of memory: take(bytes) gives them or throws CudaError, release(data) has nobody to
+/// report a failure to; the error that caused it was reported where it happened.
+template <typename Memory>
+class OwnedBytes {
  public:
-  DeviceBuffer() = default;
-  explicit DeviceBuffer(int64_t bytes);
-  ~DeviceBuffer();
-  DeviceBuffer(DeviceBuffer&& other) noexcept
+  OwnedBytes() = default;
+  explicit OwnedBytes(int64_t bytes) : data_(bytes == 0 ? nullptr : Memory::take(bytes)), bytes_(bytes) {}
+  ~OwnedBytes() {
+    if (data_ != nullptr) Memory::release(data_);
+  }
+  OwnedBytes(OwnedBytes&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
-  DeviceBuffer& operator=(DeviceBuffer&& other) noexcept {
+  OwnedBytes& operator=(OwnedBytes&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(bytes_, other.bytes_);
     return *this;
@@ -33,29 +37,18 @@ class DeviceBuffer {
   int64_t bytes_ = 0;
 };
 
-/// Page-locked host memory; not initialised. Throws CudaError.
-class PinnedBuffer {
- public:
-  PinnedBuffer() = default;
-  explicit PinnedBuffer(int64_t bytes);
-  ~PinnedBuffer();
-  PinnedBuffer(PinnedBuffer&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
-  PinnedBuffer& operator=(PinnedBuffer&& other) noexcept {
-    std::swap(data_, other.data_);
-    std::swap(bytes_, other.bytes_);
-    return *this;
-  }
-
-  template <typename T = void>
-  T* as(int64_t byteOffset = 0) const {
-    return data_ == nullptr ? nullptr : reinterpret_cast<T*>(static_cast<char*>(data_) + byteOffset);
-  }
-  int64_t bytes() const { return bytes_; }
-
- private:
-  void* data_ = nullptr;
-  int64_t bytes_ = 0;
+struct DeviceMemory {
+  static void* take(int64_t bytes);
+  static void release(void* data) noexcept;
 };
+struct PinnedMemory {
+  static void* take(int64_t bytes);
+  static void release(void* data) noexcept;
+};
+
+/// On the current device, aligned to 256 bytes.
+using DeviceBuffer = OwnedBytes<DeviceMemory>;
+/// Page-locked host memory.
+using PinnedBuffer = OwnedBytes<PinnedMemory>;
 
 }  // namespace hyperarc::cuda

@@ -7,8 +7,9 @@ import type {
   MarginFamily,
   NativeMarginRule,
   NativeNegativeBranch,
+  NativePlan,
 } from '../binding.js';
-import { HyperArcError } from '../errors.js';
+import { fromNativeWithPlan, HyperArcError } from '../errors.js';
 import { loadAddon } from '../loader.js';
 import { MARGIN_SOFTMAX, type MarginSoftmaxKernel } from './kernel.js';
 
@@ -48,10 +49,11 @@ function splitRule(rule: NativeMarginRule): { numbers: number[]; enums: number[]
 }
 
 /** TensorFlow passes our op's error on as text: "…E_RANGE: labels[3]: expected …". */
-function fromTensorFlow(error: unknown): unknown {
+function fromTensorFlow(error: unknown, plan: () => NativePlan): unknown {
   if (!(error instanceof Error)) return error;
   const match = /\b(E_[A-Z]+): ([^\n]*)/.exec(error.message);
-  return match ? new HyperArcError(match[1] as HyperArcErrorCode, match[2]!, { cause: error }) : error;
+  if (!match) return error;
+  return fromNativeWithPlan(new HyperArcError(match[1] as HyperArcErrorCode, match[2]!, { cause: error }), plan);
 }
 
 /** The kernel on the TensorFlow backend: one TensorFlow op on the tensors' own memory. Inputs: native/src/tensorflow. */
@@ -79,7 +81,7 @@ export const tensorFlowMarginSoftmax: MarginSoftmaxKernel = (inputs, { centers, 
       5,
     ) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
   } catch (error) {
-    throw fromTensorFlow(error);
+    throw fromTensorFlow(error, () => centers.planOf(inputs.labels.shape[0]!, inputs.sampled?.shape[0]));
   } finally {
     tf.dispose(made);
   }

@@ -21,33 +21,102 @@ async function planOf(call: () => unknown): Promise<MemoryPlan> {
   return expect.fail('expected E_MEMORY');
 }
 
-const passes: [name: 'update' | 'gradients', (centers: ClassCenters, steps: Step[]) => unknown][] = [
-  ['update', (centers, steps) => centers.update(steps, sgd)],
-  ['update', (centers, steps) => centers.updateAsync(steps, sgd)],
-  ['gradients', (centers, steps) => centers.gradients(steps)],
-  ['gradients', (centers, steps) => centers.gradientsAsync(steps)],
+type Native = ClassCenters['native'];
+/** A method of the addon that is refused, what calls it, and the samples of the plan: 1 where the call has none. */
+type Refused = [name: keyof Native, call: (centers: ClassCenters, steps: Step[]) => unknown, samples: number];
+
+const batch = makeBatch(shape);
+const { embeddings, labels } = batch;
+const draw = { labels, rate: 0.5, seed: 1, step: 0 };
+const refused: Refused[] = [
+  ['forward', (centers) => centers.forward(batch), 3],
+  ['forwardAsync', (centers) => centers.forwardAsync(batch), 3],
+  ['targetTerms', (centers) => centers.targetTerms(batch), 3],
+  ['negativeSums', (centers) => centers.negativeSums(centers.targetTerms(batch)), 3],
+  ['finishForward', (centers) => finish(centers), 3],
+  ['update', (centers, steps) => centers.update(steps, sgd), 6],
+  ['updateAsync', (centers, steps) => centers.updateAsync(steps, sgd), 6],
+  ['targetCosines', (centers) => centers.targetCosines({ embeddings, labels }), 3],
+  ['targetCosinesAsync', (centers) => centers.targetCosinesAsync({ embeddings, labels }), 3],
+  ['sample', (centers) => centers.sample(draw), 1],
+  ['sampleAsync', (centers) => centers.sampleAsync(draw), 1],
+  ['seedNormal', (centers) => centers.seed(1), 1],
+  ['readRows', (centers) => centers.readRows(0, 2), 1],
+  ['writeRows', (centers) => centers.writeRows(0, new Float32Array(8)), 1],
+  ['readRowsAt', (centers) => centers.readRowsAt('weights', [3, 1]), 1],
+  ['writeRowsAt', (centers) => centers.writeRowsAt('weights', [3, 1], new Float32Array(8)), 1],
+  ['getSeam', (centers, steps) => centers.getSeam(steps[0]!, 'embeddingGradient'), 1],
+  ['setSeam', (centers, steps) => centers.setSeam(steps[0]!, 'sumExp', new Float32Array(3)), 1],
 ];
 
-describe('pass 2 that finds no memory', () => {
-  // The engine takes kilobytes here, so that its refusal has to be played.
-  it.each(passes)('%s says what all its steps together take: form %#', async (name, call) => {
+function finish(centers: ClassCenters) {
+  const step = centers.targetTerms(batch);
+  centers.negativeSums(step);
+  return centers.finishForward(step);
+}
+
+/** Calls that hold a large result too, and its part of the plan. */
+const refusedResults: [...Refused, part: string, elements: number][] = [
+  ['gradients', (centers, steps) => centers.gradients(steps), 6, 'dense gradient', 11 * 4],
+  ['gradientsAsync', (centers, steps) => centers.gradientsAsync(steps), 6, 'dense gradient', 11 * 4],
+  ['cosines', (centers) => centers.logits(embeddings), 3, 'logits', 3 * 11],
+  ['cosinesAsync', (centers) => centers.logitsAsync(embeddings), 3, 'logits', 3 * 11],
+];
+
+/** The plan of `call` while the engine refuses it: it takes kilobytes here, so that its refusal has to be played. */
+async function planOfRefused([name, call]: Refused): Promise<MemoryPlan> {
+  using centers = device.createCenters(shape);
+  const steps = [1, 2].map((seed) => centers.forward(makeBatch(shape, seed)).step);
+  const refusal = Object.assign(new Error('scratch: expected memory, received none'), { code: 'E_MEMORY' });
+  vi.spyOn(centers.native, name as 'update').mockImplementation(() => {
+    throw refusal;
+  });
+  return planOf(() => call(centers, steps));
+}
+
+describe('what finds no memory says what it would take', () => {
+  it.each(refused)('%s', async (...operation) => {
+    const [, , samples] = operation;
+    const plan = await planOfRefused(operation);
+    const { parts, persistentBytes, peakBytes } = device.plan({ ...shape, batch: samples });
+    expect(plan).toMatchObject({ parts, persistentBytes, peakBytes });
+  });
+
+  it.each(refusedResults)('%s, with its result', async (name, call, samples, part, elements) => {
+    const plan = await planOfRefused([name, call, samples]);
+    const { parts, persistentBytes, peakBytes } = device.plan({ ...shape, batch: samples });
+    expect(plan.parts).toEqual([...parts, { name: part, bytes: 4 * elements, persistent: false }]);
+    expect(plan).toMatchObject({ persistentBytes, peakBytes: peakBytes + 4 * elements, fits: false });
+  });
+
+  it('a batch of few classes', async () => {
     using centers = device.createCenters(shape);
-    const steps = [1, 2].map((seed) => centers.forward(makeBatch(shape, seed)).step);
-    const refusal = Object.assign(new Error('scratch: expected memory, received none'), { code: 'E_MEMORY' });
-    vi.spyOn(centers.native, name).mockImplementation(() => {
-      throw refusal;
+    vi.spyOn(centers.native, 'forward').mockImplementation(() => {
+      throw Object.assign(new Error('forward: expected memory, received none'), { code: 'E_MEMORY' });
     });
-    vi.spyOn(centers.native, `${name}Async`).mockRejectedValue(refusal);
-    const plan = await planOf(() => call(centers, steps));
-    const expected = device.plan({ ...shape, batch: 6 });
-    expect(plan.persistentBytes).toBe(expected.persistentBytes);
-    const gradient = { name: 'dense gradient', bytes: 4 * 11 * 4, persistent: false };
-    if (name === 'update') {
-      expect(plan).toMatchObject({ parts: expected.parts, peakBytes: expected.peakBytes });
-    } else {
-      expect(plan.parts).toEqual([...expected.parts, gradient]);
-      expect(plan).toMatchObject({ peakBytes: expected.peakBytes + gradient.bytes, fits: false });
-    }
+    const sampled = Int32Array.from([...new Set(labels)].sort((a, b) => a - b));
+    const plan = await planOf(() => centers.forward({ ...batch, sampled }));
+    expect(plan.parts).toEqual(device.plan({ ...shape, batch: 3, rate: sampled.length / 11 }).parts);
+  });
+
+  it('resize: the new centres', async () => {
+    using centers = device.createCenters(shape);
+    vi.spyOn(centers.native, 'resize').mockImplementation(() => {
+      throw Object.assign(new Error('classes: expected memory, received none'), { code: 'E_MEMORY' });
+    });
+    const plan = await planOf(() => centers.resize(20));
+    expect(plan.parts).toEqual(device.plan({ ...shape, classes: 20, batch: 1 }).parts);
+  });
+
+  it('every method of the addon is here', () => {
+    using centers = device.createCenters(shape);
+    const { native } = centers;
+    const methods = Object.getOwnPropertyNames(Object.getPrototypeOf(native)).filter(
+      (name) => name !== 'constructor' && typeof native[name as keyof Native] === 'function',
+    );
+    const takesNoMemory = ['dispose', 'kernels', 'lastTimes', 'setUpdates'];
+    const tried = [...refused, ...refusedResults].map(([name]) => name);
+    expect(methods.sort()).toEqual([...tried, ...takesNoMemory, 'resize'].sort());
   });
 
   it('gradients larger than the memory are refused before they are taken', async () => {
@@ -72,5 +141,7 @@ it.runIf(isCpu)('logits that the memory does not hold', async () => {
   const message = /^E_MEMORY: logits: expected .* 399999999 bytes available, received one of 400000000 bytes; ask for/;
   await expectError(() => many.logits(new Float32Array(100)), 'E_MEMORY', message);
   await expectError(() => many.logitsAsync(new Float32Array(100)), 'E_MEMORY', message);
+  const { parts } = await planOf(() => many.logits(new Float32Array(100)));
+  expect(parts.at(-1)).toEqual({ name: 'logits', bytes: 4e8, persistent: false });
   expect(many.logits(new Float32Array(2)).length).toBe(2_000_000);
 });

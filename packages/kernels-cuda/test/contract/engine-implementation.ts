@@ -138,5 +138,6 @@ export function cudaImplementation(
   const implementation = implementationOf(name, precision, open, maxProducts);
   // Asked for by name, wgmma refuses negative rules and AdamW, and the tensor-core families steps that differ (decision 0009).
   const takesAll = kernels !== 'wgmma';
-  return { ...implementation, mixesSamples: kernels === 'plain', hasNegativeRules: takesAll, hasAdamW: takesAll };
+  const leftOut = { hasNegativeRules: takesAll, hasAdamW: takesAll, roundsFewTerms: kernels === 'wgmma' };
+  return { ...implementation, mixesSamples: kernels === 'plain', ...leftOut };
 }

@@ -94,6 +94,8 @@ export interface Implementation<Step = unknown> {
   readonly hasSampling: boolean;
   /** Whether one update takes steps that drew different classes, or have different negative rules; true by default. */
   readonly mixesSamples?: boolean;
+  /** Whether it rounds terms in the same way however few there are, and may pass the tolerances where these cancel (docs/numerics.md, "Tolerances"); false by default. */
+  readonly roundsFewTerms?: boolean;
   readonly hasShards: boolean;
   create(centers: ContractCenters): Subject<Step>;
   /** One forward pass over shards that together own every class; results are those of all of them. */

@@ -1,5 +1,6 @@
 import { edgeCases } from './cases-edges.js';
 import { familyCases } from './cases-families.js';
+import { fewCases } from './cases-few.js';
 import { togetherCases } from './cases-heads-together.js';
 import { marginCases } from './cases-margins.js';
 import { negativeCases } from './cases-negatives.js';
@@ -28,6 +29,7 @@ export function contractCases(implementation: Implementation): ContractCase[] {
     ...negativeCases(implementation),
     ...togetherCases(implementation),
     ...edgeCases(implementation),
+    ...fewCases(implementation),
     ...randomCases(implementation),
     ...randomHeadCases(implementation),
     ...samplingCases(implementation),

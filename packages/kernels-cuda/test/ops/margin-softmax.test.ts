@@ -1,8 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import type { MarginRule } from '../../dist/index.js';
+import type { HyperArcError, MarginRule } from '../../dist/index.js';
 import { marginSoftmax, marginSoftmaxPath } from '../../dist/ops/index.js';
+import type { TensorFlowBackend } from '../../dist/ops/tensorflow-kernel.js';
 import {
   BACKENDS,
   hasTensorFlow,
@@ -314,5 +315,32 @@ describe.runIf(hasTensorFlow)('the TensorFlow op', () => {
       return result;
     };
     expect(await onBackend('tensorflow')).toEqual(await onBackend('cpu'));
+  });
+
+  it('short of memory: gives the plan, though TensorFlow passes on text alone', async () => {
+    await tf.setBackend('tensorflow');
+    const { centers, labels, batch, dim, classes } = problem;
+    const x = embeddingsOf(problem);
+    const sampled = Int32Array.from([...new Set([...labels, 3, 4])].sort((a, b) => a - b));
+    vi.spyOn(tf.backend() as unknown as TensorFlowBackend, 'executeMultipleOutputs').mockImplementation(() => {
+      throw new Error(
+        'Invalid TF_Status: 3\nMessage: E_MEMORY: forward: expected memory, received none; fewer\n\t [[x]]',
+      );
+    });
+    try {
+      marginSoftmax(centers, x, labels, { margin: rule, sampled });
+      expect.fail('expected E_MEMORY');
+    } catch (error) {
+      const { code, message, plan } = error as HyperArcError;
+      expect({ code, message }).toEqual({
+        code: 'E_MEMORY',
+        message: 'E_MEMORY: forward: expected memory, received none; fewer',
+      });
+      const rate = sampled.length / classes;
+      expect(plan!.parts).toEqual(centers.device.plan({ classes, dim, batch, rate }).parts);
+    } finally {
+      vi.restoreAllMocks();
+      x.dispose();
+    }
   });
 });

@@ -1,13 +1,11 @@
-import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { Budget, COLLECTION_UNITS } from './budget.js';
 import { ByteReader } from './byteReader.js';
+import { GlobalCalls, type Place } from './globalCalls.js';
 import { binaryInteger, decimalFloat, decimalInteger } from './numbers.js';
 import { HIGHEST_PROTOCOL, OP } from './opcodes.js';
 import { Stack } from './stack.js';
 import { quotedString, rawUnicode } from './text.js';
-import { kindOf, PickleReference, quote, type PickleGlobals, type UnpickleOptions } from './types.js';
-
-const NO_KWARGS: ReadonlyMap<unknown, unknown> = new Map();
+import { kindOf, quote, type UnpickleOptions } from './types.js';
 
 /**
  * Reads one pickle (protocols 0 to 5, of Python 2 or 3) without running any of it: a pickle is a program that may call any global by name, and
@@ -25,32 +23,27 @@ export function unpickle(bytes: Uint8Array, options: UnpickleOptions = {}): { va
   return new Machine(bytes, options).run();
 }
 
-class Machine {
+class Machine implements Place {
   private readonly reader: ByteReader;
   private readonly stack: Stack;
   private readonly memo = new Map<number, unknown>();
   private readonly budget: Budget;
-  private readonly globals: PickleGlobals;
+  private readonly globals: GlobalCalls;
   private readonly bytesOfStr: boolean;
-  /** Which global made an object: the one that takes its state. */
-  private readonly makers = new WeakMap<object, PickleReference>();
-  /** One reference a global: they compare equal. */
-  private readonly references = new Map<string, PickleReference>();
-  /** Of the opcode that is carried out. */
-  private opAt = 0;
+  opAt = 0;
 
   constructor(
     private readonly bytes: Uint8Array,
-    private readonly options: UnpickleOptions,
+    options: UnpickleOptions,
   ) {
-    const { name = 'pickle', offset = 0, globals = new Map(), encoding = 'latin1' } = options;
+    const { name = 'pickle', offset = 0, encoding = 'latin1' } = options;
     this.reader = new ByteReader(bytes, name, offset);
     this.stack = new Stack(this.reader);
-    this.globals = globals;
     this.bytesOfStr = encoding === 'bytes';
     this.budget = new Budget(bytes.length - offset, () =>
       this.fail('a pickle of data', 'one that unfolds to far more than its length'),
     );
+    this.globals = new GlobalCalls(options, this.budget, this);
   }
 
   run(): { value: unknown; end: number } {
@@ -64,7 +57,11 @@ class Machine {
     }
   }
 
-  private fail(expected: string, received: string): never {
+  get name(): string {
+    return this.reader.name;
+  }
+
+  fail(expected: string, received: string): never {
     this.reader.fail(expected, received, this.opAt);
   }
 
@@ -314,49 +311,49 @@ class Machine {
     switch (op) {
       case OP.GLOBAL: {
         const module = reader.line();
-        stack.push(this.find(module, reader.line()));
+        stack.push(this.globals.find(module, reader.line()));
         return true;
       }
       case OP.STACK_GLOBAL: {
         const [module, name] = stack.popTuple(2);
         if (typeof module !== 'string') this.fail('the name of a module', kindOf(module));
         if (typeof name !== 'string') this.fail('the name of a global', kindOf(name));
-        stack.push(this.find(module, name));
+        stack.push(this.globals.find(module, name));
         return true;
       }
       case OP.REDUCE:
       case OP.NEWOBJ: {
         const [callee, args] = stack.popTuple(2);
-        stack.push(this.call(callee, args));
+        stack.push(this.globals.call(callee, args));
         return true;
       }
       case OP.NEWOBJ_EX: {
         const [callee, args, kwargs] = stack.popTuple(3);
         if (!(kwargs instanceof Map)) this.fail('arguments by name', kindOf(kwargs));
-        stack.push(this.call(callee, args, kwargs));
+        stack.push(this.globals.call(callee, args, kwargs));
         return true;
       }
       case OP.INST: {
         const module = reader.line();
-        const callee = this.find(module, reader.line());
-        stack.push(this.call(callee, stack.popMark()));
+        const callee = this.globals.find(module, reader.line());
+        stack.push(this.globals.call(callee, stack.popMark()));
         return true;
       }
       case OP.OBJ: {
         const [callee, ...args] = stack.popMark();
-        stack.push(this.call(callee, args));
+        stack.push(this.globals.call(callee, args));
         return true;
       }
       case OP.BUILD: {
         const state = stack.pop();
-        this.setState(stack.top(), state);
+        this.globals.setState(stack.top(), state);
         return true;
       }
       case OP.PERSID:
-        stack.push(this.persistent(reader.line()));
+        stack.push(this.globals.persistent(reader.line()));
         return true;
       case OP.BINPERSID:
-        stack.push(this.persistent(stack.pop()));
+        stack.push(this.globals.persistent(stack.pop()));
         return true;
       case OP.EXT1:
       case OP.EXT2:
@@ -367,61 +364,6 @@ class Machine {
         return this.fail('buffers within the pickle', 'one outside of it');
       default:
         return false;
-    }
-  }
-
-  private find(module: string, name: string): PickleReference {
-    const key = `${module} ${name}`;
-    const known = this.references.get(key);
-    if (known !== undefined) return known;
-    const global = this.globals.get(key);
-    if (global === undefined) {
-      const fix = 'it is not run; if it is data you trust, write it again with plain values';
-      this.fail('a pickle of data', `a pickle that asks for code, ${quote(`${module}.${name}`)}; ${fix}`);
-    }
-    const reference = new PickleReference(key, global);
-    this.references.set(key, reference);
-    return reference;
-  }
-
-  private call(callee: unknown, args: unknown, kwargs = NO_KWARGS): unknown {
-    if (!(callee instanceof PickleReference)) this.fail('a global to call', kindOf(callee));
-    const { call } = callee.global;
-    if (call === undefined) this.fail('a global that may be called', kindOf(callee));
-    if (!Array.isArray(args)) this.fail('a tuple of arguments', kindOf(args));
-    this.budget.take(COLLECTION_UNITS);
-    for (const arg of args) this.budget.takeFor(arg);
-    this.budget.take(kwargs.size);
-    const made = this.outside(() => call(args, kwargs));
-    if (typeof made === 'object' && made !== null) this.makers.set(made, callee);
-    return made;
-  }
-
-  private setState(object: unknown, state: unknown): void {
-    const maker = typeof object === 'object' && object !== null ? this.makers.get(object) : undefined;
-    if (maker?.global.setState === undefined) {
-      this.fail('an object that takes state', maker === undefined ? kindOf(object) : `one of ${kindOf(maker)}`);
-    }
-    this.budget.takeFor(state);
-    const { setState } = maker.global;
-    this.outside(() => setState(object as object, state));
-  }
-
-  private persistent(id: unknown): unknown {
-    const { persistentLoad } = this.options;
-    if (persistentLoad === undefined) this.fail('all data within the pickle', 'a reference to some outside of it');
-    this.budget.takeFor(id);
-    return this.outside(() => persistentLoad(id));
-  }
-
-  /** Errors of the caller's own functions with the place, which they do not know. */
-  private outside<T>(run: () => T): T {
-    try {
-      return run();
-    } catch (error) {
-      if (!(error instanceof HyperArcError)) throw error;
-      const message = error.message.slice(`${error.code}: `.length);
-      throw new HyperArcError(error.code, `${this.reader.name}: byte ${this.opAt}: ${message}`, { cause: error });
     }
   }
 }

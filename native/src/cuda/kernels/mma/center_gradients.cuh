@@ -27,10 +27,6 @@ HYPERARC_DEVICE int32_t warpLowerBound(const int32_t* sorted, int32_t count, int
   return low;
 }
 
-/// A batch of so few samples may have one that is most of any row's gradient, however small; its tiles are so few that
-/// the second product is free.
-inline constexpr int64_t kFewSamples = 16;
-
 struct CenterGradientsArgs {
   CenterGradients pass;
   /// From which |q·s·N'| on a weight must not lose bits: a class with this share of a sample's probability dominates

@@ -9,6 +9,9 @@
 
 namespace hyperarc::cuda::mma {
 
+/// The sum over so few classes may be one of them, or what is left of several that cancel, at any e^(s·c).
+inline constexpr uint32_t kFewClasses = 128;
+
 struct NegativeSumsArgs {
   RowStream classes;  // all positions; a block takes its range
   const float* inverseNorms;
@@ -17,6 +20,7 @@ struct NegativeSumsArgs {
   float* partialU;  // [splits, partialRows, Dp]
   float* partialL;  // [splits, partialRows]
   NegativeRule rule;
+  bool keepsEveryBit;  // of all weights
 };
 
 /// Of pass 1; with a rule its rows' thresholds lie behind the shape's own.
@@ -29,7 +33,7 @@ struct NegativePass {
     float slope;   // s_i·log2e
     float offset;  // shift_i·log2e
     int32_t target;
-    float large;  // from which on a weight may be most of its row's sum: as much as all classes at c = 0
+    float large;  // beyond which a weight may be most of its row's sum: as much as all classes at c = 0
   };
   static_assert(sizeof(RowTerms) * Shape::kRows == Shape::kRowTermBytes);
 
@@ -63,6 +67,7 @@ struct NegativePass {
     } else {
       large = exp2Fast(logClasses - offset);
     }
+    if (args.keepsEveryBit) large = kEveryWeight;
     rowTerms()[r] = {slope, offset, args.samples.targetPosition[sample], large};
   }
 

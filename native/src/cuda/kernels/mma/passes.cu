@@ -39,6 +39,7 @@ class MmaPasses final : public Passes {
     inner.partialU = static_cast<float*>(workspace.take(inner.plan.bytes(Shape::kDim)));
     inner.partialL = inner.partialU + inner.plan.splits * inner.plan.partialRows * Shape::kDim;
     inner.rule = args.rule;
+    inner.keepsEveryBit = args.classes.count <= kFewClasses || keepsEveryBit(args.samples.samples, args.centers.dim);
     withRule(args.rule, [&](auto hasRule) {
       launch(hasRule() ? "mma negativeSums with a negative rule" : "mma negativeSums",
              negativeSumsKernel<Shape, hasRule()>,
@@ -57,7 +58,8 @@ class MmaPasses final : public Passes {
     }
     if (args.classes.count == 0) return;
     const auto blocks = static_cast<unsigned>((args.classes.count + Shape::kRows - 1) / Shape::kRows);
-    const CenterGradientsArgs inner = {args, args.samples.samples <= kFewSamples ? -1.0f : 1.0f};
+    const bool isExact = keepsEveryBit(args.samples.samples, args.centers.dim);
+    const CenterGradientsArgs inner = {args, isExact ? kEveryWeight : 1.0f};
     withRule(args.rule, [&](auto hasRule) {
       launch(hasRule() ? "mma centerGradients with a negative rule" : "mma centerGradients",
              centerGradientsKernel<Shape, hasRule()>, {dim3(blocks), dim3(kThreads), Shape::kSharedBytes}, stream,
