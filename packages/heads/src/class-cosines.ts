@@ -4,7 +4,7 @@ import { indicators } from './indicators.js';
 import { tangentPart, unitRows } from './unit-rows.js';
 
 /** Class centres [C, D], or [C, K, D] with sub-centres. */
-export type Centers = tf.Tensor2D | tf.Tensor3D;
+export type Centers = tf.Tensor;
 
 export interface CentersShape {
   readonly classes: number;
@@ -22,7 +22,7 @@ export function shapeOfCenters(centers: Centers): CentersShape {
 }
 
 /** @throws HyperArcError E_DTYPE, E_SHAPE unless `embeddings` are [B, dim]. */
-export function checkEmbeddings(embeddings: tf.Tensor2D, dim: number): void {
+export function checkEmbeddings(embeddings: tf.Tensor, dim: number): asserts embeddings is tf.Tensor2D {
   checkFloat('embeddings', embeddings);
   checkShape('embeddings', embeddings, `[B, ${dim}], B ≥ 1`, embeddings.rank === 2 && embeddings.shape[1] === dim);
   checkShape('embeddings', embeddings, `[B, ${dim}], B ≥ 1`, embeddings.shape[0] >= 1);
@@ -63,7 +63,7 @@ export function toWinners(
  * both; the gradient of a zero row is 0.
  * @throws HyperArcError E_SHAPE, E_DTYPE.
  */
-export function classCosines(embeddings: tf.Tensor2D, centers: Centers): tf.Tensor2D {
+export function classCosines(embeddings: tf.Tensor, centers: Centers): tf.Tensor2D {
   const shape = shapeOfCenters(centers);
   checkEmbeddings(embeddings, shape.dim);
   const cosinesOf = tf.customGrad((embeddingsBD, centersCKD, save) => {

@@ -63,9 +63,10 @@ export class MarginHead {
    * @throws HyperArcError E_SHAPE, E_DTYPE, E_RANGE, E_DISPOSED; E_NONFINITE where a margin adapts to what is not finite. Then the
    * margin's state is as it was.
    */
-  loss(embeddings: tf.Tensor2D, labels: Labels): tf.Scalar {
+  loss(embeddings: tf.Tensor, labels: Labels): tf.Scalar {
     const centers = this.liveCenters();
-    const labelsB = this.check(embeddings, labels);
+    checkEmbeddings(embeddings, this.centers.shape.at(-1)!);
+    const labelsB = this.readLabels(labels, embeddings);
     return tf.tidy(() => {
       const margin = this.adapter.prepare({
         embeddings,
@@ -83,9 +84,10 @@ export class MarginHead {
    * Mean loss with the margin as it stands, without MagFace's penalty; nothing changes.
    * @throws HyperArcError as {@link loss}.
    */
-  evaluate(embeddings: tf.Tensor2D, labels: Labels): tf.Scalar {
+  evaluate(embeddings: tf.Tensor, labels: Labels): tf.Scalar {
     const centers = this.liveCenters();
-    const labelsB = this.check(embeddings, labels);
+    checkEmbeddings(embeddings, this.centers.shape.at(-1)!);
+    const labelsB = this.readLabels(labels, embeddings);
     return tf.tidy(() => {
       const { rule, rowParameters } = this.adapter.evaluate({ embeddings, labels: labelsB });
       return marginSoftmaxLoss(embeddings, centers, labelsB, rule, rowParameters);
@@ -96,12 +98,13 @@ export class MarginHead {
    * Logits [B, C] for inspection: s·cosθ, and with `labels` the margin at each target as it stands. Not differentiable.
    * @throws HyperArcError E_SHAPE, E_DTYPE, E_RANGE, E_DISPOSED.
    */
-  logits(embeddings: tf.Tensor2D, labels?: Labels): tf.Tensor2D {
+  logits(embeddings: tf.Tensor, labels?: Labels): tf.Tensor2D {
     const centers = this.liveCenters();
     return tf.tidy(() => {
       const cosines = classCosines(embeddings, centers);
+      checkEmbeddings(embeddings, this.centers.shape.at(-1)!);
       if (!labels) return tf.mul(cosines, this.adapter.scaleOf(embeddings));
-      const labelsB = this.check(embeddings, labels);
+      const labelsB = this.readLabels(labels, embeddings);
       const { rule, rowParameters } = this.adapter.evaluate({ embeddings, labels: labelsB });
       return marginLogits(cosines, labelsB, rule, rowParameters);
     });
@@ -123,10 +126,8 @@ export class MarginHead {
     this.isDisposed = true;
   }
 
-  private check(embeddings: tf.Tensor2D, labels: Labels): Int32Array {
-    const [classes] = this.centers.shape;
-    checkEmbeddings(embeddings, this.centers.shape.at(-1)!);
-    return readLabels(labels, embeddings.shape[0], classes);
+  private readLabels(labels: Labels, embeddings: tf.Tensor2D): Int32Array {
+    return readLabels(labels, embeddings.shape[0], this.centers.shape[0]);
   }
 
   private liveCenters(): Centers {

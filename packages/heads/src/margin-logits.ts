@@ -21,15 +21,15 @@ import { derivativesOf, targetTerms, targetThresholds } from './target-logit.js'
  * @throws HyperArcError E_SHAPE, E_DTYPE; E_RANGE for a label outside [0, C) or a margin outside its range.
  */
 export function marginLogits(
-  cosines: tf.Tensor2D,
+  cosines: tf.Tensor,
   labels: Labels,
   rule: MarginRule,
-  rowParameters?: tf.Tensor2D,
+  rowParameters?: tf.Tensor,
 ): tf.Tensor2D {
   checkMarginRule(rule);
   checkFloat('cosines', cosines);
   checkShape('cosines', cosines, '[B, C], both ≥ 1', cosines.rank === 2 && cosines.size > 0);
-  const [batch, classes] = cosines.shape;
+  const [batch, classes] = (cosines as tf.Tensor2D).shape;
   const labelsB = readLabels(labels, batch, classes);
   if (rowParameters) checkRowParameters(rowParameters, rule, batch);
   else warnOfAdaptations('marginLogits', rule);

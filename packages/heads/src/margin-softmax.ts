@@ -31,11 +31,11 @@ const EXCLUDED = -1e30;
  * @throws HyperArcError E_SHAPE, E_DTYPE; E_RANGE for a label outside [0, C) or a margin outside its range.
  */
 export function marginSoftmaxLoss(
-  embeddings: tf.Tensor2D,
+  embeddings: tf.Tensor,
   centers: Centers,
   labels: Labels,
   rule: MarginRule,
-  rowParameters?: tf.Tensor2D,
+  rowParameters?: tf.Tensor,
 ): tf.Scalar {
   const shape = shapeOfCenters(centers);
   checkMarginRule(rule);

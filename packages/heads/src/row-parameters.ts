@@ -26,7 +26,11 @@ export function columnsOf(rowParametersB4: tf.Tensor2D): RowColumns {
  * read synchronously, and there ranges are the caller's to keep.
  * @throws HyperArcError E_SHAPE, E_DTYPE; E_RANGE naming the row.
  */
-export function checkRowParameters(rowParameters: tf.Tensor2D, rule: MarginRule, batch: number): void {
+export function checkRowParameters(
+  rowParameters: tf.Tensor,
+  rule: MarginRule,
+  batch: number,
+): asserts rowParameters is tf.Tensor2D {
   checkFloat('rowParameters', rowParameters);
   const isRight = rowParameters.rank === 2 && rowParameters.shape[0] === batch && rowParameters.shape[1] === 4;
   checkShape('rowParameters', rowParameters, `[${batch}, 4], (s, m1, m2, m3) of each sample`, isRight);

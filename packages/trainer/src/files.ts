@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 /** Has the kernel put a file's bytes, or a folder's entries, on the disk: a rename can otherwise outlive a power cut that its bytes do not. */
@@ -30,7 +30,12 @@ export function renameDurably(from: string, to: string): void {
 /** Writes a whole file or none: to a temporary name, then renamed. */
 export function writeAtomically(path: string, content: string | Uint8Array): void {
   const partial = `${path}.partial`;
-  writeFileSync(partial, content);
-  sync(partial);
-  renameDurably(partial, path);
+  try {
+    writeFileSync(partial, content);
+    sync(partial);
+    renameDurably(partial, path);
+  } catch (error) {
+    rmSync(partial, { force: true });
+    throw error;
+  }
 }

@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs-core';
 await tf.setBackend('cpu');
 try {
   using head = new PartialFC({ classes: 1000, dim: 8, margin: arcFace(), rate: 0.1, device: 'cpu' });
-  const embeddings = tf.randomNormal([4, 8], 0, 1, 'float32', 1) as tf.Tensor2D;
+  const embeddings = tf.randomNormal([4, 8], 0, 1, 'float32', 1);
   const losses = [0, 1].map(() => {
     const loss = head.loss(embeddings, [0, 7, 500, 999]).dataSync()[0] ?? NaN;
     head.update({ learningRate: 0.1 });

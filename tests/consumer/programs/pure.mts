@@ -1,5 +1,15 @@
 import '@tensorflow/tfjs-backend-cpu';
-import { arcFace, HyperArcError, MarginHead, marginLogits, type MarginSpec } from '@hyperarc/heads';
+import {
+  arcFace,
+  classify,
+  HyperArcError,
+  MarginHead,
+  marginLogits,
+  marginSoftmaxLoss,
+  softmaxLoss,
+  tripletLoss,
+  type MarginSpec,
+} from '@hyperarc/heads';
 import * as tf from '@tensorflow/tfjs-core';
 
 await tf.setBackend('cpu');
@@ -14,6 +24,16 @@ try {
   if (!(error instanceof HyperArcError)) throw error;
   console.log(error.code, logits.shape.join('x'), Number.isFinite(loss.dataSync()[0]));
 }
+// Tensors of no stated rank, as tfjs's own operations answer them, pass the type check.
+const answered: tf.Tensor = tf.mul(embeddings, 2);
+const weights = tf.variable(tf.randomNormal([3, 2]));
+const ofAnswered = (): tf.Scalar[] => [
+  head.loss(answered, [0, 1, 2]),
+  marginSoftmaxLoss(answered, weights, [0, 1, 2], margin),
+  softmaxLoss(answered, weights, tf.variable(tf.zeros([3])), [0, 1, 2]),
+  tripletLoss(answered, [0, 0, 1]),
+];
+void [ofAnswered, () => classify(head, answered), () => marginLogits(answered, [0, 1, 1], margin)];
 // @ts-expect-error: a margin that is not a number does not pass the type check
 const misuse = () => arcFace({ margin: 'large' });
 void misuse;

@@ -1,15 +1,19 @@
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import * as tf from '@tensorflow/tfjs-core';
+import { checkShape } from '../checks.js';
 import { rowNorms } from '../unit-rows.js';
 import type { AdapterBatch } from './runtime.js';
 
 /**
  * ‖x‖ of each embedding of the batch [B, 1], differentiable with respect to the embeddings, 0 for zero rows.
- * @throws HyperArcError E_RANGE for a batch that has neither norms nor embeddings.
+ * @throws HyperArcError E_RANGE for a batch that has neither norms nor embeddings, E_SHAPE for embeddings that are not [B, D].
  */
 export function normsOf({ norms, embeddings }: AdapterBatch): tf.Tensor2D {
   if (norms) return norms;
-  if (embeddings) return rowNorms(embeddings);
+  if (embeddings) {
+    checkShape('embeddings', embeddings, '[B, D]', embeddings.rank === 2);
+    return rowNorms(embeddings as tf.Tensor2D);
+  }
   const expected = 'embeddings or their norms: this margin follows the length of each embedding';
   throw new HyperArcError('E_RANGE', `norms: expected ${expected}, received neither`);
 }

@@ -4,7 +4,7 @@ import type * as tf from '@tensorflow/tfjs-core';
 /** A batch that a margin adapts to. */
 export interface AdapterBatch {
   /** float32 [B, D]; only margins for which `needsNorms` holds look at them, and not where `norms` are given. */
-  readonly embeddings?: tf.Tensor2D;
+  readonly embeddings?: tf.Tensor;
   /** float32 [B, 1] ‖x‖ of each embedding, differentiable with respect to what the gradient shall reach. */
   readonly norms?: tf.Tensor2D;
   /** [B] class indices in [0, C) */

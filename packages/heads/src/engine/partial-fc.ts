@@ -161,7 +161,7 @@ export class PartialFC {
    * @throws HyperArcError E_SHAPE, E_DTYPE, E_RANGE, E_NONFINITE, E_BUSY, E_DISPOSED; then nothing is remembered and the margin's state
    * is as it was.
    */
-  loss(embeddings: tf.Tensor2D, labels: Labels, rowParameters?: tf.Tensor2D): tf.Scalar {
+  loss(embeddings: tf.Tensor, labels: Labels, rowParameters?: tf.Tensor): tf.Scalar {
     this.checkEmbeddings(embeddings);
     const labelsB = readLabels(labels, embeddings.shape[0], this.centers.config.globalClasses);
     if (rowParameters && this.adapter.isAdaptive) {
@@ -177,7 +177,7 @@ export class PartialFC {
     }
   }
 
-  private lossOf(embeddings: tf.Tensor2D, labels: Int32Array, step: Step, rowParameters?: tf.Tensor2D): tf.Scalar {
+  private lossOf(embeddings: tf.Tensor2D, labels: Int32Array, step: Step, rowParameters?: tf.Tensor): tf.Scalar {
     const sampled = this.sample(labels);
     const cosines = new CenterCosines(this.centers, embeddings, labels, sampled);
     const margin = this.adapter.prepare({
@@ -188,7 +188,7 @@ export class PartialFC {
     });
     const result = marginSoftmax(this.centers, embeddings, labels, {
       margin: margin.rule,
-      rowParameters: margin.rowParameters ?? rowParameters,
+      rowParameters: margin.rowParameters ?? (rowParameters as tf.Tensor2D | undefined), // the op checks the shape
       sampled,
       step,
     });
@@ -248,7 +248,7 @@ export class PartialFC {
    * Loss over all classes with the margin as it stands, without MagFace's penalty: without sampling, remembering or moving anything.
    * @throws HyperArcError as {@link loss}.
    */
-  async evaluate(embeddings: tf.Tensor2D, labels: Labels): Promise<Evaluation> {
+  async evaluate(embeddings: tf.Tensor, labels: Labels): Promise<Evaluation> {
     this.checkEmbeddings(embeddings);
     const labelsB = readLabels(labels, embeddings.shape[0], this.centers.config.globalClasses);
     const { rule, rowParameters } = this.adapter.evaluate({ embeddings, labels: labelsB });
@@ -266,7 +266,7 @@ export class PartialFC {
    * classes.
    * @throws HyperArcError E_SHAPE, E_DTYPE, E_NONFINITE, E_MEMORY, E_DISPOSED.
    */
-  async logits(embeddings: tf.Tensor2D): Promise<tf.Tensor2D> {
+  async logits(embeddings: tf.Tensor): Promise<tf.Tensor2D> {
     this.checkEmbeddings(embeddings);
     const scale = this.adapter.scaleOf(embeddings);
     const values = await embeddings.data<'float32'>();
@@ -345,7 +345,7 @@ export class PartialFC {
     return [...this.remembered];
   }
 
-  private checkEmbeddings(embeddings: tf.Tensor2D): void {
+  private checkEmbeddings(embeddings: tf.Tensor): asserts embeddings is tf.Tensor2D {
     const dim = this.centers.shape[2];
     checkFloat('embeddings', embeddings);
     const isRight = embeddings.rank === 2 && embeddings.shape[0] >= 1 && embeddings.shape[1] === dim;

@@ -76,7 +76,7 @@ export function samplesOfBlock(columns: number): number {
 }
 
 /** The numbers of embeddings [B, D]. @throws HyperArcError E_DTYPE, E_SHAPE, E_NONFINITE naming the row. */
-export async function readEmbeddings(embeddings: tf.Tensor2D, dim: number): Promise<Float32Array> {
+export async function readEmbeddings(embeddings: tf.Tensor, dim: number): Promise<Float32Array> {
   checkEmbeddings(embeddings, dim);
   const values = await embeddings.data<'float32'>();
   const at = values.findIndex((value) => !Number.isFinite(value));

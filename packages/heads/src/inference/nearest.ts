@@ -30,11 +30,7 @@ export interface Classification {
  * @param k in [1, C]
  * @throws HyperArcError E_SHAPE, E_DTYPE, E_RANGE, E_NONFINITE, E_DISPOSED; E_MEMORY from the engine.
  */
-export async function nearestCenters(
-  head: HeadWithCenters,
-  embeddings: tf.Tensor2D,
-  k: number,
-): Promise<NearestCenters> {
+export async function nearestCenters(head: HeadWithCenters, embeddings: tf.Tensor, k: number): Promise<NearestCenters> {
   const source = centersOf(head);
   const { classes, dim, firstClass } = source;
   checkNumber('k', k, { low: 1, high: classes, integer: true });
@@ -59,7 +55,7 @@ export async function nearestCenters(
  * The class of largest cosine to each embedding: {@link nearestCenters} with k = 1.
  * @throws HyperArcError E_SHAPE, E_DTYPE, E_NONFINITE, E_DISPOSED; E_MEMORY from the engine.
  */
-export async function classify(head: HeadWithCenters, embeddings: tf.Tensor2D): Promise<Classification> {
+export async function classify(head: HeadWithCenters, embeddings: tf.Tensor): Promise<Classification> {
   const { indices, cosines } = await nearestCenters(head, embeddings, 1);
   return { classes: indices, cosines };
 }

@@ -7,7 +7,7 @@ import { indicesWhere } from './indices-where.js';
 
 /** Embeddings [B, D] with their class indices [B]. */
 export interface LabelledBatch {
-  readonly embeddings: tf.Tensor2D;
+  readonly embeddings: tf.Tensor;
   readonly labels: Labels;
 }
 

@@ -39,7 +39,7 @@ export function checkRate(rate: unknown): number {
 /**
  * λ/(2B)·Σ ‖x_i − c_i‖², with the centre of each sample's class already beside it [B, D]. Differentiable once with respect to both.
  */
-export function distanceToCenters(embeddings: tf.Tensor2D, ownCenters: tf.Tensor2D, weight: number): tf.Scalar {
+export function distanceToCenters(embeddings: tf.Tensor, ownCenters: tf.Tensor2D, weight: number): tf.Scalar {
   const loss = tf.customGrad((x, c, save) => {
     const differences = tf.sub(x as tf.Tensor2D, c as tf.Tensor2D);
     const share = weight / embeddings.shape[0];
@@ -66,23 +66,23 @@ export function distanceToCenters(embeddings: tf.Tensor2D, ownCenters: tf.Tensor
  * @throws HyperArcError E_SHAPE, E_DTYPE, E_RANGE naming the parameter.
  */
 export function centerLoss(
-  embeddings: tf.Tensor2D,
-  centers: tf.Tensor2D,
+  embeddings: tf.Tensor,
+  centers: tf.Tensor,
   labels: Labels,
   options: Pick<CenterLossNumbers, 'weight'> = {},
 ): tf.Scalar {
   checkOptions('centerLoss', options, ['weight']);
   const weight = checkWeight(options.weight ?? DEFAULT_WEIGHT);
   const classes = checkPlainCenters('centers', centers, embeddings);
-  const labelsB = readLabels(labels, embeddings.shape[0], classes);
+  const labelsB = readLabels(labels, embeddings.shape[0]!, classes);
   return tf.tidy(() => distanceToCenters(embeddings, ownCentersOf(centers, labelsB), weight));
 }
 
 /** The centre of each sample's class [B, D], differentiable with respect to the centres [C, D]. */
-function ownCentersOf(centers: tf.Tensor2D, labels: Int32Array): tf.Tensor2D {
+function ownCentersOf(centers: tf.Tensor, labels: Int32Array): tf.Tensor2D {
   const gathered = tf.customGrad((centersCD) => ({
     value: tf.gather(centersCD as tf.Tensor2D, tf.tensor1d(labels, 'int32')),
-    gradFunc: (dy: tf.Tensor) => tf.matMul(membership(labels, centers.shape[0]), dy as tf.Tensor2D, true),
+    gradFunc: (dy: tf.Tensor) => tf.matMul(membership(labels, centers.shape[0]!), dy as tf.Tensor2D, true),
   }));
   return gathered(centers) as tf.Tensor2D;
 }
@@ -139,7 +139,7 @@ export class CenterLoss {
    * λ/(2B)·Σ ‖x_i − c_{y_i}‖², a scalar. Never moves centres; remembers the batch for {@link update}.
    * @throws HyperArcError E_SHAPE, E_DTYPE, E_RANGE, E_DISPOSED; then nothing is remembered.
    */
-  loss(embeddings: tf.Tensor2D, labels: Labels): tf.Scalar {
+  loss(embeddings: tf.Tensor, labels: Labels): tf.Scalar {
     this.requireLive();
     const [classes, dim] = this.centers.shape;
     checkEmbeddings(embeddings, dim);

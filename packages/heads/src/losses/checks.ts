@@ -6,7 +6,7 @@ import { checkEmbeddings, shapeOfCenters } from '../class-cosines.js';
 const IDENTITIES = 2 ** 31;
 
 /** @throws HyperArcError E_DTYPE, E_SHAPE unless `embeddings` are [B, D], both ≥ 1. */
-export function checkBatch(embeddings: tf.Tensor2D): void {
+export function checkBatch(embeddings: tf.Tensor): asserts embeddings is tf.Tensor2D {
   checkFloat('embeddings', embeddings);
   checkShape('embeddings', embeddings, '[B, D], both ≥ 1', embeddings.rank === 2 && embeddings.size > 0);
 }
@@ -17,7 +17,7 @@ export function readIdentities(labels: Labels, batch: number): Int32Array {
 }
 
 /** Centres [C, D] of losses that have no sub-centres. @returns C. @throws HyperArcError E_DTYPE, E_SHAPE. */
-export function checkPlainCenters(name: string, centers: tf.Tensor2D, embeddings: tf.Tensor2D): number {
+export function checkPlainCenters(name: string, centers: tf.Tensor, embeddings: tf.Tensor): number {
   checkFloat(name, centers);
   checkShape(name, centers, '[C, D], both ≥ 1', centers.rank === 2 && centers.size > 0);
   const { classes, dim } = shapeOfCenters(centers);

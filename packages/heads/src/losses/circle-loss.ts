@@ -29,7 +29,7 @@ const EXCLUDED = -1e30;
  * @returns float32 scalar
  * @throws HyperArcError E_SHAPE, E_DTYPE, E_RANGE naming the parameter.
  */
-export function circleLoss(embeddings: tf.Tensor2D, labels: Labels, options: CircleLossOptions = {}): tf.Scalar {
+export function circleLoss(embeddings: tf.Tensor, labels: Labels, options: CircleLossOptions = {}): tf.Scalar {
   checkOptions('circleLoss', options, ['margin', 'scale', 'gradient']);
   const { margin = 0.25, scale = 256, gradient = 'straight-through' } = options;
   checkNumber('margin', margin, { low: 0, high: 1 });

@@ -23,8 +23,8 @@ export interface BinaryTerms {
  * @throws HyperArcError E_SHAPE, E_DTYPE, E_RANGE.
  */
 export function binaryClassLoss(
-  embeddings: tf.Tensor2D,
-  centers: tf.Tensor2D,
+  embeddings: tf.Tensor,
+  centers: tf.Tensor,
   bias: tf.Scalar | number,
   labels: Labels,
   terms: (cosinesBC: tf.Tensor2D, isTargetBC: tf.Tensor, bias: tf.Scalar) => BinaryTerms,

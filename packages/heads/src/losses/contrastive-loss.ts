@@ -24,7 +24,7 @@ export interface ContrastiveLossOptions {
  * @throws HyperArcError E_SHAPE, E_DTYPE, E_RANGE naming the parameter.
  */
 export function contrastiveLoss(
-  embeddings: tf.Tensor2D,
+  embeddings: tf.Tensor,
   labels: Labels,
   options: ContrastiveLossOptions = {},
 ): tf.Scalar {

@@ -65,7 +65,7 @@ export class EngineCenterLoss {
    * {@link update} needs of the batch.
    * @throws HyperArcError E_SHAPE, E_DTYPE, E_RANGE, E_NONFINITE, E_BUSY, E_DISPOSED; then nothing is remembered.
    */
-  loss(embeddings: tf.Tensor2D, labels: Labels): tf.Scalar {
+  loss(embeddings: tf.Tensor, labels: Labels): tf.Scalar {
     const [classes, , dim] = this.centers.shape;
     checkEmbeddings(embeddings, dim);
     const batch = embeddings.shape[0];

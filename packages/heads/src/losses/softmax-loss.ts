@@ -20,12 +20,7 @@ const EXCLUDED = -3.4e38;
  * @returns float32 scalar
  * @throws HyperArcError E_SHAPE, E_DTYPE; E_RANGE for a label outside [0, C).
  */
-export function softmaxLoss(
-  embeddings: tf.Tensor2D,
-  weights: tf.Tensor2D,
-  biases: tf.Tensor1D,
-  labels: Labels,
-): tf.Scalar {
+export function softmaxLoss(embeddings: tf.Tensor, weights: tf.Tensor, biases: tf.Tensor, labels: Labels): tf.Scalar {
   const classes = checkPlainCenters('weights', weights, embeddings);
   checkFloat('biases', biases);
   checkShape('biases', biases, `[${classes}]`, biases.rank === 1 && biases.shape[0] === classes);

@@ -34,8 +34,8 @@ export interface SphereFace2Options {
  * @throws HyperArcError E_SHAPE, E_DTYPE, E_RANGE naming the parameter.
  */
 export function sphereFace2Loss(
-  embeddings: tf.Tensor2D,
-  centers: tf.Tensor2D,
+  embeddings: tf.Tensor,
+  centers: tf.Tensor,
   bias: tf.Scalar | number,
   labels: Labels,
   options: SphereFace2Options = {},

@@ -38,7 +38,7 @@ export interface TripletLossOptions {
  * @returns float32 scalar
  * @throws HyperArcError E_SHAPE, E_DTYPE, E_RANGE naming the parameter.
  */
-export function tripletLoss(embeddings: tf.Tensor2D, labels: Labels, options: TripletLossOptions = {}): tf.Scalar {
+export function tripletLoss(embeddings: tf.Tensor, labels: Labels, options: TripletLossOptions = {}): tf.Scalar {
   checkOptions('tripletLoss', options, ['mining', 'margin', 'distance', 'normalize', 'average']);
   const { mining = 'semi-hard', margin = 0.2, distance = 'squared', normalize = true, average = 'all' } = options;
   checkOneOf('mining', mining, ['batch-all', 'batch-hard', 'semi-hard']);

@@ -31,8 +31,8 @@ export interface UnifaceOptions {
  * @throws HyperArcError E_SHAPE, E_DTYPE, E_RANGE naming the parameter.
  */
 export function unifaceLoss(
-  embeddings: tf.Tensor2D,
-  centers: tf.Tensor2D,
+  embeddings: tf.Tensor,
+  centers: tf.Tensor,
   bias: tf.Scalar | number,
   labels: Labels,
   options: UnifaceOptions = {},

@@ -1,5 +1,8 @@
 import { InvalidArgumentError } from 'commander';
 
+/** What RUN|MODEL of a command may be. */
+export const TARGET = 'run folder, one of its checkpoints, or folder with a tfjs model.json';
+
 /** Reads an option's whole number. @param min smallest value taken */
 export function wholeNumber(min: number): (text: string) => number {
   return (text) => {

@@ -6,8 +6,10 @@ import { datasetSource, folderSource, recordSource } from './check/imageSource.j
 import { inspectImages, STATE, type InspectedImages } from './check/inspectImages.js';
 import { MAX_SEARCH_DISTANCE } from './check/nearPairs.js';
 import { FINDINGS, type DatasetFinding, type DatasetReport, type FindingKind, type HistogramBin } from './findings.js';
-import { byName, identityFolders, isImageName } from './imageFolder.js';
+import { byName, identityFolders } from './imageFolder.js';
+import { isImageName } from './imageName.js';
 import { findDataset, openDataset } from './openDataset.js';
+import { leftOutOfDataset, leftOutOfIdentity, type LeftOut } from './leftOut.js';
 import { LARGEST_EXACT_LABEL } from './recordio/faceRecords.js';
 import { RecordFile } from './recordio/recordFile.js';
 
@@ -174,11 +176,12 @@ function openFolder(root: string, onProgress: (done: number) => void): CheckedDa
   const findings: Parameters<Add>[] = [];
   const files: string[] = [];
   for (const folder of folders) {
-    let names: { name: string; isImage: boolean }[];
+    let names: { name: string; isImage: boolean; leftOut: LeftOut | undefined }[];
     try {
       names = readdirSync(join(root, folder), { withFileTypes: true }).map((entry) => ({
         name: entry.name,
         isImage: !entry.isDirectory() && isImageName(entry.name),
+        leftOut: leftOutOfIdentity(join(root, folder), entry),
       }));
     } catch (cause) {
       findings.push(['damaged image', [folder], `folder cannot be read: ${(cause as Error).message}`]);
@@ -187,15 +190,15 @@ function openFolder(root: string, onProgress: (done: number) => void): CheckedDa
     const images = names.filter(({ isImage }) => isImage).map(({ name }) => `${folder}/${name}`);
     for (const image of images.sort(byName)) files.push(image);
     if (images.length === 0) findings.push(['empty identity', [folder]]);
-    for (const { name, isImage } of names) if (!isImage) findings.push(['not an image', [`${folder}/${name}`]]);
+    for (const { name, isImage, leftOut } of names) {
+      if (leftOut) findings.push(['picture left out', [`${folder}/${name}`], leftOut]);
+      else if (!isImage) findings.push(['not an image', [`${folder}/${name}`]]);
+    }
   }
   for (const entry of readdirSync(root, { withFileTypes: true })) {
-    if (entry.isFile())
-      findings.push([
-        'not an image',
-        [entry.name],
-        isImageName(entry.name) ? 'an image outside every identity folder' : '',
-      ]);
+    const leftOut = leftOutOfDataset(entry);
+    if (leftOut) findings.push(['picture left out', [entry.name], leftOut]);
+    else if (entry.isFile()) findings.push(['not an image', [entry.name]]);
   }
   return {
     hasNames: true,

@@ -15,6 +15,17 @@ export function sniffFormat(bytes: Uint8Array): ImageFormat | undefined {
   return undefined;
 }
 
+/** The format of a picture that is neither JPEG nor PNG. */
+function otherPicture(bytes: Uint8Array): string | undefined {
+  const text = (from: number, to: number) => Buffer.from(bytes.subarray(from, to)).toString('latin1');
+  if (text(0, 4) === 'RIFF' && text(8, 12) === 'WEBP') return 'WebP';
+  if (text(0, 4) === 'GIF8') return 'GIF';
+  if (/^ftypavi[fs]/.test(text(4, 12))) return 'AVIF';
+  if (/^ftyp(hei|hev|mif1|msf1)/.test(text(4, 12))) return 'HEIC';
+  if (['II*\0', 'MM\0*'].includes(text(0, 4))) return 'TIFF';
+  return text(0, 2) === 'BM' ? 'BMP' : undefined;
+}
+
 /**
  * Decodes a JPEG or PNG to `size` × `size` pixels: turned as its EXIF says, cut to a centred square, resized (Lanczos).
  * @param input A path or the file's bytes.
@@ -30,8 +41,12 @@ export async function decodeImage(
 ): Promise<Uint8Array> {
   const bytes = typeof input === 'string' ? await readImageFile(input) : input;
   if (sniffFormat(bytes) === undefined) {
-    const received = bytes.length === 0 ? 'an empty file' : 'other contents';
-    throw new HyperArcError('E_FORMAT', `${name}: expected a JPEG or PNG image, received ${received}; replace or remove the file`);
+    const picture = otherPicture(bytes);
+    const isPage = /^\s*<(!doctype|html)/i.test(Buffer.from(bytes.subarray(0, 64)).toString('latin1'));
+    const other = bytes.length === 0 ? 'an empty file' : isPage ? 'a web page' : 'other contents';
+    const received = picture ?? other;
+    const fix = picture === undefined ? 'replace or remove the file' : 'convert it to JPEG or PNG, or remove it';
+    throw new HyperArcError('E_FORMAT', `${name}: expected a JPEG or PNG image, received ${received}; ${fix}`);
   }
   let data: Buffer;
   try {

@@ -1,7 +1,9 @@
 import { readdirSync, statSync } from 'node:fs';
-import { extname, join } from 'node:path';
+import { join } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import type { ImageDataset } from './dataset.js';
+import { isImageName } from './imageName.js';
+import { leftOutOfDataset, leftOutOfIdentity, LEFT_OUT, type LeftOut } from './leftOut.js';
 import { fileLocation, type ImageLocation } from './location.js';
 
 /** One image of a dataset. */
@@ -32,22 +34,24 @@ export class ImageFolder implements ImageDataset {
   readonly locateName = (name: string): ImageLocation => fileLocation(join(this.root, name));
 }
 
-const EXTENSIONS = new Set(['.jpg', '.jpeg', '.png']);
-export const isImageName = (name: string): boolean => !name.startsWith('.') && EXTENSIONS.has(extname(name).toLowerCase());
-
 /** Sorted by code unit, so that labels are the same in every locale. */
 export const byName = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /**
  * Lists an image folder: `root/IDENTITY/IMAGE.{jpg,jpeg,png}`. Deeper folders, hidden entries and other files are
  * ignored; so are identity folders without images (`hyperarc data check` names them).
+ * @param log told how many pictures are left out, and why.
  * @throws HyperArcError E_FORMAT when `root` cannot be read or holds no image.
  */
-export function scanImageFolder(root: string): ImageFolder {
+export function scanImageFolder(root: string, log: (line: string) => void = () => {}): ImageFolder {
   const identities: string[] = [];
   const samples: ImageSample[] = [];
+  const leftOut = new Map<LeftOut, number>();
+  const leaveOut = (why: LeftOut | undefined) => why && leftOut.set(why, (leftOut.get(why) ?? 0) + 1);
   for (const folder of identityFolders(root)) {
-    const images = readFolder(join(root, folder), `${root}/${folder}`)
+    const entries = readFolder(join(root, folder), `${root}/${folder}`);
+    for (const entry of entries) leaveOut(leftOutOfIdentity(join(root, folder), entry));
+    const images = entries
       .filter((entry) => entry.isFile() || entry.isSymbolicLink())
       .map((entry) => entry.name)
       .filter(isImageName)
@@ -56,6 +60,9 @@ export function scanImageFolder(root: string): ImageFolder {
     for (const image of images) samples.push({ path: `${folder}/${image}`, label: identities.length });
     identities.push(folder);
   }
+  for (const entry of readFolder(root, root)) leaveOut(leftOutOfDataset(entry));
+  const whys = LEFT_OUT.filter((why) => leftOut.has(why)).map((why) => `${leftOut.get(why)} ${why}`).join(', ');
+  if (whys !== '') log(`warning: pictures in ${root} are left out: ${whys}; hyperarc data check ${root} names them`);
   if (samples.length === 0) {
     throw new HyperArcError(
       'E_FORMAT',

@@ -73,7 +73,7 @@ export async function openDataset(
   }
   if (kind === 'records') return openRecordDataset(path, options);
   if (kind === 'shards') return openShards(path, options);
-  return kind === 'list' ? openListFile(path) : scanImageFolder(path);
+  return kind === 'list' ? openListFile(path) : scanImageFolder(path, options.log);
 }
 
 /**

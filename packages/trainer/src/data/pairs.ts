@@ -37,10 +37,20 @@ export function makePairs(dataset: ImageDataset, { pairs, folds = 10, seed }: Ma
     throw new HyperArcError('E_RANGE', `pairs: expected at least 2 identities with 2 images each, received ${shuffled.length}; give more images`);
   }
   const disjoint = shuffled.length >= 2 * folds;
+  const groups = Array.from({ length: folds }, (_, fold) => (disjoint ? shuffled.filter((_, i) => i % folds === fold) : shuffled));
+  const most = Math.min(...groups.map((group) => Math.floor(pairsOfAKind(group) / (disjoint ? 1 : folds))));
+  if (perFold > most) {
+    const where = 'evaluate.pairs; hyperarc evaluate --count; hyperarc data pairs --pairs';
+    const fix = most === 0 ? 'give more images, or ask for fewer folds' : `ask for fewer pairs, at most ${2 * folds * most} (${where}), or fewer folds`;
+    throw new HyperArcError(
+      'E_RANGE',
+      `pairs: expected images for ${perFold} same and ${perFold} different pairs in each of ${folds} folds, received ${dataset.labels.length} images ` +
+        `of ${dataset.identities.length} identities, enough for ${most}; ${fix}`,
+    );
+  }
   const taken = new Set<string>();
   const result: ImagePair[] = [];
-  for (let fold = 0; fold < folds; fold++) {
-    const group = disjoint ? shuffled.filter((_, i) => i % folds === fold) : shuffled;
+  for (const [fold, group] of groups.entries()) {
     result.push(...drawPairs(perFold, true, fold, taken, () => twoOfOne(group, random)));
     result.push(...drawPairs(perFold, false, fold, taken, () => oneOfTwo(group, random)));
   }
@@ -54,6 +64,14 @@ export function checkFolds(pairs: number, folds: number): number {
     throw new HyperArcError('E_RANGE', `pairs: expected at least 2 folds and two pairs a fold, received ${pairs} pairs in ${folds} folds`);
   }
   return perFold;
+}
+
+/** How many same, and at least as many different, pairs a fold's identities have. */
+function pairsOfAKind(group: readonly string[][]): number {
+  const inPairs = (count: number) => (count * (count - 1)) / 2;
+  const images = group.reduce((sum, { length }) => sum + length, 0);
+  const same = group.reduce((sum, { length }) => sum + inPairs(length), 0);
+  return Math.min(same, inPairs(images) - same);
 }
 
 function twoOfOne(group: readonly string[][], random: KeyedRandom): [string, string] {

@@ -14,7 +14,10 @@ import {
   type ImageDataset,
   type ImagePair,
 } from '../data/index.js';
+import { loadConfig, type Config } from '../config/index.js';
+import { FILES } from '../train/files.js';
 import type { RunFolder } from '../train/runFolder.js';
+import { loadTrained } from '../train/trainedModel.js';
 import { collectEnvironment } from './environment.js';
 import { rawPixelModel, type EmbeddingModel } from './embed.js';
 import { evaluatePairs, writeEvaluation, type Evaluation } from './evaluation.js';
@@ -138,7 +141,26 @@ export async function evaluateRun(
   source: Partial<EvaluationSource> = {},
   settings: EvaluationSettings = {},
 ): Promise<Evaluation> {
-  const { data, backbone, evaluate, seed, backend } = run.readConfig();
+  const evaluation = await evaluateTrained(run.path, run.readConfig(), source, settings);
+  writeEvaluation(join(run.path, 'evaluation.json'), evaluation);
+  return evaluation;
+}
+
+/** As {@link evaluateRun}, of one of a run's checkpoints. Writes nothing. */
+export function evaluateCheckpoint(
+  folder: string,
+  source: Partial<EvaluationSource> = {},
+  settings: EvaluationSettings = {},
+): Promise<Evaluation> {
+  return evaluateTrained(folder, loadConfig(join(folder, FILES.config)), source, settings);
+}
+
+async function evaluateTrained(
+  path: string,
+  { data, backbone, evaluate, seed, backend }: Config,
+  source: Partial<EvaluationSource>,
+  settings: EvaluationSettings,
+): Promise<Evaluation> {
   const ownData = source.root === undefined && source.pairsFile === undefined;
   const sets = source.sets ?? (ownData ? evaluate.sets : []);
   const heldOut = source.heldOut ?? (source.root === undefined ? data.heldOut : 0);
@@ -151,10 +173,10 @@ export async function evaluateRun(
     );
   }
   const backendInfo = await initBackend(settings.backend ?? backend, settings.log);
-  const trained = await loadModelFolder(run.modelPath);
+  const trained = await loadTrained(path, settings.log);
   const untrained = createBackbone({ ...backbone, inputSize: data.imageSize, seed });
   try {
-    const evaluation = await evaluateModels(
+    return await evaluateModels(
       { 'raw pixels': rawPixelModel, untrained: untrained, trained: trained },
       data.imageSize,
       {
@@ -169,8 +191,6 @@ export async function evaluateRun(
       { workers: data.workers, ...settings },
       backendInfo,
     );
-    writeEvaluation(join(run.path, 'evaluation.json'), evaluation);
-    return evaluation;
   } finally {
     untrained.dispose();
     trained.dispose();

@@ -1,10 +1,8 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda';
 
 import type { BackendChoice, BackendInfo } from '../backend/index.js';
 import { openDataset, splitIdentities, type ImageDataset } from '../data/index.js';
-import { RunFolder } from '../train/runFolder.js';
+import { configOf, findTrained } from '../train/trainedModel.js';
 import { openModel, type OpenModel } from './openModel.js';
 
 export interface TargetOptions {
@@ -22,7 +20,7 @@ export interface TargetModel {
   readonly model: OpenModel['model'];
   readonly imageSize: number;
   readonly backend: BackendInfo;
-  /** Folder for results: the run's; undefined for a model folder. */
+  /** Folder for results: the run's; undefined for a checkpoint and a model folder. */
   readonly folder: string | undefined;
   /** Decoding threads. */
   readonly workers: number | undefined;
@@ -40,13 +38,12 @@ export interface Target extends TargetModel {
 }
 
 /**
- * Opens a run folder, or a folder with a tfjs model.json.
- * @throws HyperArcError E_FORMAT if it is neither, E_RANGE if there are no images to try it on; those of the backend and the data.
+ * Opens a run folder, a checkpoint, or a folder with a tfjs model.json.
+ * @throws HyperArcError E_FORMAT if it is none of these, E_RANGE if there are no images to try it on; those of the backend and the data.
  */
 export async function openTarget(path: string, options: TargetOptions = {}): Promise<Target> {
-  const isModel = existsSync(join(path, 'model.json'));
-  const run = isModel ? undefined : RunFolder.open(path);
-  const config = run?.readConfig();
+  const trained = findTrained(path);
+  const config = configOf(trained);
   const root = options.data ?? config?.data.root;
   if (root === undefined)
     throw new HyperArcError('E_RANGE', 'data: expected an image folder to try a model on, received none; give --data');
@@ -67,7 +64,7 @@ export async function openTarget(path: string, options: TargetOptions = {}): Pro
     dataset,
     data: `${root}, ${heldOut === 0 ? `all ${dataset.identities.length}` : `${heldOut} held-out`} identities`,
     backend,
-    folder: run?.path,
+    folder: trained.kind === 'run' ? trained.run.path : undefined,
     workers: config?.data.workers,
     seed,
     pairs: config?.evaluate.pairs ?? 6000,
@@ -75,7 +72,7 @@ export async function openTarget(path: string, options: TargetOptions = {}): Pro
   };
 }
 
-/** Opens a run folder, or a folder with a tfjs model.json, to be tried on images of their own. Errors: as openModel. */
+/** Opens a run folder, a checkpoint, or a folder with a tfjs model.json, to be tried on images of their own. Errors: as openModel. */
 export async function openTargetModel(
   path: string,
   { backend, log }: Pick<TargetOptions, 'backend' | 'log'>,

@@ -1,17 +1,14 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
-
 import { initBackend, type BackendChoice } from '../backend/index.js';
-import { loadModelFolder } from '../checkpoint/modelFolder.js';
 import { renameDurably } from '../files.js';
-import { RunFolder } from '../train/runFolder.js';
+import { findTrained, loadTrained } from '../train/trainedModel.js';
 import { checkFree } from './destination.js';
 import { type ExportFormat, exportWriters, type WrittenExport } from './formats.js';
 
 export interface ExportOptions {
-  /** A run's folder, or a folder with a tfjs model.json. */
+  /** A run's folder, a checkpoint, or a folder with a tfjs model.json. */
   source: string;
   /** File to write (`tfjs`: folder); must not exist. */
   out: string;
@@ -25,17 +22,6 @@ export interface ExportOptions {
 export interface ExportResult extends WrittenExport {
   readonly out: string;
   readonly bytes: number;
-}
-
-/** @throws HyperArcError E_FORMAT if `source` is neither a model folder nor a run that has one. */
-function modelFolderOf(source: string): string {
-  if (existsSync(join(source, 'model.json'))) return source;
-  const { modelPath } = RunFolder.open(source);
-  if (existsSync(modelPath)) return modelPath;
-  throw new HyperArcError(
-    'E_FORMAT',
-    `run: expected a trained one with ${modelPath}, received one that has not ended; hyperarc train --resume ${source}`,
-  );
 }
 
 function bytesOf(path: string): number {
@@ -53,13 +39,13 @@ function bytesOf(path: string): number {
 export async function exportModel(options: ExportOptions): Promise<ExportResult> {
   const { source, out, format, check = false, backend, log } = options;
   checkFree(out);
-  const folder = modelFolderOf(source);
+  findTrained(source); // before a backend is started
   // cuDNN's ten-bit products would pass for an error of the export.
   process.env['NVIDIA_TF32_OVERRIDE'] ??= '0';
   // oneDNN's 1×1 convolution ends the process for many channels on some processors (docs/decisions/0018); tfjs's own layers have it.
   process.env['TF_ENABLE_ONEDNN_OPTS'] ??= '0';
   await initBackend(backend, log);
-  const model = await loadModelFolder(folder);
+  const model = await loadTrained(source, log);
   mkdirSync(dirname(out), { recursive: true });
   const partial = `${out}.partial`;
   try {

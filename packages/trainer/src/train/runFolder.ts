@@ -1,10 +1,14 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
 import { HyperArcError } from '@hyperarc/kernels-cuda';
 
+import { MANIFEST_NAME } from '../checkpoint/manifest.js';
 import { formatConfig, loadConfig, type Config } from '../config/index.js';
 import { writeAtomically } from '../files.js';
+
+/** A folder that CheckpointStore wrote: it has a config.yaml, as a run has. */
+export const isCheckpoint = (path: string): boolean => existsSync(join(path, MANIFEST_NAME));
 
 /** Where a run keeps its things. */
 export class RunFolder {
@@ -51,6 +55,13 @@ export class RunFolder {
   /** @throws HyperArcError E_FORMAT if `path` is no run folder. */
   static open(path: string): RunFolder {
     const run = new RunFolder(path.replace(/(.)\/+$/, '$1'));
+    if (isCheckpoint(path)) {
+      const received = `its checkpoint ${basename(run.path)}`;
+      throw new HyperArcError(
+        'E_FORMAT',
+        `run: expected a run folder, received ${received}; give ${dirname(dirname(run.path))}`,
+      );
+    }
     if (!existsSync(run.configPath)) {
       throw new HyperArcError('E_FORMAT', `run: expected a run folder with a config.yaml, received ${path}`);
     }

@@ -71,7 +71,7 @@ async function createStartingBackbone(
   freezeLayers(backbone, frozenLayers(planBackbone(name, options).layers, frozen));
   if (!isNew || weights === undefined) return backbone;
   try {
-    await startBackbone(backbone, weights, config, log);
+    log(`backbone starts from ${await startBackbone(backbone, weights, config)}`);
   } catch (error) {
     backbone.dispose();
     throw error;

@@ -7,7 +7,7 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 
 import { visionTransformers } from '../backbones/registry.js';
 import { VIT_DEFAULTS } from '../backbones/vit.js';
-import { MANIFEST_NAME, verifyFolder } from '../checkpoint/manifest.js';
+import { verifyFolder } from '../checkpoint/manifest.js';
 import { readModelFolderLayers, readModelFolderWeights } from '../checkpoint/modelFolder.js';
 import { readModelWeights, writeModelWeights } from '../checkpoint/modelWeights.js';
 import { readSafetensors, type TensorData } from '../checkpoint/safetensors.js';
@@ -15,6 +15,7 @@ import { CheckpointStore } from '../checkpoint/store.js';
 import type { Config } from '../config/index.js';
 import { loadConfig } from '../config/load.js';
 import { FILES } from './files.js';
+import { isCheckpoint } from './runFolder.js';
 
 type Log = (line: string) => void;
 
@@ -23,7 +24,7 @@ type Log = (line: string) => void;
  * @throws HyperArcError E_RANGE if the path is neither, E_FORMAT for a damaged one.
  */
 async function openCheckpoint(path: string, key: string, expected: string): Promise<string> {
-  if (existsSync(join(path, MANIFEST_NAME))) {
+  if (isCheckpoint(path)) {
     await verifyFolder(path);
     return path;
   }
@@ -94,9 +95,10 @@ const isCounter = ({ values }: TensorData): boolean => values instanceof Int32Ar
 
 /**
  * Sets a new backbone to the weights of `backbone.weights`, running statistics included. Counters of dropout stay at zero.
+ * @returns in words, where they are from.
  * @throws HyperArcError E_RANGE if the path holds no weights or those of another backbone or activation; E_FORMAT for damaged files.
  */
-export async function startBackbone(model: LayersModel, path: string, shape: Shape, log: Log): Promise<void> {
+export async function startBackbone(model: LayersModel, path: string, shape: Shape): Promise<string> {
   const { weights, from, config, activation } = await openBackbone(path);
   const own = [...readModelWeights(model)].filter(([, tensor]) => isCounter(tensor));
   const merged = new Map([...[...weights].filter(([, tensor]) => !isCounter(tensor)), ...own]);
@@ -118,7 +120,7 @@ export async function startBackbone(model: LayersModel, path: string, shape: Sha
       `backbone.weights: expected weights of backbone.activation ${wanted}, received ${activation} in ${from}; give backbone.activation=${activation}`,
     );
   }
-  log(`backbone starts from ${from}`);
+  return from;
 }
 
 /** Writes the names of the classes, by which a later run finds their centres. */

@@ -27,6 +27,8 @@ describe('checkDataset', () => {
     put(root, 'person_1/png.jpg', await picture(103, 24, 'png'));
     put(root, 'person_1/notes.txt', 'hello');
     put(root, 'stray.jpg', big);
+    put(root, 'person_1/phone.webp', big);
+    put(root, 'person_1/2019/1.jpg', big);
     const report = await checkDataset(root);
     expect(report.ok).toBe(false);
     expect(report.findings.map(({ severity, kind, paths }) => [severity, kind, ...paths])).toEqual([
@@ -35,11 +37,14 @@ describe('checkDataset', () => {
       ['error', 'damaged image', 'person_1/dangling.jpg'],
       ['error', 'empty identity', 'nobody'],
       ['error', 'duplicate across identities', 'person_0/one.jpg', 'person_1/again.jpg', 'person_1/one.jpg'],
+      ['note', 'picture left out', 'person_1/2019'],
+      ['note', 'picture left out', 'person_1/phone.webp'],
+      ['note', 'picture left out', 'stray.jpg'],
       ['note', 'duplicate within an identity', 'person_1/twice.jpg', 'person_1/two.jpg'],
       ['note', 'wrong extension', 'person_1/png.jpg'],
       ['note', 'not an image', 'person_1/notes.txt'],
-      ['note', 'not an image', 'stray.jpg'],
     ]);
+    expect(formatReport(report)).toMatch(/stray\.jpg: outside every identity’s folder/);
     expect(formatReport(report)).toMatch(/damaged image \(3\); replace or remove[^]*Mend the errors/);
   });
 

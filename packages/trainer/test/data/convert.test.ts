@@ -82,6 +82,9 @@ describe('conversion', () => {
     await expect(convertDataset(records(), work)).rejects.toThrow(
       /^E_RANGE: to: expected a folder that is not there yet/,
     );
+    await expect(convertDataset(records(), join(work, 'a.tar'))).rejects.toThrow(
+      `E_RANGE: to: expected NEW/a.tar in a folder that is not there yet, received ${work}`,
+    );
   });
 
   it('says when labels are too large to be told apart', async () => {

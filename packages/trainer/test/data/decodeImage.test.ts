@@ -51,6 +51,22 @@ describe('decodeImage', () => {
     await expect(decodeImage(whole.subarray(0, whole.length / 2), 64)).rejects.toMatchObject({ code: 'E_FORMAT' });
   });
 
+  it('names the formats of pictures that people have', async () => {
+    const base = sharp(await picture(3, 16, 'png'));
+    const files = {
+      WebP: await base.clone().webp().toBuffer(),
+      GIF: await base.clone().gif().toBuffer(),
+      TIFF: await base.clone().tiff().toBuffer(),
+      AVIF: await base.clone().avif().toBuffer(),
+      HEIC: Buffer.from('\0\0\0\x18ftypheic\0\0\0\0', 'latin1'),
+      BMP: Buffer.from('BM\x36\0\0\0', 'latin1'),
+    };
+    for (const [name, bytes] of Object.entries(files))
+      await expect(decodeImage(bytes, 8)).rejects.toThrow(`expected a JPEG or PNG image, received ${name}; convert it to JPEG or PNG, or remove it`);
+    const page = Buffer.from('<!DOCTYPE html><p>404');
+    await expect(decodeImage(page, 8)).rejects.toThrow('received a web page; replace or remove the file');
+  });
+
   it('refuses other formats, even those that the library reads', async () => {
     put(root, 'drawing.jpg', '<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"/>');
     put(root, 'zeros.jpg', new Uint8Array(4096));

@@ -22,6 +22,20 @@ describe('scanImageFolder', () => {
     ]);
   });
 
+  it('says how many pictures it leaves out, and why', async () => {
+    const root = await imageFolder(2, 2);
+    const lines: string[] = [];
+    scanImageFolder(root, (line) => lines.push(line));
+    expect(lines).toEqual([]);
+    const image = await picture(0);
+    for (const path of ['person_0/a.webp', 'person_1/b.HEIC', 'person_1/2019/trip/c.jpg', 'd.png']) put(root, path, image);
+    for (const path of ['person_0/notes.txt', 'person_0/.hidden.webp', 'person_0/texts/e.txt', 'person_0/.cache/f.jpg', 'attributes.csv']) put(root, path, 'x');
+    expect(scanImageFolder(root, (line) => lines.push(line)).samples).toHaveLength(4);
+    expect(lines).toEqual([
+      `warning: pictures in ${root} are left out: 2 neither JPEG nor PNG, 1 in a folder within an identity’s, 1 outside every identity’s folder; hyperarc data check ${root} names them`,
+    ]);
+  });
+
   it('follows a linked identity folder', async () => {
     const [root, elsewhere] = [temporaryFolder(), temporaryFolder()];
     put(elsewhere, 'someone/1.jpg', await picture(0));

@@ -44,6 +44,23 @@ describe('makePairs', () => {
   });
 
   it.each([
+    [40, 3, 10],
+    [7, 9, 2],
+    [5, 4, 10],
+  ])('says how many pairs %i identities of %i images have in %i folds, and draws them all', (identities, samples, folds) => {
+    const images = dataset(identities, samples);
+    let message = '';
+    try {
+      makePairs(images, { pairs: 6000, folds, seed: 1 });
+    } catch (error) {
+      message = (error as Error).message;
+    }
+    const most = Number(/; ask for fewer pairs, at most (\d+) \(evaluate\.pairs; hyperarc evaluate --count;/.exec(message)![1]);
+    expect(makePairs(images, { pairs: most, folds, seed: 1 })).toHaveLength(most);
+    expect(() => makePairs(images, { pairs: most + 2 * folds, folds, seed: 1 })).toThrow(message.split('; ')[1]);
+  });
+
+  it.each([
     ['one identity', dataset(1, 9), 20],
     ['single images', dataset(9, 1), 20],
     ['more pairs than there are', dataset(4, 2), 400],

@@ -1,14 +1,17 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { initBackend } from '../../dist/backend/index.js';
 import { createBackbone } from '../../dist/backbones/index.js';
+import { readModelWeights } from '../../dist/checkpoint/modelWeights.js';
 import { saveModelFolder } from '../../dist/checkpoint/modelFolder.js';
+import { writeSafetensors } from '../../dist/checkpoint/safetensors.js';
+import { CheckpointStore } from '../../dist/checkpoint/store.js';
 import { createProgram } from '../../dist/cli/main.js';
 import { loadConfig } from '../../dist/config/index.js';
-import { evaluateModelFolder, evaluateRun, readEvaluation } from '../../dist/evaluate/index.js';
+import { evaluateCheckpoint, evaluateModelFolder, evaluateRun, readEvaluation } from '../../dist/evaluate/index.js';
 import { RunFolder } from '../../dist/train/runFolder.js';
 
 const IMAGE_SIZE = 32;
@@ -127,6 +130,42 @@ it('hyperarc data bin writes a set, hyperarc evaluate --set verifies it', async 
   await expect(command('evaluate', run.modelPath, '--set', list)).rejects.toThrow(
     /E_FORMAT: .*list\.txt: expected a verification set \(a pickle\), received other contents; a list of pairs is for --pairs/,
   );
+});
+
+it('evaluates, exports and measures a checkpoint, and writes nothing beside it', async () => {
+  const going = makeRun(['data.heldOut=5']);
+  const model = createBackbone({ name: 'mobilefacenet', embeddingSize: 16, inputSize: IMAGE_SIZE, seed: 9 });
+  const checkpoint = await new CheckpointStore(going.checkpointsPath).save(3, null, async (partial) => {
+    writeSafetensors(join(partial, 'backbone.safetensors'), readModelWeights(model));
+    copyFileSync(going.configPath, join(partial, 'config.yaml'));
+  });
+  // The same weights as the run's model, on the same held-out people.
+  const { data, models } = await evaluateCheckpoint(checkpoint);
+  const ofRun = await evaluateRun(run);
+  expect(data).toBe(ofRun.data);
+  expect(models.map(({ name, accuracy }) => [name, accuracy])).toEqual(
+    ofRun.models.map(({ name, accuracy }) => [name, accuracy]),
+  );
+  expect(await command('evaluate', checkpoint, '--count', '40')).toMatch(/^trained +\d/m);
+  const robustness = await command('robustness', checkpoint, '--only', 'jpeg', '--count', '40', '--folds', '2');
+  expect(robustness).toMatch(/^jpeg +\d/m);
+  const out = join(folder, 'checkpoint.safetensors');
+  expect(await command('export', checkpoint, out)).toMatch(/largest difference 0 of/);
+  expect(['evaluation.json', 'robustness.json'].some((name) => existsSync(join(checkpoint, name)))).toBe(false);
+  for (const args of [
+    ['evaluate', going.path],
+    ['export', going.path, `${out}.safetensors`],
+  ])
+    await expect(command(...args)).rejects.toThrow(
+      `received one that has not ended; go on with hyperarc train --resume ${going.path}, or give its newest checkpoint, ${checkpoint}`,
+    );
+  for (const args of [
+    ['train', '--resume', checkpoint],
+    ['report', checkpoint],
+  ])
+    await expect(command(...args)).rejects.toThrow(
+      `E_FORMAT: run: expected a run folder, received its checkpoint step-00000003; give ${going.path}`,
+    );
 });
 
 it('says what is missing', async () => {

@@ -82,11 +82,11 @@ describe('importModel of a vision transformer', () => {
         'test',
       );
     const model = await loadModelFolder(at('gelu'));
-    await startBackbone(model, at('gelu'), shape('gelu'), () => {});
-    await expect(startBackbone(model, at('gelu'), shape(), () => {})).rejects.toThrow(
+    await startBackbone(model, at('gelu'), shape('gelu'));
+    await expect(startBackbone(model, at('gelu'), shape())).rejects.toThrow(
       /E_RANGE: backbone\.weights: expected weights of backbone\.activation relu6, received gelu in .*; give backbone\.activation=gelu/,
     );
-    await expect(startBackbone(model, at('relu6'), shape('gelu'), () => {})).rejects.toThrow(
+    await expect(startBackbone(model, at('relu6'), shape('gelu'))).rejects.toThrow(
       /expected weights of backbone\.activation gelu, received relu6/,
     );
     // A checkpoint's configuration says it.
@@ -95,8 +95,8 @@ describe('importModel of a vision transformer', () => {
     writeSafetensors(join(checkpoint, 'backbone.safetensors'), readModelWeights(model));
     writeFileSync(join(checkpoint, 'config.yaml'), formatConfig(shape('gelu')));
     writeFileSync(join(checkpoint, 'manifest.json'), JSON.stringify(await describeFolder(checkpoint, 1, null)));
-    await startBackbone(model, checkpoint, shape('gelu'), () => {});
-    await expect(startBackbone(model, checkpoint, shape(), () => {})).rejects.toThrow(/relu6, received gelu in/);
+    await startBackbone(model, checkpoint, shape('gelu'));
+    await expect(startBackbone(model, checkpoint, shape())).rejects.toThrow(/relu6, received gelu in/);
   });
 
   it('takes an activation for no other network', async () => {

@@ -27,7 +27,9 @@ export function registerDataCommand(program: Command): void {
   const data = program.command('data').description('Look after face datasets (image folders, one folder an identity)');
   data
     .command('check <dataset>')
-    .description('Read every image of a folder or .rec file; exit code 1 when something must be mended')
+    .description(
+      'Read every image of a dataset (folder, .rec, .tar, list, .parquet); exit code 1 when something must be mended',
+    )
     .option(
       '--against <dataset...>',
       'evaluation sets (folders or .rec files) whose images and people must not be in it',

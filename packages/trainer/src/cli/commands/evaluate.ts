@@ -1,10 +1,9 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda';
 import { Option, type Command } from 'commander';
 
 import type { BackendChoice } from '../../backend/index.js';
-import { wholeNumber } from '../options.js';
+import { TARGET, wholeNumber } from '../options.js';
 
 interface EvaluateFlags {
   data?: string;
@@ -28,10 +27,11 @@ function given<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], un
 }
 
 async function runEvaluate(target: string, flags: EvaluateFlags): Promise<void> {
-  const { RunFolder } = await import('../../train/runFolder.js');
-  const { evaluateModelFolder, evaluateRun } = await import('../../evaluate/evaluateRun.js');
-  const { formatEvaluation, writeEvaluation } = await import('../../evaluate/evaluation.js');
-  const isModel = existsSync(join(target, 'model.json'));
+  const { findTrained } = await import('../../train/trainedModel.js');
+  const { evaluateCheckpoint, evaluateModelFolder, evaluateRun } = await import('../../evaluate/evaluateRun.js');
+  const { formatEvaluation } = await import('../../evaluate/evaluation.js');
+  const { writeEvaluation } = await import('../writeEvaluation.js');
+  const trained = findTrained(target);
   const { data: root, pairs: pairsFile, set: sets, heldout: heldOut, count: pairs, folds, seed } = flags;
   const source = given({ root, pairsFile, sets, heldOut, pairs, folds, setFolds: folds, seed });
   const settings = {
@@ -39,23 +39,20 @@ async function runEvaluate(target: string, flags: EvaluateFlags): Promise<void> 
     flip: flags.flip,
     log: (line: string) => void process.stderr.write(`${line}\n`),
   };
-  if (!isModel) {
-    const run = RunFolder.open(target);
-    const evaluation = await evaluateRun(run, source, settings);
-    if (flags.output !== undefined) writeEvaluation(flags.output, evaluation);
-    process.stdout.write(`${formatEvaluation(evaluation)}\n${join(run.path, 'evaluation.json')} written\n`);
+  if (trained.kind === 'run') {
+    const evaluation = await evaluateRun(trained.run, source, settings);
+    process.stdout.write(`${formatEvaluation(evaluation)}\n${join(trained.run.path, 'evaluation.json')} written\n`);
+    writeEvaluation(evaluation, flags.output);
     return;
   }
-  if (root === undefined && sets === undefined) {
+  if (trained.kind === 'model' && root === undefined && sets === undefined) {
     const message = '--data: expected an image folder to evaluate a model on, received none; or give --set lfw.bin';
     throw new HyperArcError('E_RANGE', message);
   }
-  const evaluation = await evaluateModelFolder(target, source, settings);
+  const evaluateFolder = trained.kind === 'model' ? evaluateModelFolder : evaluateCheckpoint;
+  const evaluation = await evaluateFolder(target, source, settings);
   process.stdout.write(`${formatEvaluation(evaluation)}\n`);
-  if (flags.output !== undefined) {
-    writeEvaluation(flags.output, evaluation);
-    process.stdout.write(`${flags.output} written\n`);
-  }
+  writeEvaluation(evaluation, flags.output);
 }
 
 /** `hyperarc evaluate`. */
@@ -63,7 +60,7 @@ export function registerEvaluateCommand(program: Command): void {
   program
     .command('evaluate')
     .description('verify pairs of images: 10-fold accuracy, VAL, TAR at FAR, AUC, EER')
-    .argument('<run|model>', 'run folder, or folder with a tfjs model.json')
+    .argument('<run|model>', TARGET)
     .option('--data <folder>', 'image folder (default: the identities that the run held out)')
     .option('--pairs <file>', "pairs to verify: LFW's pairs.txt, or lines `a b 0|1 [fold]` (default: drawn)")
     .option('--set <file>', 'verification set such as lfw.bin; may be given again', append)

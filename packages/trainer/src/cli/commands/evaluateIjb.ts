@@ -5,7 +5,7 @@ import { Option, type Command } from 'commander';
 import type { BackendChoice } from '../../backend/index.js';
 import type { IjbProtocol } from '../../evaluate/ijb/layout.js';
 import type { TarRule } from '../../evaluate/tarRules.js';
-import { wholeNumber } from '../options.js';
+import { TARGET, wholeNumber } from '../options.js';
 import { progressLine } from '../progressLine.js';
 import { writeEvaluation } from '../writeEvaluation.js';
 
@@ -64,7 +64,7 @@ export function registerEvaluateIjbCommand(program: Command): void {
   program
     .command('evaluate-ijb')
     .description('IJB-B or IJB-C: 1:1 verification of templates (TAR at FAR), 1:N identification (TPIR at FPIR, CMC)')
-    .argument('[run|model]', 'run folder, or folder with a tfjs model.json; not needed with --features')
+    .argument('[run|model]', `${TARGET}; not needed with --features`)
     .requiredOption('--data <folder>', 'the folder with meta and loose_crop')
     .addOption(new Option('--protocol <name>', 'which benchmark').choices(['ijbb', 'ijbc']).default('ijbc'))
     .option('--features <file>', 'embeddings in the order of the lists, .npy or .safetensors, instead of a model')

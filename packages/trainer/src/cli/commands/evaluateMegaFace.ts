@@ -4,7 +4,7 @@ import { Option, type Command } from 'commander';
 
 import type { BackendChoice } from '../../backend/index.js';
 import type { NoisyProbes } from '../../evaluate/megaface/evaluateMegaFace.js';
-import { wholeNumber } from '../options.js';
+import { TARGET, wholeNumber } from '../options.js';
 import { progressLine } from '../progressLine.js';
 import { writeEvaluation } from '../writeEvaluation.js';
 import { addIndexOptions, indexFrom, type IndexFlags } from './indexOptions.js';
@@ -55,7 +55,7 @@ export function registerEvaluateMegaFaceCommand(program: Command): void {
   const command = program
     .command('evaluate-megaface')
     .description('MegaFace with the probes of FaceScrub: rank-1 identification among distractors, TAR at FAR')
-    .argument('[run|model]', 'run folder, or folder with a tfjs model.json; not needed with features')
+    .argument('[run|model]', `${TARGET}; not needed with features`)
     .requiredOption('--data <folder>', "InsightFace's test suite: the folder with facescrub_lst and megaface_lst")
     .option(
       '--probes <file>',

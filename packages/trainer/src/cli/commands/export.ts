@@ -3,6 +3,7 @@ import { Option, type Command } from 'commander';
 
 import type { BackendChoice } from '../../backend/index.js';
 import type { ExportFormat } from '../../export/index.js';
+import { TARGET } from '../options.js';
 
 const FORMATS: readonly ExportFormat[] = ['onnx', 'safetensors', 'tfjs'];
 
@@ -40,7 +41,7 @@ export function registerExportCommand(program: Command): void {
   program
     .command('export')
     .description('write a trained backbone for other programs, and compare its embeddings with the model’s')
-    .argument('<run|model>', 'run folder, or folder with a tfjs model.json')
+    .argument('<run|model>', TARGET)
     .argument('<out>', 'file to write; a folder for tfjs')
     .addOption(new Option('--format <name>', 'default: as the ending of <out> says').choices(FORMATS))
     .option('--check', 'ONNX: run it in the onnxruntime of python3 and of Node.js too, where there is one')

@@ -7,7 +7,7 @@ import type { ImagePair } from '../../data/pairs.js';
 import type { ImageLoader } from '../../evaluate/embed.js';
 import type { FairnessOptions, GroupsOf } from '../../evaluate/fairness/index.js';
 import type { TargetModel } from '../../evaluate/openTarget.js';
-import { wholeNumber } from '../options.js';
+import { TARGET, wholeNumber } from '../options.js';
 
 interface FairnessFlags {
   groups: string;
@@ -171,7 +171,7 @@ export function registerFairnessCommand(program: Command): void {
   program
     .command('fairness')
     .description('error rates of each group of people at one threshold, how unequal they are, and bootstrap intervals')
-    .argument('<run|model>', 'run folder, or folder with a tfjs model.json')
+    .argument('<run|model>', TARGET)
     .requiredOption(
       '--groups <file>',
       'YAML or JSON of `identity: group`, or CSV with a column `path` or `identity`; of a set: CSV with `pair` or `image`',

@@ -7,7 +7,7 @@ import type { CorruptionName } from '../../data/augment/corrupt.js';
 import type { ImagePair } from '../../data/pairs.js';
 import type { ImageLoader } from '../../evaluate/embed.js';
 import type { TargetModel } from '../../evaluate/openTarget.js';
-import { wholeNumber } from '../options.js';
+import { TARGET, wholeNumber } from '../options.js';
 
 interface RobustnessFlags {
   data?: string;
@@ -154,7 +154,7 @@ export function registerRobustnessCommand(program: Command): void {
     .description(
       'verification under blur, noise, JPEG, low light, low resolution, occlusion and masks of five severities, and by pose',
     )
-    .argument('<run|model>', 'run folder, or folder with a tfjs model.json')
+    .argument('<run|model>', TARGET)
     .option('--data <folder>', 'image folder (default: the identities that the run held out)')
     .option('--heldout <n>', "identities of the folder set apart by the run's seed (default: all)", wholeNumber(0))
     .option('--pairs <file>', 'pairs to verify, as `hyperarc data pairs` writes them (default: drawn)')

@@ -23,7 +23,7 @@ function resumedConfig(path: string | undefined, overrides: readonly string[], r
   if (differences.length > 0) {
     throw new HyperArcError(
       'E_RANGE',
-      `--resume: expected the configuration of ${runConfigPath}, received another; start a new run, or take these back\n  ${differences.join('\n  ')}`,
+      `--resume: expected the configuration of ${runConfigPath}, received another; take these back, or start a new run, from its weights with backbone.weights=RUN head.weights=RUN\n  ${differences.join('\n  ')}`,
     );
   }
   return now;
@@ -63,7 +63,7 @@ export function registerTrainCommand(program: Command): void {
   program
     .command('train')
     .description('train a backbone and its class centres')
-    .argument('[config]', 'YAML configuration')
+    .argument('[config]', 'YAML configuration, or the name of a recipe (hyperarc recipes); not needed with --resume')
     .argument('[overrides...]', 'key=value, such as training.epochs=3; null unsets a key')
     .option('--dry-run', 'print the resolved configuration, the model and the memory plan, and stop')
     .option('--resume <run>', 'go on with a run folder from its newest checkpoint')

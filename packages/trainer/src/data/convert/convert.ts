@@ -48,7 +48,7 @@ const BREATH = 64;
 export async function convertDataset(from: string, to: string, options: ConvertOptions = {}): Promise<ConvertResult> {
   const form = /\.(rec|tar)$/.exec(to)?.[1] ?? 'folder';
   const folder = form === 'folder' ? to : dirname(to);
-  refuseExisting(folder);
+  refuseExisting(folder, form === 'folder' ? undefined : `NEW/${basename(to)}`);
   const dataset = await openDataset(from, { ...options, inOrder: true });
   await writeWholeFolder(folder, async (partial) => {
     const images = () => imagesOf(dataset, options);

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import type { ImageDataset } from '../dataset.js';
-import { isImageName } from '../imageFolder.js';
+import { isImageName } from '../imageName.js';
 import type { ImageFile } from './convert.js';
 
 const MAX_NAME_BYTES = 255;

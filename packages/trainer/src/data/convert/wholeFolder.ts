@@ -4,12 +4,16 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { renameDurably, syncFolder } from '../../files.js';
 
-/** @throws HyperArcError E_RANGE if there is something at `path` already. */
-export function refuseExisting(path: string): void {
+/**
+ * @param file what is written into the folder, as its user would name it; absent: the folder itself is named
+ * @throws HyperArcError E_RANGE if there is something at `path` already.
+ */
+export function refuseExisting(path: string, file?: string): void {
   if (!existsSync(path)) return;
+  const expected = file === undefined ? 'a folder' : `${file} in a folder`;
   throw new HyperArcError(
     'E_RANGE',
-    `to: expected a folder that is not there yet, received ${path}; name another or remove it`,
+    `to: expected ${expected} that is not there yet, received ${path}; name another or remove it`,
   );
 }
 

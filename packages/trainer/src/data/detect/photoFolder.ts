@@ -2,7 +2,8 @@ import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { withoutExtension } from '../align/alignRows.js';
-import { byName, isImageName } from '../imageFolder.js';
+import { byName } from '../imageFolder.js';
+import { isImageName } from '../imageName.js';
 
 export interface PhotoList {
   /** JPEG and PNG files at any depth by their names, relative to the folder, with `/`. */
