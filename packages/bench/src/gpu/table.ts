@@ -1,7 +1,8 @@
 import { formatVerdicts } from '../verdicts.js';
 import { rooflineMs, stepBytes, stepFlops } from './counts.js';
 import type { GpuRecord } from './records.js';
-import { gpuVerdicts } from './verdicts.js';
+import { caseName } from './records.js';
+import { familiesOf, gpuVerdicts } from './verdicts.js';
 
 const HEADER = [
   'case',
@@ -65,8 +66,15 @@ export function formatGpuTable(records: readonly GpuRecord[]): string {
     line(HEADER.map((_, i) => (i < 2 || i === 5 ? '---' : '---:'))),
     ...records.map((record) => line(row(record))),
     '',
-    ...skipped.map((record) => `Skipped ${record.case}: ${record.skipped}`),
+    ...skipped.map(({ case: name, axes, program, skipped: why }) => `Skipped ${caseName(name, axes, program)}: ${why}`),
     ...(skipped.length > 0 ? [''] : []),
-    ...(quick ? [] : ['```', formatVerdicts(gpuVerdicts(records)), '```']),
+    ...(quick
+      ? []
+      : familiesOf(records).flatMap((family) => [
+          `Kernels ${family}:`,
+          '```',
+          formatVerdicts(gpuVerdicts(records, family)),
+          '```',
+        ])),
   ].join('\n');
 }

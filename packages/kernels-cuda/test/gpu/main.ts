@@ -74,9 +74,6 @@ const GROUPS: Readonly<Record<string, (subjects: readonly EngineSubject[]) => It
   large: (subjects) => largeChecks(subjects, classes),
   sanitize: sanitizeChecks,
 };
-/** It takes most of a GPU's memory. */
-const ALONE = ['large'];
-
 const wanted = positionals.length > 0 ? positionals : Object.keys(GROUPS).filter((name) => name !== 'sanitize');
 const unknown = wanted.find((name) => !(name in GROUPS)) ?? values.tool.find((name) => !TOOLS.some((t) => t === name));
 if (unknown !== undefined || !(count >= 1 && classes >= 64 && jobs >= 1 && patience > 0 && seconds > 0)) refuse(USAGE);
@@ -127,24 +124,26 @@ interface Part {
   name: string;
 }
 
-/** The parts of each stage run at once, the stages one after another. */
+/** The groups of a stage share its processes; the stages come one after another. The longest is the last: time may end before it does. */
+function testStages(): string[][] {
+  const early = wanted.filter((name) => name !== 'large' && name !== 'random');
+  // What takes most of a GPU's memory runs alone.
+  const late = ['large', 'random'].filter((name) => wanted.includes(name)).map((name) => [name]);
+  return [early, ...late].filter((names) => names.length > 0);
+}
+
+/** The parts of each stage run at once. */
 function stages(): Part[][] {
   const { sanitizer } = values;
   if (sanitizer === undefined) {
-    const parts = [
-      wanted.filter((name) => !ALONE.includes(name)),
-      ...ALONE.filter((name) => wanted.includes(name)).map((name) => [name]),
-    ];
-    return parts
-      .filter((names) => names.length > 0)
-      .map((names) => [
-        {
-          checks: checksOf(names),
-          jobs: ALONE.includes(names[0]) ? 1 : jobs,
-          command: shareCommand(names),
-          name: device,
-        },
-      ]);
+    return testStages().map((names) => [
+      {
+        checks: checksOf(names),
+        jobs: names.includes('large') ? 1 : jobs,
+        command: shareCommand(names),
+        name: names.join(', '),
+      },
+    ]);
   }
   return [
     values.tool.map((tool) => ({
@@ -170,6 +169,7 @@ async function prove(): Promise<boolean> {
     values.output,
     run,
   );
+  const record = (line: object) => appendFileSync(values.output, `${JSON.stringify({ run, ...line })}\n`);
   let isClean = true;
   for (const stage of all) {
     await Promise.all(
@@ -181,8 +181,11 @@ async function prove(): Promise<boolean> {
           onOutcome: (check, outcome) => report.add(check, outcome),
           onText: (line) => console.log(`  ${part.name}: ${line}`),
         });
-        for (const trouble of new Set(troubles)) console.log(`FAILED ${part.name}: ${trouble}`);
-        if (values.sanitizer !== undefined) console.log(`${troubles.length > 0 ? 'FAILED' : 'ended '} ${part.name}`);
+        for (const trouble of new Set(troubles)) {
+          console.log(`FAILED ${part.name}: ${trouble}`);
+          record({ part: part.name, trouble });
+        }
+        if (performance.now() < deadline) record({ part: part.name, ended: true });
         isClean &&= troubles.length === 0;
       }),
     );
@@ -195,9 +198,6 @@ async function prove(): Promise<boolean> {
   );
   const passed = isClean && failed + undone === 0;
   console.log(passed ? 'PASSED' : failed > 0 || !isClean ? `FAILED: ${failed}` : `UNFINISHED: ${undone} not run`);
-  appendFileSync(
-    values.output,
-    `${JSON.stringify({ run, ended: passed ? 'passed' : 'failed', seconds: Number(elapsed) })}\n`,
-  );
+  record({ ended: passed ? 'passed' : 'failed', seconds: Number(elapsed) });
   return passed;
 }
