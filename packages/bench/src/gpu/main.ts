@@ -7,7 +7,7 @@ import { benchEnvironment } from '../environment.js';
 import { listGpuCases, withFamilies, type GpuCase } from './cases.js';
 import type { GpuSpec } from './protocol.js';
 import { measureRates } from './rates.js';
-import { hasFailed, readLastRun, type GpuRecord } from './records.js';
+import { hasFailed, NO_TIME, readLastRun, type GpuRecord } from './records.js';
 import { runGpuGroup, type GpuRunOptions } from './runner.js';
 import { formatGpuTable } from './table.js';
 
@@ -67,7 +67,7 @@ async function run(flags: Flags): Promise<void> {
     }
   }
   log(`\n${formatGpuTable(records)}`);
-  if (records.some(hasFailed)) process.exitCode = 1;
+  if (records.some((record) => hasFailed(record) || record.skipped === NO_TIME)) process.exitCode = 1;
 }
 
 function positive(text: string): number {

@@ -58,7 +58,9 @@ export function proofRows(tests: readonly TestLine[], sanitizer: readonly TestLi
   });
   const tools = TOOLS.map((tool) => {
     const own = sanitizer.filter((line) => line.group?.startsWith(`${tool}: `));
-    const troubles = sanitizer.filter((line) => line.part === tool).map(({ trouble }) => trouble);
+    const troubles = sanitizer.flatMap(({ part, trouble }) =>
+      part === tool && trouble !== undefined ? [trouble] : [],
+    );
     if (own.length === 0 && troubles.length === 0) return `${tool} ${NOT_RUN}`;
     const found = troubles.length > 0 ? `; FAILED: ${[...new Set(troubles)].join(', ')}` : '';
     const cut = sanitizer.some(({ part, ended }) => part === tool && ended !== undefined) ? '' : '; cut off';

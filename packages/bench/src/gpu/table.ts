@@ -27,7 +27,10 @@ const milliseconds = (value: number): string => (value >= 100 ? value.toFixed(0)
 
 function row(record: GpuRecord): string[] {
   const { axes, deviceMs, wallMs, extraBytes, copyBytes, facts, rates } = record;
-  const program = facts['kernels'] === undefined ? record.program : `${record.program} ${facts['kernels']}`;
+  const program =
+    facts['kernels'] === undefined
+      ? caseName(record.program, axes, record.program)
+      : `${record.program} ${facts['kernels']}`;
   const start = [record.case, program, String(axes.B), String(axes.C), String(axes.rate), axes.precision];
   if (deviceMs === undefined || wallMs === undefined) return [...start, 'skipped', ...Array<string>(9).fill('')];
   const roofline = rates === undefined ? undefined : rooflineMs(axes, rates);

@@ -57,6 +57,10 @@ const [count, classes, jobs, seconds] = [values.count, values.classes, values.jo
 // Under a sanitizer the first kernels wait until all of them have been rewritten.
 const patience = Number(values.patience ?? (values.sanitizer === undefined ? 60 : 180));
 
+/** What compute-sanitizer's tools print of each thing they find. */
+const FINDING =
+  /^=+ +(Invalid |Misaligned |Error: |Warning: Race|Race reported|Uninitialized |Barrier error|Program hit|Malloc\/Free error|Fatal)/;
+
 function* contractChecks(subjects: readonly EngineSubject[]): Iterable<Check> {
   for (const { name, implementation } of subjects) {
     for (const one of contractCases(implementation)) {
@@ -174,13 +178,19 @@ async function prove(): Promise<boolean> {
   for (const stage of all) {
     await Promise.all(
       stage.map(async (part) => {
+        const findings: string[] = [];
         const troubles = await runJobs(part.checks, {
           ...part,
           patience,
           deadline,
           onOutcome: (check, outcome) => report.add(check, outcome),
-          onText: (line) => console.log(`  ${part.name}: ${line}`),
+          onText: (line) => {
+            console.log(`  ${part.name}: ${line}`);
+            if (FINDING.test(line)) findings.push(line.replace(/^=+ */, ''));
+          },
         });
+        // A process that the deadline ended has no exit code that tells of them.
+        if (findings.length > 0) troubles.push(`${findings.length} findings, the first: ${findings[0]}`);
         for (const trouble of new Set(troubles)) {
           console.log(`FAILED ${part.name}: ${trouble}`);
           record({ part: part.name, trouble });
