@@ -81,6 +81,7 @@ async function bundlePrograms(folder) {
   const programs = {
     'app/test.mjs': 'packages/kernels-cuda/test/gpu/main.ts',
     'app/info.mjs': 'packages/kernels-cuda/test/gpu/info.ts',
+    'app/all.mjs': 'packages/bench/dist/gpu/all.js',
     'app/bench.mjs': 'packages/bench/dist/gpu/main.js',
     'lib/kernels-cuda.mjs': 'packages/kernels-cuda/dist/index.js',
     'lib/reference.mjs': 'packages/kernels-cuda/dist/reference/index.js',
@@ -126,7 +127,7 @@ for (const file of ['bin/node', 'hyperarc.node']) {
   run('strip', ['--strip-unneeded', join(folder, file)]);
 }
 await bundlePrograms(folder);
-for (const name of ['gpu_head.py', 'gpu_rates.py', 'check_gpu_head.py']) {
+for (const name of ['gpu_head.py', 'gpu_rates.py', 'triton_cce.py', 'check_gpu_head.py']) {
   copyFileSync(join(root, 'packages', 'bench', 'peers', name), join(folder, 'peers', name));
 }
 const vectors = join(root, 'packages', 'kernels-cuda', 'test', 'vectors');

@@ -5,7 +5,9 @@ arcface-torch     partial_fc_v2 as arcface_torch defines it: fp32 centres, norma
                   alone, where arcface_torch takes acos and cos of all logits: in the peer's favour.
 chunked           no matrix [B, C]: chunks of classes, bf16 products with fp32 sums, two passes, update by chunk. Our algorithm in PyTorch's operations.
 chunked-compiled  the same under torch.compile.
-triton-cce        cut_cross_entropy's Triton kernels where they can be imported (no margin: they know none), autograd, torch.optim.SGD.
+triton-cce        the same passes as two Triton kernels, in the manner of cut cross entropy (triton_cce.py): neither logits nor their exponentials in memory,
+                  then the update as a third. Blocks, warps and stages are chosen by timing them.
+cut-cross-entropy cut_cross_entropy's own Triton kernels where they can be imported (no margin: they know none), autograd, torch.optim.SGD.
 
 Speaks the protocol of ../src/gpu/protocol.ts. Inputs lie on the device already, which is in the peers' favour too. On the CPU it only proves that it works.
 """
@@ -152,6 +154,27 @@ class Chunked:
         self.negatives, self.update = wrap(negatives_of_chunk), wrap(update_chunk)
         self.chunk = min(32768, len(weight))
 
+    def negative_sums(self, x16, labels, shift):
+        """Sums over all classes but each sample's own: e [B] and e·ŵ [B, D]."""
+        sums, weighted = torch.zeros(x16.shape[0], device=x16.device), torch.zeros(x16.shape, device=x16.device)
+        for part in self.chunks():
+            e, u = self.negatives(x16, self.copy[part], self.inverse[part], labels - part.start, shift)
+            sums += e
+            weighted += u
+        return sums, weighted
+
+    def update_rows(self, x16, labels, log_factor):
+        for part in self.chunks():
+            self.update(
+                x16,
+                self.copy[part],
+                self.inverse[part],
+                self.weight[part],
+                self.velocity[part],
+                labels - part.start,
+                log_factor,
+            )
+
     def chunks(self):
         for start in range(0, len(self.weight), self.chunk):
             yield slice(start, start + self.chunk)
@@ -163,11 +186,7 @@ class Chunked:
         x16 = x.bfloat16()
         # A fixed shift: cosines are at most 1 (docs/numerics.md).
         shift = max(0.0, SCALE + float(torch.log(torch.tensor(float(len(self.weight))))) - 87.0)
-        sums, weighted = torch.zeros_like(lengths[:, 0]), torch.zeros_like(x)
-        for part in self.chunks():
-            e, u = self.negatives(x16, self.copy[part], self.inverse[part], labels - part.start, shift)
-            sums += e
-            weighted += u
+        sums, weighted = self.negative_sums(x16, labels, shift)
         # The target is fp32.
         inverse = self.inverse[labels][:, None]
         unit = self.weight[labels] * inverse
@@ -182,25 +201,41 @@ class Chunked:
         factor = SCALE / len(labels) * error
         own = tangent(-factor[:, None] * x, unit) * inverse
         self.velocity.index_add_(0, labels, own / MOMENTUM)
-        log_factor = torch.log(factor) - log_sums
-        for part in self.chunks():
-            self.update(
-                x16,
-                self.copy[part],
-                self.inverse[part],
-                self.weight[part],
-                self.velocity[part],
-                labels - part.start,
-                log_factor,
-            )
+        self.update_rows(x16, labels, torch.log(factor) - log_sums)
         return sample_loss.mean()
+
+
+class TritonCce(Chunked):
+    """The passes of Chunked as Triton kernels. A chunk's gradient is in memory between its two kernels of pass 2."""
+
+    def __init__(self, weight, rate):
+        super().__init__(weight, rate)
+        try:
+            import triton_cce
+        except Exception as error:  # noqa: BLE001: whatever stops the import is the reason
+            raise Skip(f"triton cannot be imported ({error})") from error
+        if weight.device.type == "cpu" and not triton_cce.INTERPRETED:
+            raise Skip("Triton has kernels for a GPU alone; TRITON_INTERPRET=1 tries them on the CPU")
+        self.kernels = triton_cce
+        self.chunk = min(131072, len(weight))
+        self.gradient = torch.empty(self.chunk, weight.shape[1], device=weight.device)
+
+    def negative_sums(self, x16, labels, shift):
+        return self.kernels.negatives(x16, self.copy, self.inverse, labels, SCALE, shift)
+
+    def update_rows(self, x16, labels, log_factor):
+        sgd = (LEARNING_RATE, MOMENTUM, WEIGHT_DECAY)
+        for part in self.chunks():
+            state = (self.weight[part], self.velocity[part], self.copy[part], self.inverse[part])
+            self.kernels.update(x16, labels, log_factor, state, self.gradient, part.start, SCALE, sgd)
 
 
 PROGRAMS = {
     "arcface-torch": ArcFaceTorch,
     "chunked": Chunked,
     "chunked-compiled": lambda weight, rate: Chunked(weight, rate, compiled=True),
-    "triton-cce": CutCrossEntropy,
+    "triton-cce": TritonCce,
+    "cut-cross-entropy": CutCrossEntropy,
 }
 
 

@@ -62,8 +62,8 @@ export class CaseProcess<S = Samples, D = Done> {
     return done;
   }
 
-  kill(): void {
-    this.#child.kill();
+  kill(signal?: NodeJS.Signals): void {
+    this.#child.kill(signal);
   }
 
   async #next(): Promise<unknown> {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -8,7 +8,9 @@ import { centerGradient, forward } from '@hyperarc/kernels-cuda/reference';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { listGpuCases } from '../dist/gpu/cases.js';
 import { keptBytes, rooflineMs, stepBytes, stepFlops, stepWork } from '../dist/gpu/counts.js';
+import { proofRows } from '../dist/gpu/proofs.js';
 import type { GpuRecord } from '../dist/gpu/records.js';
+import { formatGpuResults } from '../dist/gpu/results.js';
 import { relativeError, rowGradient } from '../dist/gpu/row-check.js';
 import { formatGpuTable } from '../dist/gpu/table.js';
 import { gpuVerdicts } from '../dist/gpu/verdicts.js';
@@ -121,6 +123,7 @@ describe('verdicts', () => {
     recordOf('chunked-1m', 20),
     recordOf('chunked-compiled-1m', 14),
     recordOf('triton-cce-1m', undefined),
+    recordOf('cut-cross-entropy-1m', undefined),
     recordOf('small-batch-1m', 3.5),
     recordOf('full-10m', 70),
     recordOf('partial-10m', 8),
@@ -136,7 +139,7 @@ describe('verdicts', () => {
     expect(passedWith()).toEqual(Array(13).fill(true));
     const answers = gpuVerdicts(good).map(({ answer }) => answer);
     expect(answers[1]).toBe('599 TFLOP/s (wgmma-bf16-d512)');
-    expect(answers[5]).toBe('2.00 × chunked-compiled-1m; 1 of them could not run');
+    expect(answers[5]).toBe('2.00 × chunked-compiled-1m; 2 of them could not run');
     expect(answers[11]).toMatch(/^75% \(3\.50 ms; roofline 2\.71 ms\)$/);
   });
 
@@ -171,8 +174,46 @@ describe('verdicts', () => {
       '| full-1m | head wgmma-bf16-d512 | 1024 | 1000000 | 1 | bf16 | 7.00 | 7.00 | 7.00 | 7.30 | 599.2 | 1610 | 5.31 | 76% | 1000 | 200 |',
     );
     expect(table).toContain('Skipped triton-cce-1m: absent');
-    expect(table).toMatch(/PASS {2}C = 1M: at most 8.5 ms a step: 7.00 ms/);
+    expect(table).toMatch(
+      /Kernels auto:\n```\nPASS {2}C = 1M, B = 1024, fp32 master \+ bf16 compute: a step: ≤ 8.5 ms: 7.00 ms/,
+    );
     expect(formatGpuTable(good.map((record) => ({ ...record, rates: undefined })))).toContain('rooflines are unknown');
+  });
+});
+
+describe('the tables of docs/gpu-results.md', () => {
+  const page = readFileSync(join(import.meta.dirname, '..', '..', '..', 'docs', 'gpu-results.md'), 'utf8');
+  const rowsOf = (text: string) =>
+    text.split('\n').flatMap((line) => (/^\| [^-]/.test(line) ? [line.split(' | ').slice(0, -1).join(' | ')] : []));
+
+  it('are those of a summary', () => {
+    expect(rowsOf(page)).toEqual(rowsOf(formatGpuResults([], proofRows([], []))));
+  });
+
+  it('say of each family of kernels what it reached, and of each proof what it came to', () => {
+    const records = ['mma', 'wgmma'].map((kernels, i) =>
+      recordOf('full-1m', 8 + i, { axes: { ...entryNamed('full-1m').axes, kernels: kernels as 'mma' } }),
+    );
+    const tests = [
+      { group: 'contract: a', status: 'passed' },
+      { group: 'contract: b', status: 'failed' },
+      { group: 'random shapes', status: 'not run' },
+    ] as const;
+    const sanitizer = [
+      { group: 'memcheck: sanitize: a', status: 'passed' },
+      { part: 'memcheck', ended: true },
+      { group: 'racecheck: sanitize: a', status: 'passed' },
+      { part: 'racecheck', trouble: 'a process ended with 9' },
+    ] as const;
+    const text = formatGpuResults(records, proofRows([...tests, { ended: 'failed' }], sanitizer));
+    expect(text).toContain('| ≤ 8.5 ms | mma: 8.00 ms PASS; wgmma: 9.00 ms FAIL |');
+    expect(text).toContain('| contract suite, every precision and kernel family | 1 passed, 1 failed |');
+    expect(text).toContain('| 10,000 random small shapes | 0 passed, 1 not run |');
+    expect(text).toContain('| C·D > 2³¹ | not yet run |');
+    expect(text).toContain(
+      '| memcheck: 1 passed; racecheck: 1 passed; FAILED: a process ended with 9; cut off; initcheck not yet run; synccheck not yet run |',
+    );
+    expect(proofRows(tests, [])[0][1]).toBe('1 passed, 1 failed; the run was cut off');
   });
 });
 
@@ -195,7 +236,7 @@ describe('the program', () => {
     const lines = readFileSync(join(folder, 'records.jsonl'), 'utf8').trim().split('\n');
     const records = lines.map((line) => JSON.parse(line) as GpuRecord);
     const ours = records.filter((record) => record.program === 'head');
-    expect(ours.length).toBe(6);
+    expect(ours.length).toBe(4);
     for (const record of ours) {
       expect(record).toMatchObject({ quick: true, device: 'cpu', facts: { clock: 'wall clock' } });
       expect(record.deviceMs!.p50).toBeGreaterThan(0);
@@ -209,21 +250,63 @@ describe('the program', () => {
 
   it('skips what this machine lacks', async () => {
     const { stdout } = await bench('--device', 'cuda:9', '--case', 'full-10m');
-    expect(stdout).toMatch(/SKIPPED full-10m: no device cuda:9/);
+    expect(stdout).toMatch(/SKIPPED full-10m mma: no device cuda:9/);
   });
 
-  it('takes a family of kernels for the cases that leave it open', async () => {
-    await bench('--device', 'cuda:9', '--kernels', 'wgmma', '--case', 'full-1m');
-    const lines = readFileSync(join(folder, 'records.jsonl'), 'utf8').trim().split('\n').slice(-4);
-    const families = lines
-      .map((line) => JSON.parse(line) as GpuRecord)
-      .map((record) => [record.case, record.axes.kernels]);
-    expect(Object.fromEntries(families)).toEqual({
-      'full-1m': 'wgmma',
-      'full-1m-mma': 'mma',
-      'full-1m-wgmma': 'wgmma',
-      'full-1m-bf16-master': 'wgmma',
-    });
+  const lastRecords = (count: number) => {
+    const lines = readFileSync(join(folder, 'records.jsonl'), 'utf8').trim().split('\n').slice(-count);
+    return lines.map((line) => JSON.parse(line) as GpuRecord);
+  };
+
+  it('measures each case of ours with each family of kernels', async () => {
+    const { stdout } = await bench('--device', 'cuda:9', '--case', 'small-batch', 'arcface');
+    expect(lastRecords(3).map((record) => [record.case, record.axes.kernels])).toEqual([
+      ['arcface-torch-1m', 'auto'],
+      ['small-batch-1m', 'mma'],
+      ['small-batch-1m', 'wgmma'],
+    ]);
+    expect(stdout).toContain('SKIPPED small-batch-1m wgmma: no device cuda:9');
+    await bench('--device', 'cuda:9', '--kernels', 'plain', '--case', 'full-10m');
+    expect(lastRecords(1)[0].axes.kernels).toBe('plain');
     await expect(bench('--kernels', 'fast')).rejects.toThrow(/--kernels/);
+  });
+
+  it('goes on with a run: its name, and one table', async () => {
+    await bench('--device', 'cpu', '--case', 'small-batch');
+    const [{ run }] = lastRecords(1);
+    const { stdout } = await bench('--device', 'cpu', '--continue', '--case', 'partial');
+    expect(lastRecords(2).map((record) => [record.run, record.case])).toEqual([
+      [run, 'small-batch-1m'],
+      [run, 'partial-10m'],
+    ]);
+    expect(stdout).toMatch(/\| small-batch-1m .*\n\| partial-10m /);
+  });
+
+  /** A Python whose peers never answer. */
+  async function withSilentPython(...args: string[]) {
+    const python = join(folder, 'silent-python');
+    writeFileSync(
+      python,
+      '#!/bin/sh\ncase $1 in *rates*) echo "{\\"skip\\": \\"silent\\"}" ;; *) exec sleep 60 ;; esac\n',
+    );
+    chmodSync(python, 0o755);
+    const all = [MAIN, 'run', '--quick', '--device', 'cpu', '--output', join(folder, 'records.jsonl'), ...args];
+    const env = { ...process.env, HYPERARC_PYTHON: python };
+    return promisify(execFile)(process.execPath, all, { env }).then(
+      () => 0,
+      (error: { code: number }) => error.code,
+    );
+  }
+
+  it('ends a program that gives no answer, measures the others, and fails', async () => {
+    expect(await withSilentPython('--patience', '2', '--case', 'arcface', 'small-batch')).toBe(1);
+    const [silent, ours] = lastRecords(2);
+    expect(silent.skipped).toBe('failed: expected an answer within 8 s, received none; the program was ended');
+    expect(ours.deviceMs!.p50).toBeGreaterThan(0);
+  });
+
+  it('says what the time did not suffice for, and fails', async () => {
+    expect(await withSilentPython('--seconds', '1', '--case', 'arcface', 'small-batch')).toBe(1);
+    expect(lastRecords(2).map(({ skipped }) => skipped)).toEqual(['no time left', 'no time left']);
   });
 });

@@ -11,13 +11,21 @@ usage() {
 usage: run COMMAND [OPTION…]
   info                       what this bundle and this machine have
   verify                     checksums of every file
-  test [GROUP…]              contract | random | identical | trouble | large; all of them by default
+  all [--minutes N]          info, test, bench, sanitize within N minutes, whatever fails, and a summary:
+       --output FOLDER         gpu-results by default; --device cuda:0
+  test [GROUP…]              contract | identical | trouble | large | random; all of them by default
        --device cuda:0|cpu     --count N (random shapes, 10000)   --classes N (of `large`)
+       --jobs N                processes at once, one for each core by default
+       --seconds N             what is not done by then is not run, and said
+       --patience N            a check that is silent for N seconds (60) has failed
+       --output FILE           a JSON line for each check as it ends, gpu-tests.jsonl by default
   sanitize [memcheck|racecheck|initcheck|synccheck]…
-                             small shapes under compute-sanitizer; all four tools by default
+                             small shapes under compute-sanitizer; all four tools at once by default
+       --jobs N                processes of all tools; and --device, --seconds, --patience (180), --output
   bench [--case PART…]       one step of the head beside its peers, with rooflines; needs a Python with torch for the peers:
        --device cuda:0         HYPERARC_PYTHON=/path/to/python3 run bench
-       --kernels FAMILY        plain, mma or wgmma where a case leaves it to the engine
+       --kernels FAMILY…       of auto, plain, mma, wgmma; each case with each: mma wgmma by default
+       --seconds N             --patience N (60) for each answer of a program; --continue the run that the output ends with
        --output FILE           records, gpu-records.jsonl by default; --quick tries the harness
   node FILE…                 your own program; lib/kernels-cuda.mjs is @hyperarc/kernels-cuda
 END
@@ -37,17 +45,14 @@ sanitize() {
     echo "run: expected compute-sanitizer on the PATH or in CUDA_HOME/bin, found none; it is in the CUDA toolkit" >&2
     exit 2
   fi
-  if [ $# -eq 0 ]; then set -- memcheck racecheck initcheck synccheck; fi
-  failed=0
-  for check in "$@"; do
-    echo "=== $check"
-    "$tool" --tool "$check" --error-exitcode 9 "$node" "$here/app/test.mjs" sanitize || failed=1
+  for word in "$@"; do
+    shift
+    case $word in
+      memcheck | racecheck | initcheck | synccheck) set -- "$@" --tool "$word" ;;
+      *) set -- "$@" "$word" ;;
+    esac
   done
-  if [ $failed -ne 0 ]; then
-    echo 'run: sanitize FAILED' >&2
-    exit 1
-  fi
-  echo 'sanitize PASSED'
+  exec "$node" "$here/app/test.mjs" sanitize --sanitizer "$tool" "$@"
 }
 
 command=${1-help}
@@ -55,6 +60,7 @@ if [ $# -gt 0 ]; then shift; fi
 case $command in
   info) exec "$node" "$here/app/info.mjs" "$@" ;;
   verify) cd "$here" && exec sha256sum --check --quiet SHA256SUMS ;;
+  all) HYPERARC_RUN="$here/run" exec "$node" "$here/app/all.mjs" "$@" ;;
   test) exec "$node" "$here/app/test.mjs" "$@" ;;
   sanitize) sanitize "$@" ;;
   bench) exec "$node" "$here/app/bench.mjs" run "$@" ;;

@@ -1,7 +1,7 @@
 import type { Kernels, Precision } from '@hyperarc/kernels-cuda';
 
 /** What a case's child process runs: our head, or one of peers/gpu_head.py's. */
-export type GpuProgram = 'head' | 'arcface-torch' | 'chunked' | 'chunked-compiled' | 'triton-cce';
+export type GpuProgram = 'head' | 'arcface-torch' | 'chunked' | 'chunked-compiled' | 'triton-cce' | 'cut-cross-entropy';
 
 /** Shape and setting of a case; docs/notation.md has the letters. */
 export interface GpuAxes {
@@ -50,16 +50,8 @@ const FULL: readonly GpuCase[] = [
   make({ name: 'chunked-1m', program: 'chunked', ...takingTurns }),
   make({ name: 'chunked-compiled-1m', program: 'chunked-compiled', ...takingTurns }),
   make({ name: 'triton-cce-1m', program: 'triton-cce', ...takingTurns }),
-  // The kernel families and the other precision of the same step, among themselves.
-  make({ name: 'full-1m-mma', group: 'families', rounds: 3, iterations: 5, axes: { kernels: 'mma' } }),
-  make({ name: 'full-1m-wgmma', group: 'families', rounds: 3, iterations: 5, axes: { kernels: 'wgmma' } }),
-  make({
-    name: 'full-1m-bf16-master',
-    group: 'families',
-    rounds: 3,
-    iterations: 5,
-    axes: { precision: 'bf16-master' },
-  }),
+  make({ name: 'cut-cross-entropy-1m', program: 'cut-cross-entropy', ...takingTurns }),
+  make({ name: 'full-1m-bf16-master', rounds: 3, iterations: 5, axes: { precision: 'bf16-master' } }),
   make({ name: 'small-batch-1m', axes: { B: 128 } }),
   make({ name: 'full-10m', axes: { C: 10_000_000 }, warmup: 2, iterations: 8 }),
   make({ name: 'partial-10m', axes: { C: 10_000_000, rate: 0.1 } }),
@@ -84,3 +76,9 @@ const QUICK: readonly GpuCase[] = FULL.map((entry) => ({
 }));
 
 export const listGpuCases = (quick: boolean): readonly GpuCase[] => (quick ? QUICK : FULL);
+
+/** Our head once with each family of kernels; the peers as they are. */
+export const withFamilies = (cases: readonly GpuCase[], families: readonly Kernels[]): GpuCase[] =>
+  cases.flatMap((entry) =>
+    entry.program === 'head' ? families.map((kernels) => ({ ...entry, axes: { ...entry.axes, kernels } })) : [entry],
+  );

@@ -66,7 +66,7 @@ export async function runHead(spec: GpuSpec): Promise<void> {
   let iteration = 0;
   let step: Step | undefined;
   let loss = 0;
-  let leastFree = freeBefore;
+  let freeAfter: number | undefined;
   for await (const line of createInterface({ input: process.stdin })) {
     const samples: GpuSamples = { kind: 'samples', deviceMs: [], wallMs: [] };
     for (let left = (JSON.parse(line) as { iterations: number }).iterations; left > 0; left--) {
@@ -81,12 +81,13 @@ export async function runHead(spec: GpuSpec): Promise<void> {
       samples.deviceMs.push(times === undefined ? wallMs : times.forwardMs + times.updateMs);
       iteration++;
     }
-    leastFree = Math.min(leastFree, device.info.freeMemoryBytes);
+    // Once, while the cases that this one takes turns with have not begun: what they take is theirs.
+    freeAfter ??= device.info.freeMemoryBytes;
     reply(samples);
   }
   if (!(Number.isFinite(loss) && loss >= 0)) throw new Error(`loss: expected a finite number ≥ 0, received ${loss}`);
   const { weightsAndMomentum, copy } = keptBytes(spec.axes);
-  const extraBytes = freeBefore - leastFree - weightsAndMomentum - copy;
+  const extraBytes = freeBefore - (freeAfter ?? NaN) - weightsAndMomentum - copy;
   reply({ kind: 'done', ...(isCuda && { extraBytes }), copyBytes: copy, facts: { loss } } satisfies GpuDone);
 
   /** One update of fresh centres without decay: the momentum of rows of labels and of others is their gradient. The worst relative error. */

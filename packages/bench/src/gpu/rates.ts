@@ -11,6 +11,8 @@ export function measureRates(device: string): Rates | string {
     const said = execFileSync(pythonCommand(), [join(peersFolder(), 'gpu_rates.py'), device], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: 120_000,
+      killSignal: 'SIGKILL',
     });
     const answer = JSON.parse(said) as Rates | { skip: string };
     return 'skip' in answer ? answer.skip : answer;

@@ -1,7 +1,8 @@
 import { formatVerdicts } from '../verdicts.js';
 import { rooflineMs, stepBytes, stepFlops } from './counts.js';
 import type { GpuRecord } from './records.js';
-import { gpuVerdicts } from './verdicts.js';
+import { caseName } from './records.js';
+import { familiesOf, gpuVerdicts } from './verdicts.js';
 
 const HEADER = [
   'case',
@@ -26,7 +27,10 @@ const milliseconds = (value: number): string => (value >= 100 ? value.toFixed(0)
 
 function row(record: GpuRecord): string[] {
   const { axes, deviceMs, wallMs, extraBytes, copyBytes, facts, rates } = record;
-  const program = facts['kernels'] === undefined ? record.program : `${record.program} ${facts['kernels']}`;
+  const program =
+    facts['kernels'] === undefined
+      ? caseName(record.program, axes, record.program)
+      : `${record.program} ${facts['kernels']}`;
   const start = [record.case, program, String(axes.B), String(axes.C), String(axes.rate), axes.precision];
   if (deviceMs === undefined || wallMs === undefined) return [...start, 'skipped', ...Array<string>(9).fill('')];
   const roofline = rates === undefined ? undefined : rooflineMs(axes, rates);
@@ -65,8 +69,15 @@ export function formatGpuTable(records: readonly GpuRecord[]): string {
     line(HEADER.map((_, i) => (i < 2 || i === 5 ? '---' : '---:'))),
     ...records.map((record) => line(row(record))),
     '',
-    ...skipped.map((record) => `Skipped ${record.case}: ${record.skipped}`),
+    ...skipped.map(({ case: name, axes, program, skipped: why }) => `Skipped ${caseName(name, axes, program)}: ${why}`),
     ...(skipped.length > 0 ? [''] : []),
-    ...(quick ? [] : ['```', formatVerdicts(gpuVerdicts(records)), '```']),
+    ...(quick
+      ? []
+      : familiesOf(records).flatMap((family) => [
+          `Kernels ${family}:`,
+          '```',
+          formatVerdicts(gpuVerdicts(records, family)),
+          '```',
+        ])),
   ].join('\n');
 }

@@ -5,9 +5,16 @@ import type { EngineSubject } from './subjects.js';
 
 const SGD = { learningRate: 0.1, momentum: 0.9, weightDecay: 5e-4 };
 
-/** Everything that two updates leave behind, each run on a device of its own. */
-function runOnce({ open, precision }: EngineSubject, dim: number, classes: number, rate: number) {
-  const { centers: given, batch } = problem(77, { batch: 200, classes: 50, dim });
+export interface PassSize {
+  readonly dim: number;
+  readonly classes: number;
+  readonly batch: number;
+  readonly rate: number;
+}
+
+/** Everything that two steps leave behind, each run on a device of its own. */
+export function passesOnce({ open, precision }: EngineSubject, { dim, classes, batch: samples, rate }: PassSize) {
+  const { centers: given, batch } = problem(77, { batch: samples, classes: 50, dim });
   const device = open();
   try {
     const centers = device.createCenters({ classes, dim, precision, seed: 5, stddev: 0.1 });
@@ -32,9 +39,11 @@ export function* identicalChecks(subjects: readonly EngineSubject[], classes: nu
       for (const rate of [1, 0.1]) {
         yield {
           group: 'two runs, the same bits',
+          subject: subject.name,
           name: `${subject.name}: D ${dim}, rate ${rate}`,
           run: () => {
-            const [first, second] = [runOnce(subject, dim, classes, rate), runOnce(subject, dim, classes, rate)];
+            const size = { dim, classes, batch: 200, rate };
+            const [first, second] = [passesOnce(subject, size), passesOnce(subject, size)];
             first.forEach((values, part) => expectSame(`part ${part}`, second[part], values));
           },
         };

@@ -26,9 +26,15 @@ export function* largeChecks(subjects: readonly EngineSubject[], classes = LARGE
   const embeddings = normals(11, BATCH * DIM);
   for (const subject of subjects) {
     const group = `C·D > 2³¹ (C = ${classes}, D = ${DIM})`;
-    yield { group, name: `${subject.name}: whole against halves`, run: () => compareWithHalves(subject) };
     yield {
       group,
+      subject: subject.name,
+      name: `${subject.name}: whole against halves`,
+      run: () => compareWithHalves(subject),
+    };
+    yield {
+      group,
+      subject: subject.name,
       name: `${subject.name}: the last classes against the reference`,
       run: () => compareLastClasses(subject),
     };

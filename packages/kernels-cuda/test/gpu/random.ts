@@ -44,6 +44,7 @@ export function* randomChecks(subjects: readonly EngineSubject[], count: number)
     const { batch, classes, dim, subCenters } = size;
     yield {
       group: 'random shapes',
+      subject: name,
       name: `${index}: ${name}: B ${batch}, C ${classes}, K ${subCenters}, D ${dim}, rate ${rate}, ${rule.fallback}, ${rule.gradient}`,
       run: () => {
         const whole = problem(5000 + index, size, { ...ARCFACE, ...rule });

@@ -40,6 +40,7 @@ export function* troubleChecks(spec: DeviceSpec, subjects: readonly EngineSubjec
   const nobody = spec === 'cpu' ? 'cuda:99' : (`${spec.split(':')[0]}:99` as DeviceSpec);
   yield {
     group,
+    subject: 'no device',
     name: `no such device: ${nobody}`,
     run: () => void expectError('E_DEVICE', /99|no .*(driver|device)|CPU-only/, () => openDevice(nobody)),
   };
@@ -48,6 +49,7 @@ export function* troubleChecks(spec: DeviceSpec, subjects: readonly EngineSubjec
     const whole = runAlone(subject);
     yield {
       group,
+      subject: name,
       name: `${name}: a label out of range, NaN: nothing moves`,
       run: () => {
         const device = open();
@@ -67,6 +69,7 @@ export function* troubleChecks(spec: DeviceSpec, subjects: readonly EngineSubjec
     };
     yield {
       group,
+      subject: name,
       name: `${name}: out of memory names the plan, and the engine works on`,
       run: () => {
         const device = open();
@@ -84,6 +87,7 @@ export function* troubleChecks(spec: DeviceSpec, subjects: readonly EngineSubjec
     };
     yield {
       group,
+      subject: name,
       name: `${name}: two engines in turn do not disturb each other`,
       run: () => {
         const devices = [open(), open()];
