@@ -67,13 +67,26 @@ function readAny(file: number, path: string): StateDict {
   return { tensors: readSafetensorsFile(file, path), notes: [] };
 }
 
+function openWeights(path: string): number {
+  try {
+    return openSync(path, 'r');
+  } catch (cause) {
+    const reason = (cause as NodeJS.ErrnoException).code ?? (cause as Error).message;
+    throw new HyperArcError(
+      'E_FORMAT',
+      `${path}: expected a readable .pt, .pth or .safetensors, received ${reason}; name the file of the weights`,
+      { cause },
+    );
+  }
+}
+
 /**
  * Opens a state dict of PyTorch: torch.save's zip archives and older files, or safetensors, told apart by their bytes. Nothing in the file is
  * run. Its tensors can be read until `use` has ended.
  * @throws HyperArcError E_FORMAT naming what does not fit; a pickle that asks for code is refused naming it.
  */
 export async function withStateDict<T>(path: string, use: (state: StateDict) => Promise<T>): Promise<T> {
-  const file = openSync(path, 'r');
+  const file = openWeights(path);
   try {
     return await use(withoutPrefixes(readAny(file, path)));
   } finally {

@@ -7,7 +7,7 @@ import type { ImagePair } from '../../data/pairs.js';
 import type { ImageLoader } from '../../evaluate/embed.js';
 import type { FairnessOptions, GroupsOf } from '../../evaluate/fairness/index.js';
 import type { TargetModel } from '../../evaluate/openTarget.js';
-import { TARGET, wholeNumber } from '../options.js';
+import { numberFrom, rate, TARGET, wholeNumber } from '../options.js';
 
 interface FairnessFlags {
   groups: string;
@@ -190,9 +190,9 @@ export function registerFairnessCommand(program: Command): void {
       ]),
     )
     .option('--limit <n>', 'most pairs of each kind in a group', wholeNumber(1), 100_000)
-    .option('--far <rate>', 'false match rate over all pairs that sets the threshold', number, 1e-3)
-    .option('--threshold <cosine>', 'the threshold itself, instead', number)
-    .option('--alpha <weight>', 'weight of FMR against FNMR in the measures', number, 0.5)
+    .option('--far <rate>', 'false match rate over all pairs that sets the threshold', rate, 1e-3)
+    .option('--threshold <cosine>', 'the threshold itself, instead', numberFrom(-1, 1))
+    .option('--alpha <weight>', 'weight of FMR against FNMR in the measures', numberFrom(0, 1), 0.5)
     .option('--replicates <n>', 'of the bootstrap', wholeNumber(1), 1000)
     .option('--seed <n>', 'of drawing pairs and of the bootstrap', wholeNumber(0), 1)
     .option('--batch-size <n>', 'images of one forward pass', wholeNumber(1), 64)

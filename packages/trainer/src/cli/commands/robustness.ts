@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda';
-import { InvalidArgumentError, Option, type Command } from 'commander';
+import { Option, type Command } from 'commander';
 
 import type { BackendChoice } from '../../backend/index.js';
 import type { CorruptionName } from '../../data/augment/corrupt.js';
 import type { ImagePair } from '../../data/pairs.js';
 import type { ImageLoader } from '../../evaluate/embed.js';
 import type { TargetModel } from '../../evaluate/openTarget.js';
-import { TARGET, wholeNumber } from '../options.js';
+import { rate, TARGET, wholeNumber } from '../options.js';
 
 interface RobustnessFlags {
   data?: string;
@@ -27,11 +27,6 @@ interface RobustnessFlags {
   flip: boolean;
   backend?: BackendChoice;
   output?: string;
-}
-
-function rate(text: string): number {
-  if (!(Number(text) > 0 && Number(text) <= 1)) throw new InvalidArgumentError('Expected a number in (0, 1].');
-  return Number(text);
 }
 
 /** Yaw in degrees by path. */
