@@ -128,7 +128,7 @@ class Recorder {
     addTile(slot, S::kSeesaw ? self_ : 0, own_, reads);
     issue(reads);
   }
-  void retireScores() {
+  void retireOther() {
     ASSERT_EQ(flying_.size(), 2u);
     check(flying_.front());
     flying_.erase(flying_.begin());

@@ -134,8 +134,8 @@ class Consumer {
     }
     commit();
   }
-  /// Scores have retired; the group committed after them may not have.
-  HYPERARC_DEVICE void retireScores() const { waitGroups<1>(); }
+  /// The product with the other's scores has retired; the scores committed after it may not have.
+  HYPERARC_DEVICE void retireOther() const { waitGroups<1>(); }
   HYPERARC_DEVICE void retireAll() const { waitGroups<0>(); }
 
   HYPERARC_DEVICE void finish(const hopper::Segment& segment) {
