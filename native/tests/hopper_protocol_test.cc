@@ -155,7 +155,7 @@ TEST(HopperProtocol, EveryBrokenStepOfSharedRowsIsFound) {
       // The producer, tile 3: consumer 0 freed its half of tile 1 before it gave the rows back.
       "no wait: actor 0 step 24 barrier 8",
       // The rows: who does not own a segment's first tile starts with its scores, which the other computed from them.
-      "no wait: actor 1 step 27 barrier 0", "no wait: actor 2 step 0 barrier 0"};
+      "no wait: actor 1 step 31 barrier 0", "no wait: actor 2 step 0 barrier 0"};
   EXPECT_EQ(survivors<Shape<512>>(makeSystem<Shape<512>>(1, {3, 2}, 1)), implied);
 }
 
@@ -165,8 +165,8 @@ TEST(HopperProtocol, EveryBrokenStepOfSharedRowsThatHoldTilesIsFound) {
       "no wait: actor 0 step 27 barrier 9", "no wait: actor 0 step 30 barrier 6", "no wait: actor 0 step 33 barrier 7",
       // The rows, as above; the second join: the producer waits for consumer 0's part first, and after the last segment
       // nothing follows.
-      "no wait: actor 1 step 33 barrier 0", "no wait: actor 1 step 53 barrier 12", "no wait: actor 2 step 0 barrier 0",
-      "no wait: actor 2 step 25 barrier 12", "no wait: actor 2 step 48 barrier 12"};
+      "no wait: actor 1 step 37 barrier 0", "no wait: actor 1 step 59 barrier 12", "no wait: actor 2 step 0 barrier 0",
+      "no wait: actor 2 step 27 barrier 12", "no wait: actor 2 step 52 barrier 12"};
   EXPECT_EQ(survivors<Shape<512>>(makeSystem<Shape<512>>(1, {3, 2}, 1, true)), implied);
 }
 

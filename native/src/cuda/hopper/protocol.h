@@ -111,9 +111,10 @@ HYPERARC_HD void consumeShared(Actions& act, Progress& progress, const Segment& 
     if (!(S::kStagesInTiles && act.stages()) || n + 2 < end) act.arriveCluster(B::tileEmpty(slotOf(n), self));
   };
   const auto issueScores = [&](uint32_t n) {
-    act.wait(B::tileFull(slotOf(n), self), fullParity(n / 2));
-    act.wait(B::tileFull(slotOf(n), self ^ 1), fullParity(n / 2));
-    act.score(slotOf(n));
+    act.wait(B::tileFull(slotOf(n), 0), fullParity(n / 2));
+    act.score(slotOf(n), 0);
+    act.wait(B::tileFull(slotOf(n), 1), fullParity(n / 2));
+    act.score(slotOf(n), 1);
   };
   const auto handOver = [&](uint32_t n) {
     if (n + 2 >= end) act.arrive(B::kRowsEmpty);
@@ -166,7 +167,7 @@ HYPERARC_HD void consumeAlone(Actions& act, Progress& progress, const Segment& s
     const uint32_t n = progress.tile + static_cast<uint32_t>(k);
     const int slot = static_cast<int>(n % S::kSlots);
     act.wait(B::tileFull(slot, 0), fullParity(n / S::kSlots));
-    act.score(slot);
+    act.score(slot, 0);
     act.retireAll();
     if (k + 1 == segment.tiles) act.arrive(B::kRowsEmpty);
     act.exponentials(slot, segment.firstTile + k);
