@@ -244,18 +244,18 @@ HYPERARC_DEVICE void storeQuads(Bf16* row, int32_t dim, const float (&in)[kQuads
 /// Weights, momentum and the bf16 copy; of a bf16 master what is given is rounded already.
 template <int kWarps, int kQuads>
 HYPERARC_DEVICE void storeRow(const CentersView& centers, int64_t row, const RowState<kQuads>& state) {
-  const int64_t at = row * centers.dim, paddedAt = row * centers.dimPadded;
   if (centers.precision == Precision::kBf16Master) {
-    storeQuads<kWarps>(centers.weightsBf16 + paddedAt, centers.dim, state.weights);
+    storeQuads<kWarps>(centers.weightsBf16 + row * centers.dimPadded, centers.dim, state.weights);
     if (centers.momentumBf16 != nullptr) {
-      storeQuads<kWarps>(centers.momentumBf16 + paddedAt, centers.dim, state.momentum);
+      storeQuads<kWarps>(centers.momentumBf16 + row * centers.dimPadded, centers.dim, state.momentum);
     }
     return;
   }
-  storeQuads<kWarps>(centers.weights + at, centers.dim, state.weights);
-  if (centers.momentum != nullptr) storeQuads<kWarps>(centers.momentum + at, centers.dim, state.momentum);
+  storeQuads<kWarps>(centers.weights + row * centers.dim, centers.dim, state.weights);
+  if (centers.momentum != nullptr)
+    storeQuads<kWarps>(centers.momentum + row * centers.dim, centers.dim, state.momentum);
   if (centers.weightsBf16 != nullptr) {
-    storeQuads<kWarps>(centers.weightsBf16 + paddedAt, centers.dim, state.weights);
+    storeQuads<kWarps>(centers.weightsBf16 + row * centers.dimPadded, centers.dim, state.weights);
   }
 }
 
