@@ -104,10 +104,10 @@ class Recorder {
   }
 
   void begin(const Segment&) { other_ = begin_ + (begin_ % 2 == self_ ? 1 : 0); }
-  void score(int slot) {
-    own_ = nextOwn();
+  void score(int slot, int part) {
+    if (part == 0) own_ = nextOwn();
     std::vector<Content> reads = {{P::kRows, segments_}};
-    for (int part = 0; part < S::kParts; ++part) addTile(slot, part, own_, reads);
+    addTile(slot, part, own_, reads);
     issue(reads);
   }
   void addOther(int slot) {
@@ -128,8 +128,8 @@ class Recorder {
     addTile(slot, S::kSeesaw ? self_ : 0, own_, reads);
     issue(reads);
   }
-  void retireScores() {
-    ASSERT_EQ(flying_.size(), 2u);
+  void retireOther() {
+    ASSERT_EQ(flying_.size(), size_t{1 + S::kParts});
     check(flying_.front());
     flying_.erase(flying_.begin());
   }

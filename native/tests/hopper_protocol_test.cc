@@ -151,8 +151,11 @@ using Names = std::vector<std::string>;
 // needed.
 
 TEST(HopperProtocol, EveryBrokenStepOfSharedRowsIsFound) {
-  // Scores of tile 1: consumer 0 has seen tile 2, whose place consumer 1 freed after it had handed them over.
-  const Names implied = {"no wait: actor 1 step 15 barrier 11"};
+  const Names implied = {
+      // The producer, tile 3: consumer 0 freed its half of tile 1 before it gave the rows back.
+      "no wait: actor 0 step 24 barrier 8",
+      // The rows: who does not own a segment's first tile starts with its scores, which the other computed from them.
+      "no wait: actor 1 step 31 barrier 0", "no wait: actor 2 step 0 barrier 0"};
   EXPECT_EQ(survivors<Shape<512>>(makeSystem<Shape<512>>(1, {3, 2}, 1)), implied);
 }
 
@@ -160,10 +163,10 @@ TEST(HopperProtocol, EveryBrokenStepOfSharedRowsThatHoldTilesIsFound) {
   const Names implied = {
       // The producer: part 0 of slot 1 was given back, so both consumers had joined and the held tiles are free.
       "no wait: actor 0 step 27 barrier 9", "no wait: actor 0 step 30 barrier 6", "no wait: actor 0 step 33 barrier 7",
-      "no wait: actor 1 step 15 barrier 11",  // as above
-      // The second join: the producer waits for consumer 0's part first; and after the last segment nothing follows.
-      "no wait: actor 1 step 53 barrier 12", "no wait: actor 2 step 25 barrier 12",
-      "no wait: actor 2 step 48 barrier 12"};
+      // The rows, as above; the second join: the producer waits for consumer 0's part first, and after the last segment
+      // nothing follows.
+      "no wait: actor 1 step 37 barrier 0", "no wait: actor 1 step 59 barrier 12", "no wait: actor 2 step 0 barrier 0",
+      "no wait: actor 2 step 27 barrier 12", "no wait: actor 2 step 52 barrier 12"};
   EXPECT_EQ(survivors<Shape<512>>(makeSystem<Shape<512>>(1, {3, 2}, 1, true)), implied);
 }
 
@@ -174,8 +177,7 @@ TEST(HopperProtocol, EveryBrokenStepOfOwnRowsIsFound) {
 }
 
 TEST(HopperProtocol, EveryBrokenStepOfAClusterIsFound) {
-  const Names implied = {"no wait: actor 1 step 14 barrier 11"};  // as above
-  EXPECT_EQ(survivors<Shape<512>>(makeSystem<Shape<512>>(2, {3}, 1, false, true)), implied);
+  EXPECT_EQ(survivors<Shape<512>>(makeSystem<Shape<512>>(2, {3}, 1, false, true)), Names{});
 }
 
 }  // namespace

@@ -33,6 +33,7 @@ HYPERARC_HD float bitsFloat(uint32_t bits) {
 #endif
 }
 
+HYPERARC_HD float toFloat(float value) { return value; }
 HYPERARC_HD float toFloat(Bf16 value) { return bitsFloat(static_cast<uint32_t>(value.bits) << 16); }
 
 /// Round to nearest, ties to even; NaN stays NaN.

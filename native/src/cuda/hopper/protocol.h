@@ -88,8 +88,9 @@ HYPERARC_HD void produceSegment(Actions& act, Progress& progress, const Segment&
 
 /// Seesaw: tile n's scores are computed by consumer n mod 2, which uses them from registers and hands them to the other
 /// through shared memory. Around a tile of its own, a consumer:
-///   issues S(n), then O += P(n−1)·T(n−1) with the other's scores, so that this runs beneath the exponentials;
-///   waits for S(n), forms P(n), hands it over; frees its half of T(n−1);
+///   issues O += P(n−1)·T(n−1) with the other's scores, then S(n), and frees its half of T(n−1) while S(n) runs: there
+///   are but two slots, and with S(n) first the load of T(n+1) would wait for all of it;
+///   waits for S(n), forms P(n), hands it over;
 ///   issues O += P(n)·T(n), frees its half of T(n).
 template <class S, class Actions>
 HYPERARC_HD void consumeShared(Actions& act, Progress& progress, const Segment& segment) {
@@ -110,9 +111,10 @@ HYPERARC_HD void consumeShared(Actions& act, Progress& progress, const Segment& 
     if (!(S::kStagesInTiles && act.stages()) || n + 2 < end) act.arriveCluster(B::tileEmpty(slotOf(n), self));
   };
   const auto issueScores = [&](uint32_t n) {
-    act.wait(B::tileFull(slotOf(n), self), fullParity(n / 2));
-    act.wait(B::tileFull(slotOf(n), self ^ 1), fullParity(n / 2));
-    act.score(slotOf(n));
+    act.wait(B::tileFull(slotOf(n), 0), fullParity(n / 2));
+    act.score(slotOf(n), 0);
+    act.wait(B::tileFull(slotOf(n), 1), fullParity(n / 2));
+    act.score(slotOf(n), 1);
   };
   const auto handOver = [&](uint32_t n) {
     if (n + 2 >= end) act.arrive(B::kRowsEmpty);
@@ -137,12 +139,12 @@ HYPERARC_HD void consumeShared(Actions& act, Progress& progress, const Segment& 
   }
   // From here on n is the other's tile, and n + 1 the own one.
   for (; n + 1 < end; n += 2) {
-    issueScores(n + 1);
     issueOther(n);
-    act.retireScores();
-    handOver(n + 1);
-    act.retireAll();
+    issueScores(n + 1);
+    act.retireOther();
     freeTile(n);
+    act.retireAll();
+    handOver(n + 1);
     addOwn(n + 1);
   }
   if (n == first && n + 1 == end) act.arrive(B::kRowsEmpty);  // a single tile, and not an own one
@@ -165,7 +167,7 @@ HYPERARC_HD void consumeAlone(Actions& act, Progress& progress, const Segment& s
     const uint32_t n = progress.tile + static_cast<uint32_t>(k);
     const int slot = static_cast<int>(n % S::kSlots);
     act.wait(B::tileFull(slot, 0), fullParity(n / S::kSlots));
-    act.score(slot);
+    act.score(slot, 0);
     act.retireAll();
     if (k + 1 == segment.tiles) act.arrive(B::kRowsEmpty);
     act.exponentials(slot, segment.firstTile + k);

@@ -49,6 +49,9 @@ struct alignas(16) FloatQuad {
 struct alignas(8) Bf16Quad {
   Bf16 value[4];
 };
+struct alignas(8) Bf16Pairs {
+  uint32_t pair[2];
+};
 
 /// Columns [column, column + 4) of a row of `dim` floats, 0 beyond it. One 16-byte access where rows are 16-byte
 /// aligned.
@@ -87,7 +90,7 @@ HYPERARC_DEVICE void loadQuad(const Bf16* row, int32_t column, int32_t dim, floa
 /// `in` is 0 beyond `dim`: padding stays zero.
 HYPERARC_DEVICE void storeQuad(Bf16* row, int32_t column, int32_t dim, const float (&in)[4]) {
   if (column < dim) {
-    *reinterpret_cast<Bf16Quad*>(row + column) = {{toBf16(in[0]), toBf16(in[1]), toBf16(in[2]), toBf16(in[3])}};
+    *reinterpret_cast<Bf16Pairs*>(row + column) = {{packBf16(in[0], in[1]), packBf16(in[2], in[3])}};
   }
 }
 
@@ -109,23 +112,56 @@ HYPERARC_DEVICE void loadWeights(const CentersView& centers, int64_t row, int qu
   }
 }
 
-template <int kWarps, int kQuads>
-HYPERARC_DEVICE void loadRow(const CentersView& centers, int64_t row, bool withMomentum, RowState<kQuads>& state) {
-  const bool isBf16 = centers.precision == Precision::kBf16Master;
+/// Quads of a row as they lie in memory; beyond its columns the last one again. No branch and no conversion lies
+/// between the loads, so that all of them are under way before one is waited for.
+template <int kWarps, int kQuads, class Quad, class Element>
+HYPERARC_DEVICE void readQuads(const Element* row, int32_t columns, Quad (&out)[kQuads]) {
   HYPERARC_UNROLL
   for (int q = 0; q < kQuads; ++q) {
     const int32_t column = quadColumn<kWarps>(q);
-    loadWeights<kWarps>(centers, row, q, state.weights[q]);
+    out[q] = *reinterpret_cast<const Quad*>(row + (column < columns ? column : columns - 4));
+  }
+}
+
+template <int kWarps, int kQuads, class Quad>
+HYPERARC_DEVICE void widenQuads(const Quad (&quads)[kQuads], int32_t dim, float (&out)[kQuads][4]) {
+  HYPERARC_UNROLL
+  for (int q = 0; q < kQuads; ++q) {
+    HYPERARC_UNROLL
+    for (int e = 0; e < 4; ++e) out[q][e] = quadColumn<kWarps>(q) < dim ? toFloat(quads[q].value[e]) : 0.0f;
+  }
+}
+
+/// `momentum` may be null.
+template <int kWarps, class Quad, int kQuads, class Element>
+HYPERARC_DEVICE void readRow(const Element* weights, const Element* momentum, int32_t columns, int32_t dim,
+                             RowState<kQuads>& state) {
+  Quad w[kQuads], v[kQuads] = {};
+  readQuads<kWarps>(weights, columns, w);
+  if (momentum != nullptr) readQuads<kWarps>(momentum, columns, v);
+  widenQuads<kWarps>(w, dim, state.weights);
+  widenQuads<kWarps>(v, dim, state.momentum);
+}
+
+template <int kWarps, int kQuads>
+HYPERARC_DEVICE void loadRow(const CentersView& centers, int64_t row, bool withMomentum, RowState<kQuads>& state) {
+  const auto at = [row](auto* rows, int32_t stride) { return rows == nullptr ? nullptr : rows + row * stride; };
+  if (centers.precision == Precision::kBf16Master) {
+    const int32_t stride = centers.dimPadded;
+    const Bf16* momentum = withMomentum ? at(centers.momentumBf16, stride) : nullptr;
+    return readRow<kWarps, Bf16Quad>(at(centers.weightsBf16, stride), momentum, stride, centers.dim, state);
+  }
+  const int32_t dim = centers.dim;
+  const float* weights = at(centers.weights, dim);
+  const float* momentum = withMomentum ? at(centers.momentum, dim) : nullptr;
+  if (dim % 4 == 0) return readRow<kWarps, FloatQuad>(weights, momentum, dim, dim, state);
+  HYPERARC_UNROLL
+  for (int q = 0; q < kQuads; ++q) {
+    const int32_t column = quadColumn<kWarps>(q);
+    loadQuad(weights, column, dim, state.weights[q]);
     HYPERARC_UNROLL
     for (int e = 0; e < 4; ++e) state.momentum[q][e] = 0.0f;
-    if (!withMomentum) continue;
-    if (isBf16) {
-      if (centers.momentumBf16 != nullptr) {
-        loadQuad(centers.momentumBf16 + row * centers.dimPadded, column, centers.dim, state.momentum[q]);
-      }
-    } else if (centers.momentum != nullptr) {
-      loadQuad(centers.momentum + row * centers.dim, column, centers.dim, state.momentum[q]);
-    }
+    if (momentum != nullptr) loadQuad(momentum, column, dim, state.momentum[q]);
   }
 }
 
@@ -184,6 +220,45 @@ HYPERARC_DEVICE void updateQuadAdamW(const CentersView& centers, int64_t row, co
   storeQuad(centers.secondMomentBf16 + row * centers.dimPadded, column, centers.dim, second);
 }
 
+/// Quads of a row of floats to memory. What kind of row it is, is asked once and not for every quad.
+template <int kWarps, int kQuads>
+HYPERARC_DEVICE void storeQuads(float* row, int32_t dim, const float (&in)[kQuads][4]) {
+  if (dim % 4 == 0) {
+    HYPERARC_UNROLL
+    for (int q = 0; q < kQuads; ++q) {
+      const int32_t column = quadColumn<kWarps>(q);
+      if (column < dim) *reinterpret_cast<FloatQuad*>(row + column) = {{in[q][0], in[q][1], in[q][2], in[q][3]}};
+    }
+  } else {
+    HYPERARC_UNROLL
+    for (int q = 0; q < kQuads; ++q) storeQuad(row, quadColumn<kWarps>(q), dim, in[q]);
+  }
+}
+
+template <int kWarps, int kQuads>
+HYPERARC_DEVICE void storeQuads(Bf16* row, int32_t dim, const float (&in)[kQuads][4]) {
+  HYPERARC_UNROLL
+  for (int q = 0; q < kQuads; ++q) storeQuad(row, quadColumn<kWarps>(q), dim, in[q]);
+}
+
+/// Weights, momentum and the bf16 copy; of a bf16 master what is given is rounded already.
+template <int kWarps, int kQuads>
+HYPERARC_DEVICE void storeRow(const CentersView& centers, int64_t row, const RowState<kQuads>& state) {
+  if (centers.precision == Precision::kBf16Master) {
+    storeQuads<kWarps>(centers.weightsBf16 + row * centers.dimPadded, centers.dim, state.weights);
+    if (centers.momentumBf16 != nullptr) {
+      storeQuads<kWarps>(centers.momentumBf16 + row * centers.dimPadded, centers.dim, state.momentum);
+    }
+    return;
+  }
+  storeQuads<kWarps>(centers.weights + row * centers.dim, centers.dim, state.weights);
+  if (centers.momentum != nullptr)
+    storeQuads<kWarps>(centers.momentum + row * centers.dim, centers.dim, state.momentum);
+  if (centers.weightsBf16 != nullptr) {
+    storeQuads<kWarps>(centers.weightsBf16 + row * centers.dimPadded, centers.dim, state.weights);
+  }
+}
+
 /// The update with dW = gradient of a loaded row; writes weights, optimizer state, bf16 copy and 1/‖w‖. `gradient` is 0
 /// beyond D.
 template <int kWarps, Updates kUpdates, int kQuads>
@@ -191,7 +266,6 @@ HYPERARC_DEVICE void updateRow(const CentersView& centers, int64_t row, const Up
                                const float (&gradient)[kQuads][4], RowState<kQuads>& state) {
   HYPERARC_UNROLL
   for (int q = 0; q < kQuads; ++q) {
-    const int32_t column = quadColumn<kWarps>(q);
     float(&w)[4] = state.weights[q];
     float(&v)[4] = state.momentum[q];
     if (isAdamW<kUpdates>(update)) {
@@ -200,26 +274,21 @@ HYPERARC_DEVICE void updateRow(const CentersView& centers, int64_t row, const Up
       HYPERARC_UNROLL
       for (int e = 0; e < 4; ++e) sgdElement(gradient[q][e], w[e], v[e], update);
     }
-    if (centers.precision == Precision::kBf16Master) {
-      // The norm below is of what is stored, so the rounding comes first; then storeQuad's own rounding is exact.
-      const PhiloxWords random = roundingWords(centers.firstGlobalRow + row, column / 4, update.roundingStep);
+  }
+  if (centers.precision == Precision::kBf16Master) {
+    // The norm below is of what is stored, so the rounding comes first; then storeRow's own rounding is exact.
+    HYPERARC_UNROLL
+    for (int q = 0; q < kQuads; ++q) {
+      const PhiloxWords random =
+          roundingWords(centers.firstGlobalRow + row, quadColumn<kWarps>(q) / 4, update.roundingStep);
       HYPERARC_UNROLL
       for (int e = 0; e < 4; ++e) {
-        w[e] = toFloat(toBf16Stochastic(w[e], random.word[e] & 0xffffu));
-        v[e] = toFloat(toBf16Stochastic(v[e], random.word[e] >> 16));
-      }
-      storeQuad(centers.weightsBf16 + row * centers.dimPadded, column, centers.dim, w);
-      if (centers.momentumBf16 != nullptr) {
-        storeQuad(centers.momentumBf16 + row * centers.dimPadded, column, centers.dim, v);
-      }
-    } else {
-      storeQuad(centers.weights + row * centers.dim, column, centers.dim, w);
-      if (centers.momentum != nullptr) storeQuad(centers.momentum + row * centers.dim, column, centers.dim, v);
-      if (centers.weightsBf16 != nullptr) {
-        storeQuad(centers.weightsBf16 + row * centers.dimPadded, column, centers.dim, w);
+        state.weights[q][e] = toFloat(toBf16Stochastic(state.weights[q][e], random.word[e] & 0xffffu));
+        state.momentum[q][e] = toFloat(toBf16Stochastic(state.momentum[q][e], random.word[e] >> 16));
       }
     }
   }
+  storeRow<kWarps>(centers, row, state);
   const float inverse = inverseNormOfRow<kWarps>(state.weights);
   if (threadIdx.x % (32 * kWarps) == 0) centers.inverseNorms[row] = inverse;
 }
@@ -256,9 +325,9 @@ HYPERARC_HD TargetRange targetsOf(const TargetsView& targets, int64_t first, int
 template <int kWarps, Updates kUpdates, int kQuads>
 HYPERARC_DEVICE void finishRow(const CentersView& centers, int64_t row, const TargetsView& targets,
                                const TargetRange& range, const GradientSink& sink, float (&v)[kQuads][4]) {
+  const float inverse = centers.inverseNorms[row];
   RowState<kQuads> state;
   loadRow<kWarps>(centers, row, sink.isUpdate, state);
-  const float inverse = centers.inverseNorms[row];
   const int32_t subCenter = centers.subCenters == 1 ? 0 : static_cast<int32_t>(row % centers.subCenters);
   for (int32_t n = range.begin; n < range.end; ++n) {
     const int32_t sample = targets.sample[n];

@@ -85,12 +85,13 @@ class Consumer {
     pass_.begin(segment, place_);
   }
 
-  /// S = A·Tᵀ, committed.
-  HYPERARC_DEVICE void score(int slot) {
+  /// S = A·Tᵀ over the columns of the tile's part, committed; part 0, which comes first, starts from zero.
+  HYPERARC_DEVICE void score(int slot, int part) {
     const int group = S::firstRow(place_.consumer) / 64;
     fence();
     HYPERARC_UNROLL
-    for (int box = 0; box < S::kBoxes; ++box) {
+    for (int n = 0; n < S::kBoxesPerPart; ++n) {
+      const int box = part * S::kBoxesPerPart + n;
       HYPERARC_UNROLL
       for (int k16 = 0; k16 < hopper::kBoxColumns / hopper::kInstructionK; ++k16) {
         multiplyScores(f_.scores, hopper::descriptorKMajor(place_.shared + Map::rowsBox(group, box), k16),
@@ -134,8 +135,8 @@ class Consumer {
     }
     commit();
   }
-  /// Scores have retired; the group committed after them may not have.
-  HYPERARC_DEVICE void retireScores() const { waitGroups<1>(); }
+  /// The product with the other's scores has retired; the scores committed after it, a group a part, may not have.
+  HYPERARC_DEVICE void retireOther() const { waitGroups<S::kParts>(); }
   HYPERARC_DEVICE void retireAll() const { waitGroups<0>(); }
 
   HYPERARC_DEVICE void finish(const hopper::Segment& segment) {
