@@ -61,5 +61,7 @@ it('says what is wrong with a command line', async () => {
   expect(await run('import', 'w.pt', join(folder, 'x'), '--backbone', 'resnet')).toMatchObject({ code: 2 });
   const absent = await run('import', join(folder, 'no.pt'), join(folder, 'x'), '--backbone', 'iresnet18');
   expect(absent).toMatchObject({ code: 1 });
-  expect(absent.errors).toMatch(/^hyperarc: E_FORMAT: .*no\.pt: expected a readable \.pt, .* received ENOENT; name the file/);
+  expect(absent.errors).toMatch(
+    /^hyperarc: E_FORMAT: .*no\.pt: expected a readable \.pt, .* received ENOENT; name the file/,
+  );
 });
