@@ -28,7 +28,7 @@ const HELP = `usage: scripts/bundle [--arch LIST] [--output FOLDER] [--addon FIL
   machine with no Node and no network. docs/air-gapped.md.
 
   --arch LIST     CUDA architectures as CMake names them, e.g. 90a-real (default) or "80-real;90a-real"
-  --addon FILE    take this hyperarc.node instead of building one
+  --addon FILE    take this hyperarc.node instead of building one; the bundle is then without the C++ tests
   --no-archive    the folder alone`;
 
 const fail = (line) => {
@@ -107,9 +107,12 @@ if (options.help) {
 if (process.platform !== 'linux')
   fail(`expected Linux, as the machine that the bundle is for; this is ${process.platform}`);
 run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-b']);
-const addon = options.addon
-  ? resolve(options.addon)
-  : buildAddon(root, 'build-bundle', { HYPERARC_CUDA: 'ON', HYPERARC_CUDA_ARCHITECTURES: options.arch });
+const cmakeOptions = {
+  HYPERARC_CUDA: 'ON',
+  HYPERARC_CUDA_ARCHITECTURES: options.arch,
+  HYPERARC_BUILD_TESTS: 'ON',
+};
+const addon = options.addon ? resolve(options.addon) : buildAddon(root, 'build-bundle', cmakeOptions);
 if (!existsSync(addon)) fail(`--addon: expected a hyperarc.node, found none at ${addon}`);
 
 const commit = commitName();
@@ -122,7 +125,12 @@ for (const name of ['app', 'bin', 'lib', 'peers', 'vectors']) mkdirSync(join(fol
 
 copyFileSync(process.execPath, join(folder, 'bin', 'node'));
 copyFileSync(addon, join(folder, 'hyperarc.node'));
-for (const file of ['bin/node', 'hyperarc.node']) {
+const binaries = ['bin/node', 'hyperarc.node'];
+if (!options.addon) {
+  copyFileSync(join(root, 'native', 'build-bundle', 'tests', 'hyperarc_tests'), join(folder, 'bin', 'hyperarc_tests'));
+  binaries.push('bin/hyperarc_tests');
+}
+for (const file of binaries) {
   chmodSync(join(folder, file), 0o755);
   run('strip', ['--strip-unneeded', join(folder, file)]);
 }
@@ -138,7 +146,7 @@ cpSync(vectors, join(folder, 'vectors'), {
 copyFileSync(join(root, 'docs', 'air-gapped.md'), join(folder, 'README.md'));
 copyFileSync(join(root, 'LICENSE'), join(folder, 'LICENSE'));
 
-const glibc = glibcFloor([join(folder, 'bin', 'node'), join(folder, 'hyperarc.node')]);
+const glibc = glibcFloor(binaries.map((file) => join(folder, file)));
 const script = readFileSync(join(root, 'scripts', 'lib', 'bundle', 'run.sh'), 'utf8');
 writeFileSync(join(folder, 'run'), script.replace('@COMMIT@', commit).replace('@GLIBC@', glibc), { mode: 0o755 });
 const description = run(process.execPath, [

@@ -77,6 +77,43 @@ describe('a bundle', () => {
     expect(status).toBe(0);
   });
 
+  it('runs each C++ test of a CUDA kernel in a process of its own', () => {
+    const program = join(parent, 'native');
+    const list = [
+      'Running main() from gtest_main.cc',
+      'CudaRows.',
+      '  Right',
+      '  Wrong',
+      '  Absent',
+      'ThreadPool.',
+      '  Other',
+      'Sizes/MmaNumbers.',
+      '  Tile/0  # GetParam() = 3',
+    ];
+    const script = `#!/bin/sh
+      case $1 in
+        --gtest_list_tests) cat <<'END'
+${list.join('\n')}
+END
+        ;;
+        *CudaRows.Right | *Sizes/MmaNumbers.Tile/0) echo '[  PASSED  ] 1 test.' ;;
+        *Wrong) echo 'expected 1, received 2'; exit 1 ;;
+        *Absent) printf 'rows.cc:3: Skipped\nno CUDA device\n[  SKIPPED ] CudaRows.Absent (0 ms)\n' ;;
+      esac`;
+    writeFileSync(program, script, { mode: 0o755 });
+    const args = ['test', 'kernels', '--device', 'cpu', '--jobs', '2', '--output', join(parent, 'native.jsonl')];
+    const env = { PATH: '/usr/bin:/bin', HYPERARC_NATIVE_TESTS: program };
+    const { status, stdout } = spawnSync(join(folder, 'run'), args, { cwd: parent, env, encoding: 'utf8' });
+    expect(stdout).toMatch(
+      /FAILED C\+\+ tests of single kernels: CudaRows\.Wrong\n {4}ended with 1: expected 1, received 2/,
+    );
+    expect(stdout).toMatch(/^FAILED C\+\+ tests of single kernels: 2 passed, 1 skipped \(no CUDA device\), 1 failed/m);
+    expect(status).toBe(1);
+    // This bundle's addon was given to it.
+    const without = run('test', 'kernels', '--device', 'cpu');
+    expect(without.stdout).toMatch(/0 passed, 1 skipped \(this bundle was made from a finished addon, without them\)/);
+  });
+
   it('tests in several processes as in one, with a record of each check', () => {
     const recordsWith = (jobs: string) => {
       const output = join(parent, `tests-${jobs}.jsonl`);

@@ -3,6 +3,7 @@
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 export HYPERARC_ADDON="$here/hyperarc.node"
+export HYPERARC_NATIVE_TESTS="${HYPERARC_NATIVE_TESTS-$here/bin/hyperarc_tests}"
 export HYPERARC_COMMIT='@COMMIT@'
 node="$here/bin/node"
 
@@ -13,7 +14,7 @@ usage: run COMMAND [OPTION…]
   verify                     checksums of every file
   all [--minutes N]          info, test, bench, sanitize within N minutes, whatever fails, and a summary:
        --output FOLDER         gpu-results by default; --device cuda:0
-  test [GROUP…]              contract | identical | trouble | large | random; all of them by default
+  test [GROUP…]              kernels | contract | identical | trouble | large | random; all of them by default
        --device cuda:0|cpu     --count N (random shapes, 10000)   --classes N (of `large`)
        --jobs N                processes at once, one for each core by default
        --seconds N             what is not done by then is not run, and said

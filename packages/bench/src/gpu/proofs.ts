@@ -38,6 +38,7 @@ function countsOf(lines: readonly TestLine[]): string {
 }
 
 const TESTS: readonly [row: string, group: RegExp][] = [
+  ['C++ tests of single kernels', /^C\+\+ tests of single kernels/],
   ['contract suite, every precision and kernel family', /^contract: /],
   ['10,000 random small shapes', /^random shapes/],
   ['C·D > 2³¹', /^C·D > 2³¹/],

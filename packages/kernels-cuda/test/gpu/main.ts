@@ -12,6 +12,7 @@ import type { Check } from './checks.js';
 import { identicalChecks } from './identical.js';
 import { killAll, runJobs } from './jobs.js';
 import { LARGE_CLASSES, largeChecks } from './large.js';
+import { nativeChecks } from './native-tests.js';
 import { randomChecks } from './random.js';
 import { Report } from './report.js';
 import { sanitizeChecks, TOOLS } from './sanitize.js';
@@ -21,7 +22,7 @@ import type { EngineSubject } from './subjects.js';
 import { subjectsOf } from './subjects.js';
 import { troubleChecks } from './trouble.js';
 
-const USAGE = `usage: main [contract | random | identical | trouble | large | sanitize]… [--device NAME] [--count N ≥ 1] [--classes N ≥ 64]
+const USAGE = `usage: main [kernels | contract | random | identical | trouble | large | sanitize]… [--device NAME] [--count N ≥ 1] [--classes N ≥ 64]
   [--jobs N ≥ 1] [--patience SECONDS] [--seconds N] [--output FILE] [--sanitizer FILE [--tool ${TOOLS.join(' | ')}]…]`;
 
 function refuse(line: string): never {
@@ -71,6 +72,7 @@ function* contractChecks(subjects: readonly EngineSubject[]): Iterable<Check> {
 }
 
 const GROUPS: Readonly<Record<string, (subjects: readonly EngineSubject[]) => Iterable<Check>>> = {
+  kernels: nativeChecks,
   contract: contractChecks,
   identical: (subjects) => identicalChecks(subjects, device === 'cpu' ? 2011 : 20_011),
   trouble: (subjects) => troubleChecks(device, subjects),
@@ -78,7 +80,9 @@ const GROUPS: Readonly<Record<string, (subjects: readonly EngineSubject[]) => It
   large: (subjects) => largeChecks(subjects, classes),
   sanitize: sanitizeChecks,
 };
-const wanted = positionals.length > 0 ? positionals : Object.keys(GROUPS).filter((name) => name !== 'sanitize');
+// `kernels` are CUDA's, and `sanitize` is for a sanitizer.
+const byDefault = Object.keys(GROUPS).filter((name) => name !== 'sanitize' && (name !== 'kernels' || device !== 'cpu'));
+const wanted = positionals.length > 0 ? positionals : byDefault;
 const unknown = wanted.find((name) => !(name in GROUPS)) ?? values.tool.find((name) => !TOOLS.some((t) => t === name));
 if (unknown !== undefined || !(count >= 1 && classes >= 64 && jobs >= 1 && patience > 0 && seconds > 0)) refuse(USAGE);
 
