@@ -20,6 +20,12 @@ export async function openDatasets(
   return { train, heldOut: test };
 }
 
+/** "5000 images of 100 identities; 20 others held out". */
+export function describeDatasets({ train, heldOut }: RunDatasets): string {
+  const kept = heldOut === undefined ? '' : `; ${heldOut.identities.length} others held out`;
+  return `${train.labels.length} images of ${train.identities.length} identities${kept}`;
+}
+
 const fingerprints = new WeakMap<ImageDataset, string>();
 /** Lines hashed at once: a call for each of tens of millions would take longest. */
 const LINES = 1024;

@@ -6,6 +6,7 @@ import { CheckpointStore } from '../checkpoint/store.js';
 import type { Config } from '../config/index.js';
 import type { Batch } from '../data/index.js';
 import { arithmeticDifference, arithmeticOf, engineOf } from './arithmetic.js';
+import { describeDatasets } from './dataset.js';
 import { EarlyStop } from './earlyStop.js';
 import { explainFullDisk } from './fullDisk.js';
 import { GuardedStep } from './guardedStep.js';
@@ -176,6 +177,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   let journal: Journal | undefined;
   let verification: PeriodicVerification | undefined;
   try {
+    log(`data: ${describeDatasets(session.datasets)}`);
     log(`head on ${session.head.centers.device.info.name}: ${engineOf(session)}`);
     if (saved !== undefined) {
       const { state } = saved;

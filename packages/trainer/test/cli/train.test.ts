@@ -94,7 +94,7 @@ describe('hyperarc', () => {
     [
       'too few images to verify',
       'evaluate={every: 1, pairs: 4000}',
-      /^hyperarc: E_RANGE: pairs: .*ask for fewer pairs/m,
+      /^hyperarc: E_RANGE: pairs: .*give more images, or ask for fewer folds/m,
     ],
   ])('leaves no run folder behind that %s kept from beginning', async (_, override, message) => {
     const output = join(folder, 'none');
@@ -181,6 +181,7 @@ describe('signals', () => {
     expect(first.output).toMatch(
       /SIGINT: saving after this step[^]*saved .*step-0+(\d+)\n[^]*stopped at step \1 of 1000000/,
     );
+    expect(first.output).toMatch(/^data: 18 images of 6 identities$/m);
     expect(first.output).toContain('go on with: hyperarc train --resume runs/tiny-001\n');
     expect(first.code).toBe(130);
 

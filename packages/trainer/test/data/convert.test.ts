@@ -136,6 +136,16 @@ describe('conversion', () => {
     expect(await reader.read(dataset.locateName('anna/000000001-0.jpg'))).toEqual(readFileSync(join(from, 'person_1', '0.jpg')));
   });
 
+  it.each(['a.zip', 'a.parquet', 'new/train.tar.gz', 'train.LST'])('refuses to write %s', async (name) => {
+    const work = temporaryFolder();
+    const to = join(work, name);
+    const ending = name.slice(name.lastIndexOf('.'));
+    await expect(convertDataset(records(), to)).rejects.toThrow(
+      `E_RANGE: to: expected a folder, NEW/NAME.rec or NEW/NAME.tar, received ${to}; ${ending} is not written`,
+    );
+    expect(readdirSync(work)).toEqual([]);
+  });
+
   it('refuses names that the form cannot hold', async () => {
     const [from, work] = [await imageFolder(1, 1), temporaryFolder()];
     put(from, 'hidden.txt', 'person_0/0.jpg .hidden\n');

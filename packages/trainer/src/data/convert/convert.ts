@@ -36,6 +36,21 @@ export interface ImageFile {
   readonly bytes: Buffer;
 }
 
+/** Endings of forms that are not written; a folder of such a name would be a misunderstanding. */
+const NOT_WRITTEN = /\.(zip|tgz|gz|xz|zst|bz2|parquet|arrow|lst|idx|csv|tsv|bin|lmdb|mdb|h5|hdf5|npz|npy|tfrecords?)$/i;
+
+/** What the name asks for. */
+function formOf(to: string): 'folder' | 'rec' | 'tar' {
+  const other = NOT_WRITTEN.exec(to)?.[0];
+  if (other !== undefined) {
+    throw new HyperArcError(
+      'E_RANGE',
+      `to: expected a folder, NEW/NAME.rec or NEW/NAME.tar, received ${to}; ${other} is not written`,
+    );
+  }
+  return (/\.(rec|tar)$/.exec(to)?.[1] as 'rec' | 'tar' | undefined) ?? 'folder';
+}
+
 /** Images between two looks at the signal. */
 const BREATH = 64;
 
@@ -43,10 +58,10 @@ const BREATH = 64;
  * Writes a dataset, every image byte for byte, in another form: an image folder, MXNet's RecordIO as InsightFace lays it out (`to` ends in `.rec`), or
  * tar shards as WebDataset reads them (`.tar`). What is written is a new folder: `to`, or that of `to`. It is written beside its place and renamed at the end.
  * @param from what openDataset takes, or a Parquet file.
- * @throws HyperArcError E_RANGE if the folder is there already, or for a name that the form cannot hold; E_FORMAT for a damaged source, naming the image.
+ * @throws HyperArcError E_RANGE if the folder is there already, for another form than these, or for a name that the form cannot hold; E_FORMAT for a damaged source, naming the image.
  */
 export async function convertDataset(from: string, to: string, options: ConvertOptions = {}): Promise<ConvertResult> {
-  const form = /\.(rec|tar)$/.exec(to)?.[1] ?? 'folder';
+  const form = formOf(to);
   const folder = form === 'folder' ? to : dirname(to);
   refuseExisting(folder, form === 'folder' ? undefined : `NEW/${basename(to)}`);
   const dataset = await openDataset(from, { ...options, inOrder: true });
