@@ -40,13 +40,17 @@ export class EmbeddingFiles {
     }
     this.writeMatrix = write;
     this.list = `${out.slice(0, -ending.length)}.csv`;
-    checkFree(out);
-    checkFree(this.list);
+    this.checkFree();
     checkWritable(dirname(out));
   }
 
-  /** Writes both files, or neither. @param features a row for each name */
+  /**
+   * Writes both files, or neither.
+   * @param features a row for each name
+   * @throws HyperArcError E_RANGE for names that have been taken meanwhile.
+   */
   write(features: Features, { names, owners }: Pick<ImageList, 'names' | 'owners'>): void {
+    this.checkFree();
     try {
       writeWholeFile(this.out, (partial) => {
         this.writeMatrix(partial, features, owners);
@@ -57,6 +61,11 @@ export class EmbeddingFiles {
       rmSync(this.list, { force: true });
       throw error;
     }
+  }
+
+  private checkFree(): void {
+    checkFree(this.out);
+    checkFree(this.list);
   }
 }
 

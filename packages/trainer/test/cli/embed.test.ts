@@ -74,6 +74,13 @@ async function embed(args: string[], onError: (text: string) => void = () => und
 const listed = (path: string): string[] => readFileSync(path, 'utf8').trimEnd().split('\n');
 const row = (values: Float32Array, n: number): number[] => [...values.subarray(n * DIM, (n + 1) * DIM)];
 
+/** Names of the images of `faces`, in its order. */
+const imagePaths = (): string[] =>
+  readdirSync(faces, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .flatMap(({ name }) => readdirSync(join(faces, name)).map((image) => `${name}/${image}`))
+    .sort();
+
 /** The exported model's answer to each image and to the mirrored one, by our reading of the ONNX file. */
 async function oracle(paths: readonly string[]): Promise<{ plain: Float32Array; mirrored: Float32Array }> {
   const onnx = at('oracle.onnx');
@@ -162,12 +169,6 @@ it('writes .npy, without mirroring and without scaling', async () => {
     expectRows(values, expected);
   }
 });
-
-const imagePaths = (): string[] =>
-  readdirSync(faces, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .flatMap(({ name }) => readdirSync(join(faces, name)).map((image) => `${name}/${image}`))
-    .sort();
 
 it('takes a run, and every form of dataset', async () => {
   const config = at('config.yaml');
