@@ -27,15 +27,21 @@ export function renameDurably(from: string, to: string): void {
   sync(dirname(to));
 }
 
-/** Writes a whole file or none: to a temporary name, then renamed. */
-export function writeAtomically(path: string, content: string | Uint8Array): void {
+/** Makes a whole file or none: `write` makes one of a temporary name, which is renamed. Replaces a file of the name. */
+export function writeWholeFile(path: string, write: (partial: string) => void): void {
   const partial = `${path}.partial`;
   try {
-    writeFileSync(partial, content);
+    rmSync(partial, { force: true });
+    write(partial);
     sync(partial);
     renameDurably(partial, path);
   } catch (error) {
     rmSync(partial, { force: true });
     throw error;
   }
+}
+
+/** Writes a whole file or none: to a temporary name, then renamed. */
+export function writeAtomically(path: string, content: string | Uint8Array): void {
+  writeWholeFile(path, (partial) => writeFileSync(partial, content));
 }

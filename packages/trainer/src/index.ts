@@ -60,6 +60,7 @@ export {
   type LoaderState,
   type Sampler,
 } from './data/index.js';
+export * from './embed/index.js';
 export * from './evaluate/index.js';
 export * from './export/index.js';
 export * from './import/index.js';

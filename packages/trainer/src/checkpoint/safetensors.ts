@@ -40,11 +40,13 @@ function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
-function bytesOf(values: WritableTensor['values']): Uint8Array {
+/** The bytes of an array, not copied. */
+export function bytesOf(values: WritableTensor['values']): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
 
-function writeAll(file: number, bytes: Uint8Array): void {
+/** Writes all of `bytes` at the place an open file is at. */
+export function writeAll(file: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length;) {
     done += writeSync(file, bytes, done, Math.min(CHUNK_BYTES, bytes.length - done));
   }

@@ -6,6 +6,7 @@ import { Command, CommanderError } from 'commander';
 import { registerCompareCommand } from './commands/compare.js';
 import { registerDataCommand } from './commands/data.js';
 import { registerDoctorCommand } from './commands/doctor.js';
+import { registerEmbedCommand } from './commands/embed.js';
 import { registerEvaluateCommand } from './commands/evaluate.js';
 import { registerEvaluateIjbCommand } from './commands/evaluateIjb.js';
 import { registerEvaluateMegaFaceCommand } from './commands/evaluateMegaFace.js';
@@ -42,6 +43,7 @@ export function createProgram(): Command {
   registerFairnessCommand(program);
   registerRobustnessCommand(program);
   registerRecipesCommand(program);
+  registerEmbedCommand(program);
   registerExportCommand(program);
   registerImportCommand(program);
   registerReportCommand(program);

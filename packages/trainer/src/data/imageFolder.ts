@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, statSync, type Dirent } from 'node:fs';
 import { join } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import type { ImageDataset } from './dataset.js';
@@ -52,9 +52,8 @@ export function scanImageFolder(root: string, log: (line: string) => void = () =
     const entries = readFolder(join(root, folder), `${root}/${folder}`);
     for (const entry of entries) leaveOut(leftOutOfIdentity(join(root, folder), entry));
     const images = entries
-      .filter((entry) => entry.isFile() || entry.isSymbolicLink())
+      .filter(isImage)
       .map((entry) => entry.name)
-      .filter(isImageName)
       .sort(byName);
     if (images.length === 0) continue;
     for (const image of images) samples.push({ path: `${folder}/${image}`, label: identities.length });
@@ -79,6 +78,13 @@ export function identityFolders(root: string): string[] {
     .map((entry) => entry.name)
     .sort(byName);
 }
+
+/** Whether an image lies right in one of the identity folders below `root`; looks no further than the first. */
+export function hasIdentities(root: string): boolean {
+  return identityFolders(root).some((folder) => readFolder(join(root, folder), `${root}/${folder}`).some(isImage));
+}
+
+const isImage = (entry: Dirent): boolean => (entry.isFile() || entry.isSymbolicLink()) && isImageName(entry.name);
 
 const isDirectory = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 

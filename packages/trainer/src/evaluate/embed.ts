@@ -9,7 +9,7 @@ export interface EmbeddingModel {
 /** Decoded images, [N, imageSize, imageSize, 3] in [−1, 1], in the order of `paths`. */
 export type ImageLoader = (paths: readonly string[], imageSize: number) => Promise<Float32Array>;
 
-/** One embedding a row: [N, D], unit length. */
+/** One embedding a row: [N, D], of unit length unless that was not wanted. */
 export interface Embeddings {
   paths: readonly string[];
   valuesND: Float32Array;
@@ -29,20 +29,23 @@ export interface EmbedOptions {
   batchSize?: number;
   /** Adds the embedding of the mirrored image before normalising, as InsightFace evaluates. Default true. */
   flip?: boolean;
+  /** Scales the embeddings to unit length. Default true. */
+  normalize?: boolean;
   /** Called after every batch. */
   onProgress?: (done: number, total: number) => void;
 }
 
 /**
- * Embeddings of image files, scaled to unit length.
- * @throws HyperArcError E_SHAPE if the model does not answer [B, D]; E_NONFINITE for NaN or Inf, and E_RANGE for a zero vector, naming the image.
+ * Embeddings of image files, scaled to unit length. Takes 4·N·D bytes.
+ * @throws HyperArcError E_SHAPE if the model does not answer [B, D]; E_NONFINITE for NaN or Inf, and E_RANGE for a zero vector that is to be
+ *   scaled, naming the image.
  */
 export async function embedImages(
   model: EmbeddingModel,
   paths: readonly string[],
   options: EmbedOptions,
 ): Promise<EmbeddedImages> {
-  const { imageSize, load, batchSize = 64, flip = true, onProgress } = options;
+  const { imageSize, load, batchSize = 64, flip = true, normalize = true, onProgress } = options;
   if (!Number.isInteger(batchSize) || batchSize < 1) {
     throw new HyperArcError('E_RANGE', `batchSize: expected a whole number ≥ 1, received ${batchSize}`);
   }
@@ -68,9 +71,12 @@ export async function embedImages(
       valuesND = new Float32Array(paths.length * dim);
     }
     valuesND.set(values, first * dim);
+    // Batch by batch: what is wrong is said at once.
+    const rowsBD = valuesND.subarray(first * dim, (first + batch.length) * dim);
+    if (normalize) normalizeRows(rowsBD, dim, batch);
+    else batch.forEach((name, n) => squaredLength(rowsBD.subarray(n * dim, (n + 1) * dim), name));
     onProgress?.(first + batch.length, paths.length);
   }
-  normalizeRows(valuesND, dim, paths);
   return { paths, valuesND, dim, normsN };
 }
 
@@ -87,20 +93,25 @@ function predict(model: EmbeddingModel, images: tf.Tensor4D): tf.Tensor2D {
 export function normalizeRows(valuesND: Float32Array, dim: number, names: readonly string[]): void {
   names.forEach((name, n) => {
     const row = valuesND.subarray(n * dim, (n + 1) * dim);
-    let squared = 0;
-    for (const value of row) squared += value * value;
-    if (!Number.isFinite(squared)) {
-      throw new HyperArcError(
-        'E_NONFINITE',
-        `embedding of ${name}: expected finite numbers, received NaN or Inf; the weights may have diverged`,
-      );
-    }
-    const norm = Math.sqrt(squared);
+    const norm = Math.sqrt(squaredLength(row, name));
     if (norm < 1e-12) {
       throw new HyperArcError('E_RANGE', `embedding of ${name}: expected a length above 1e-12, received ${norm}`);
     }
     for (let d = 0; d < dim; d++) row[d]! /= norm;
   });
+}
+
+/** @throws HyperArcError E_NONFINITE for NaN or Inf, by the name. */
+function squaredLength(row: Float32Array, name: string): number {
+  let squared = 0;
+  for (const value of row) squared += value * value;
+  if (!Number.isFinite(squared)) {
+    throw new HyperArcError(
+      'E_NONFINITE',
+      `embedding of ${name}: expected finite numbers, received NaN or Inf; the weights may have diverged`,
+    );
+  }
+  return squared;
 }
 
 /** The baseline that any model must beat: the pixels themselves, flattened, are the embedding. */

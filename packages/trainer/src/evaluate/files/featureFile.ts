@@ -1,7 +1,7 @@
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { readSafetensors, writeSafetensors, type TensorData } from '../../checkpoint/safetensors.js';
-import { renameDurably } from '../../files.js';
+import { writeWholeFile } from '../../files.js';
 import type { Features } from '../search/features.js';
 import { readNpy } from './npy.js';
 
@@ -79,10 +79,7 @@ export function writeFeatureFile(path: string, { plain, mirrored }: ImageFeature
     shape: [valuesND.length / dim, dim],
     values: valuesND,
   });
-  const partial = `${path}.partial`;
-  rmSync(partial, { force: true });
   const tensors = new Map([['embeddings', tensor(plain)]]);
   if (mirrored) tensors.set('mirrored', tensor(mirrored));
-  writeSafetensors(partial, tensors);
-  renameDurably(partial, path);
+  writeWholeFile(path, (partial) => writeSafetensors(partial, tensors));
 }

@@ -217,7 +217,7 @@ describe('alignPhotos', () => {
   it('refuses folders without photographs, or whose faces would be one file, and a target that is there', async () => {
     const empty = temporaryFolder();
     await expect(align(target(), {}, empty)).rejects.toThrow(
-      /E_FORMAT: .*expected photographs .* received an empty folder/,
+      /E_FORMAT: .*expected images .* received an empty folder/,
     );
     put(empty, 'a/readme.md', '');
     await expect(align(target(), {}, empty)).rejects.toThrow(/received 1 other entries \(a\/readme\.md, …\)/);
@@ -227,7 +227,7 @@ describe('alignPhotos', () => {
       /received a\/x\.jpg and a\/x\.png, whose faces would be one file/,
     );
     await expect(align(target(), {}, join(empty, 'none'))).rejects.toThrow(
-      /expected a folder of photographs, received ENOENT/,
+      /expected a folder of images, received ENOENT/,
     );
     await expect(align(photos)).rejects.toThrow(/E_RANGE: to: /);
     await expect(align(target(), { minScore: 0 })).rejects.toThrow(

@@ -7,6 +7,7 @@ import { KeyedRandom } from '../../../dist/data/keyedRandom.js';
 import { readFeatureFile, writeFeatureFile } from '../../../dist/evaluate/files/featureFile.js';
 import { forEachLine } from '../../../dist/evaluate/files/lines.js';
 import { readNpy } from '../../../dist/evaluate/files/npy.js';
+import { writeNpy } from '../../../dist/evaluate/files/writeNpy.js';
 
 const reference = join(import.meta.dirname, '../reference/protocols');
 let folder: string;
@@ -154,5 +155,37 @@ describe('forEachLine', () => {
     expect(() => lines(put('c', `one\n${'x'.repeat(2_000_000)}`))).toThrow('c:2: expected lines of text, received');
     expect(() => lines(folder)).toThrow('expected a readable file, received EISDIR');
     expect(() => lines(join(folder, 'none'))).toThrow('expected a readable file, received ENOENT');
+  });
+});
+
+describe('writeNpy', () => {
+  it.each([
+    [3, 2],
+    [1, 512],
+    [0, 7],
+    [123_457, 1],
+  ])('writes %i×%i numbers that are read back, the data at a multiple of 64 bytes', (rows, dim) => {
+    const path = join(folder, 'w.npy');
+    const valuesND = Float32Array.from({ length: rows * dim }, (_, i) => Math.sin(i));
+    writeNpy(path, { valuesND, dim });
+    expect(readNpy(path)).toEqual({ shape: [rows, dim], values: valuesND });
+    const content = readFileSync(path);
+    const dataStart = 10 + content.readUInt16LE(8);
+    expect(dataStart % 64).toBe(0);
+    expect(content.length).toBe(dataStart + valuesND.byteLength);
+    expect(content[dataStart - 1]).toBe(0x0a);
+  });
+
+  it('writes the bytes that numpy.save writes', () => {
+    const written = join(reference, 'MegaFace/probes.npy');
+    const { shape, values } = readNpy(written);
+    writeNpy(join(folder, 'w.npy'), { valuesND: values, dim: shape[1] });
+    expect(readFileSync(join(folder, 'w.npy')).equals(readFileSync(written))).toBe(true);
+  });
+
+  it('refuses rows that are not whole', () => {
+    expect(() => writeNpy(join(folder, 'w.npy'), { valuesND: new Float32Array(5), dim: 2 })).toThrow(
+      /E_SHAPE: .*expected rows of 2 values, received 5 in all/,
+    );
   });
 });

@@ -1,0 +1,103 @@
+import { accessSync, closeSync, constants, openSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, extname } from 'node:path';
+import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
+import { writeSafetensors, type WritableTensor } from '../checkpoint/safetensors.js';
+import { writeNpy } from '../evaluate/files/writeNpy.js';
+import type { Features } from '../evaluate/search/features.js';
+import { checkFree } from '../export/destination.js';
+import { writeWholeFile } from '../files.js';
+import type { ImageList, Owners } from './imageList.js';
+
+/** Rows of the list that are put together at a time. */
+const ROWS = 1 << 16;
+
+type Write = (path: string, features: Features, owners?: Owners) => void;
+
+/** By the ending of the file's name. */
+const WRITERS: Readonly<Record<string, Write>> = {
+  '.npy': writeNpy,
+  '.safetensors': (path, { valuesND, dim }, owners) => {
+    const rows = valuesND.length / dim;
+    const tensors = new Map<string, WritableTensor>([['embeddings', { shape: [rows, dim], values: valuesND }]]);
+    if (owners) tensors.set('labels', { shape: [rows], values: owners.labels });
+    writeSafetensors(path, tensors);
+  },
+};
+
+/** A file of embeddings, and beside it the list that says what its rows are. */
+export class EmbeddingFiles {
+  /** Lines of `path,identity`, or `path` alone, below a line of these names: CSV (RFC 4180), a line a row. */
+  readonly list: string;
+  private readonly writeMatrix: Write;
+
+  /** @throws HyperArcError E_RANGE for another ending than .npy and .safetensors, for names that are taken, and for a folder that cannot be written to. */
+  constructor(readonly out: string) {
+    const ending = extname(out);
+    const write = Object.hasOwn(WRITERS, ending) ? WRITERS[ending] : undefined;
+    if (write === undefined) {
+      const endings = Object.keys(WRITERS).join(' or ');
+      throw new HyperArcError('E_RANGE', `out: expected a name that ends in ${endings}, received ${out}; rename it`);
+    }
+    this.writeMatrix = write;
+    this.list = `${out.slice(0, -ending.length)}.csv`;
+    this.checkFree();
+    checkWritable(dirname(out));
+  }
+
+  /**
+   * Writes both files, or neither.
+   * @param features a row for each name
+   * @throws HyperArcError E_RANGE for names that have been taken meanwhile.
+   */
+  write(features: Features, { names, owners }: Pick<ImageList, 'names' | 'owners'>): void {
+    this.checkFree();
+    try {
+      writeWholeFile(this.out, (partial) => {
+        this.writeMatrix(partial, features, owners);
+        // Before the matrix has its name: where that is, the list is.
+        writeWholeFile(this.list, (partialList) => writeList(partialList, names, owners));
+      });
+    } catch (error) {
+      rmSync(this.list, { force: true });
+      throw error;
+    }
+  }
+
+  private checkFree(): void {
+    checkFree(this.out);
+    checkFree(this.list);
+  }
+}
+
+/** So that it does not come out after the last image. */
+function checkWritable(folder: string): void {
+  try {
+    accessSync(folder, constants.W_OK);
+  } catch (cause) {
+    const { code = 'another error' } = cause as NodeJS.ErrnoException;
+    throw new HyperArcError(
+      'E_RANGE',
+      `out: expected a folder to write to, received ${folder} (${code}); make it, or give another`,
+      { cause },
+    );
+  }
+}
+
+function writeList(path: string, names: readonly string[], owners: Owners | undefined): void {
+  const file = openSync(path, 'wx');
+  try {
+    writeFileSync(file, owners ? 'path,identity\n' : 'path\n');
+    for (let first = 0; first < names.length; first += ROWS) {
+      const lines = names.slice(first, first + ROWS).map((name, i) => {
+        const cells = owners ? [name, owners.identities[owners.labels[first + i]!]!] : [name];
+        return `${cells.map(cell).join(',')}\n`;
+      });
+      writeFileSync(file, lines.join(''));
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Spaces at an end are quoted too: readers may trim what is not. */
+const cell = (text: string): string => (/[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);

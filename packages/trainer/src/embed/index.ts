@@ -1,0 +1,1 @@
+export { embedToFile, type EmbedToFileOptions, type EmbedToFileResult } from './embedToFile.js';
