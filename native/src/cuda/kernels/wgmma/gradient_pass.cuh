@@ -175,9 +175,8 @@ class GradientPass {
     return own;
   }
 
-  /// Rows that a warp finishes at a time (finish_row.cuh): one alone waits for memory, shuffles and its norm. D = 256
-  /// has no room for two, its output being in registers still (140 bytes of spills).
-  static constexpr int kRowsAtOnce = S::kDim == 256 ? 1 : 2;
+  /// Rows that a warp finishes at a time (finish_row.cuh): one alone waits for memory, shuffles and its norm.
+  static constexpr int kRowsAtOnce = 2;
   struct StagedRow {
     int staged;
     int32_t position;
