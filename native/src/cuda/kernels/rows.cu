@@ -68,18 +68,20 @@ __global__ void __launch_bounds__(RowLaunch<kWarps>::kThreads)
   if (item >= count) return;
   const int64_t row = firstRow + item;
   const int thread = static_cast<int>(threadIdx.x) % (32 * kWarps);
-  float weights[kRowQuads][4];
+  float weights[1][kRowQuads][4];
   HYPERARC_UNROLL
   for (int q = 0; q < kRowQuads; ++q) {
-    loadWeights<kWarps>(centers, row, q, weights[q]);
+    loadWeights<kWarps>(centers, row, q, weights[0][q]);
     if (centers.precision == Precision::kBf16Compute) {
-      storeQuad(centers.weightsBf16 + row * centers.dimPadded, quadColumn<kWarps>(q), centers.dim, weights[q]);
+      storeQuad(centers.weightsBf16 + row * centers.dimPadded, quadColumn<kWarps>(q), centers.dim, weights[0][q]);
     }
   }
   clearPadding(centers.weightsBf16, centers, row, thread, 32 * kWarps);
   clearPadding(centers.momentumBf16, centers, row, thread, 32 * kWarps);
   clearPadding(centers.secondMomentBf16, centers, row, thread, 32 * kWarps);
-  const float inverse = inverseNormOfRow<kWarps>(weights);
+  double squares[1];
+  squaresOfRows<kWarps>(weights, squares);
+  const float inverse = static_cast<float>(inverseNormOf(squares[0]));
   if (thread == 0) centers.inverseNorms[row] = inverse;
 }
 
@@ -107,10 +109,10 @@ __global__ void __launch_bounds__(RowLaunch<kWarps>::kThreads)
   const int32_t count = static_cast<int32_t>(updated.count);
   const int32_t place = lowerBound(updated.list, count, localClass);
   if (place < count && updated.list[place] == localClass) return;
-  RowState<kRowQuads> state;
-  loadRow<kWarps>(centers, row, true, state);
-  const float gradient[kRowQuads][4] = {};
-  updateRow<kWarps, kUpdates>(centers, row, update, gradient, state);
+  RowState<1, kRowQuads> state;
+  loadRows<kWarps>(centers, {row}, true, state);
+  const float gradient[1][kRowQuads][4] = {};
+  updateRows<kWarps, kUpdates>(centers, {row}, update, gradient, state);
 }
 
 /// Sixteen bytes, eight elements of a bf16 row.

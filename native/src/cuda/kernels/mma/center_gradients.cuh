@@ -127,21 +127,21 @@ HYPERARC_DEVICE void finishRows(char* shared, const CenterGradients& args, const
   for (int r = warp; r < Shape::kRows; r += kWarps) {
     const int32_t row = terms[r].row;
     if (row < 0) break;
-    float gradient[kQuads][4];
+    float gradient[1][kQuads][4];
     HYPERARC_UNROLL
     for (int q = 0; q < kQuads; ++q) {
       const float4 four = *reinterpret_cast<const float4*>(staged + stagedIndex<Shape>(r, quadColumn<1>(q)));
-      gradient[q][0] = four.x * args.inverseTotal;
-      gradient[q][1] = four.y * args.inverseTotal;
-      gradient[q][2] = four.z * args.inverseTotal;
-      gradient[q][3] = four.w * args.inverseTotal;
+      gradient[0][q][0] = four.x * args.inverseTotal;
+      gradient[0][q][1] = four.y * args.inverseTotal;
+      gradient[0][q][2] = four.z * args.inverseTotal;
+      gradient[0][q][3] = four.w * args.inverseTotal;
     }
     const int32_t position = terms[r].position;
     TargetRange own = {targets.begin, targets.begin};
     while (own.begin < targets.end && args.targets.position[own.begin] < position) ++own.begin;
     for (own.end = own.begin; own.end < targets.end && args.targets.position[own.end] == position;) ++own.end;
     targets.begin = own.end;
-    finishRow<1, Updates::kEither>(args.centers, row, args.targets, own, args.sink, gradient);
+    cuda::finishRows<1, Updates::kEither>(args.centers, {row}, args.targets, {own}, args.sink, gradient);
   }
 }
 

@@ -181,12 +181,12 @@ __global__ void __launch_bounds__(RowLaunch<kWarps>::kThreads)
   if (item >= rows) return;
   const int64_t position = firstPosition + item / centers.subCenters;
   const int64_t row = classAt(classes, position) * centers.subCenters + item % centers.subCenters;
-  float v[kRowQuads][4];
+  float v[1][kRowQuads][4];
   HYPERARC_UNROLL
   for (int q = 0; q < kRowQuads; ++q) {
-    loadQuad(gradient + item * centers.dim, quadColumn<kWarps>(q), centers.dim, v[q]);
+    loadQuad(gradient + item * centers.dim, quadColumn<kWarps>(q), centers.dim, v[0][q]);
   }
-  finishRow<kWarps, kUpdates>(centers, row, targets, targetsOf(targets, position, position + 1), sink, v);
+  finishRows<kWarps, kUpdates>(centers, {row}, targets, {targetsOf(targets, position, position + 1)}, sink, v);
 }
 
 /// x̂ of samples from `first` in fp32: as it is kept, or widened into scratch.

@@ -109,27 +109,45 @@ class GradientPass {
     constexpr int kRounds = 64 / S::kStageRows;
     constexpr int kWarps = (S::kSeesaw ? hopper::kConsumers : 1) * hopper::kWarpsPerWarpgroup;
     const int warp = (S::kSeesaw ? place.consumer * hopper::kWarpsPerWarpgroup : 0) + place.warp;
+    // Hides where these come from: else addresses of the stage are formed before all tiles, and kept on the stack.
+    int eighth = place.lane() / 4, pair = place.pair();
+    asm volatile("" : "+r"(eighth), "+r"(pair));
 #pragma unroll 1  // code and registers: a row's state is large
     for (int round = 0; round < kRounds; ++round) {
       HYPERARC_UNROLL
       for (int half = 0; half < 2; ++half) {
-        const int staged = hopper::stageRow(S::kStageRows, round, place.warp, half, place.lane() / 4);
+        const int staged = hopper::stageRow(S::kStageRows, round, place.warp, half, eighth);
         if (staged < 0) continue;
         float* to = stage + staged * S::kDim + S::firstColumn(place.consumer);
         HYPERARC_UNROLL
         for (int eight = 0; eight < Fragments<S>::kOutput / 4; ++eight) {
-          *reinterpret_cast<float2*>(to + hopper::stageColumn(staged, 8 * eight + place.pair())) =
+          *reinterpret_cast<float2*>(to + hopper::stageColumn(staged, 8 * eight + pair)) =
               make_float2(f.output[4 * eight + 2 * half], f.output[4 * eight + 2 * half + 1]);
         }
       }
       join();
-#pragma unroll 1
-      for (int staged = warp; staged < S::kStageRows; staged += kWarps) {
-        const int row = hopper::rowOfStage(S::kStageRows, round, staged);
-        if (first + row >= gradients.classes.count) continue;
+      // Lane n has the factor of this warp's n-th row: one division for all of them.
+      const int own = warp + kWarps * place.lane();
+      float factors = 0.0f;
+      if (own < S::kStageRows) {
+        const int row = hopper::rowOfStage(S::kStageRows, round, own);
         const float2 other = S::kSeesaw ? sums[64 + row] : make_float2(0.0f, 0.0f);
         const float2 sum = sums[(S::kSeesaw ? 0 : 64 * place.consumer) + row];
-        finishStaged(stage, staged, rowFactor(sum.x + other.x, sum.y + other.y), first + row, targets);
+        factors = rowFactor(sum.x + other.x, sum.y + other.y);
+      }
+#pragma unroll 1
+      for (int n = 0; n < S::kStageRows / kWarps; n += kRowsAtOnce) {
+        StagedRow rows[kRowsAtOnce];
+        HYPERARC_UNROLL
+        for (int r = 0; r < kRowsAtOnce; ++r) {
+          const int staged = warp + kWarps * (n + r);
+          rows[r] = {staged, first + hopper::rowOfStage(S::kStageRows, round, staged),
+                     __shfl_sync(0xffffffffu, factors, n + r)};
+          // Beyond the classes the first row again: it is finished twice, with the same bits.
+          if (r > 0 && rows[r].position >= gradients.classes.count) rows[r] = rows[0];
+        }
+        if (rows[0].position >= gradients.classes.count) break;  // those that follow lie further on
+        finishStaged(stage, rows, targets);
       }
       if (round + 1 < kRounds) join();  // the last one is the protocol's
     }
@@ -148,27 +166,55 @@ class GradientPass {
     return args_.gradients.inverseTotal * (roundedSum > 0.0f ? sum / roundedSum : 1.0f);
   }
 
-  HYPERARC_DEVICE void finishStaged(const float* stage, int staged, float factor, int32_t position,
+  /// The targets of one position, of those of this segment.
+  HYPERARC_DEVICE TargetRange targetsAt(int32_t position, const TargetRange& targets) const {
+    const int32_t* positions = args_.gradients.targets.position;
+    TargetRange own = {targets.begin, targets.begin};
+    while (own.begin < targets.end && __ldg(positions + own.begin) < position) ++own.begin;
+    for (own.end = own.begin; own.end < targets.end && __ldg(positions + own.end) == position;) ++own.end;
+    return own;
+  }
+
+  /// Rows that a warp finishes at a time (finish_row.cuh): one alone waits for memory, shuffles and its norm.
+  static constexpr int kRowsAtOnce = 2;
+  struct StagedRow {
+    int staged;
+    int32_t position;
+    float factor;
+  };
+
+  HYPERARC_DEVICE void finishStaged(const float* stage, const StagedRow (&rows)[kRowsAtOnce],
                                     const TargetRange& targets) const {
     constexpr int kQuads = S::kDim / 128;
     const CenterGradients& gradients = args_.gradients;
-    float v[kQuads][4];
+    float v[kRowsAtOnce][kQuads][4];
     HYPERARC_UNROLL
-    for (int q = 0; q < kQuads; ++q) {
-      const float4 four =
-          *reinterpret_cast<const float4*>(stage + staged * S::kDim + hopper::stageColumn(staged, quadColumn<1>(q)));
-      v[q][0] = four.x * factor;
-      v[q][1] = four.y * factor;
-      v[q][2] = four.z * factor;
-      v[q][3] = four.w * factor;
+    for (int r = 0; r < kRowsAtOnce; ++r) {
+      HYPERARC_UNROLL
+      for (int q = 0; q < kQuads; ++q) {
+        const int column = hopper::stageColumn(rows[r].staged, quadColumn<1>(q));
+        const float4 four = *reinterpret_cast<const float4*>(stage + rows[r].staged * S::kDim + column);
+        v[r][q][0] = four.x * rows[r].factor;
+        v[r][q][1] = four.y * rows[r].factor;
+        v[r][q][2] = four.z * rows[r].factor;
+        v[r][q][3] = four.w * rows[r].factor;
+      }
     }
-    TargetRange own = {targets.begin, targets.begin};
-    while (own.begin < targets.end && __ldg(gradients.targets.position + own.begin) < position) ++own.begin;
-    for (own.end = own.begin; own.end < targets.end && __ldg(gradients.targets.position + own.end) == position;)
-      ++own.end;
-    const int64_t row = gradients.classes.list != nullptr ? __ldg(gradients.classes.list + position) : position;
+    TargetRange own[kRowsAtOnce];
+    HYPERARC_UNROLL
+    for (int r = 0; r < kRowsAtOnce; ++r) own[r] = {targets.begin, targets.begin};
+    if (targets.begin < targets.end) {  // seldom: a segment has 64 of all classes
+      HYPERARC_UNROLL
+      for (int r = 0; r < kRowsAtOnce; ++r) own[r] = targetsAt(rows[r].position, targets);
+    }
+    int64_t index[kRowsAtOnce];
+    HYPERARC_UNROLL
+    for (int r = 0; r < kRowsAtOnce; ++r) {
+      index[r] =
+          gradients.classes.list != nullptr ? __ldg(gradients.classes.list + rows[r].position) : rows[r].position;
+    }
     // With AdamW the row's state does not fit: 76 bytes of spills at D = 256 (decision 29).
-    finishRow<1, Updates::kSgd>(gradients.centers, row, gradients.targets, own, gradients.sink, v);
+    finishRows<1, Updates::kSgd>(gradients.centers, index, gradients.targets, own, gradients.sink, v);
   }
 
   const GradientArguments& args_;
