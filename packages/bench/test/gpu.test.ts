@@ -213,7 +213,8 @@ describe('the tables of docs/gpu-results.md', () => {
     expect(text).toContain(
       '| memcheck: 1 passed; racecheck: 1 passed; FAILED: a process ended with 9; cut off; initcheck not yet run; synccheck not yet run |',
     );
-    expect(proofRows(tests, [])[0][1]).toBe('1 passed, 1 failed; the run was cut off');
+    const cutOff = Object.fromEntries(proofRows(tests, []));
+    expect(cutOff['contract suite, every precision and kernel family']).toBe('1 passed, 1 failed; the run was cut off');
   });
 });
 
