@@ -1,5 +1,20 @@
 import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
+
+/**
+ * Opens a file of the user's to read it.
+ * @param expected what it should be, as in `a readable file`
+ * @throws HyperArcError E_FORMAT naming it and why it cannot be opened.
+ */
+export function openToRead(path: string, expected: string, fix: string): number {
+  try {
+    return openSync(path, 'r');
+  } catch (cause) {
+    const reason = (cause as NodeJS.ErrnoException).code ?? (cause as Error).message;
+    throw new HyperArcError('E_FORMAT', `${path}: expected ${expected}, received ${reason}; ${fix}`, { cause });
+  }
+}
 
 /** Has the kernel put a file's bytes, or a folder's entries, on the disk: a rename can otherwise outlive a power cut that its bytes do not. */
 function sync(path: string): void {

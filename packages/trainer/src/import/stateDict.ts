@@ -1,7 +1,8 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, readSync } from 'node:fs';
 
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 
+import { openToRead } from '../files.js';
 import type { ForeignTensor } from './foreignTensor.js';
 import { readSafetensorsFile } from './safetensorsFile.js';
 import { readLegacyTorch, readTorchZip } from './torchFile.js';
@@ -67,26 +68,13 @@ function readAny(file: number, path: string): StateDict {
   return { tensors: readSafetensorsFile(file, path), notes: [] };
 }
 
-function openWeights(path: string): number {
-  try {
-    return openSync(path, 'r');
-  } catch (cause) {
-    const reason = (cause as NodeJS.ErrnoException).code ?? (cause as Error).message;
-    throw new HyperArcError(
-      'E_FORMAT',
-      `${path}: expected a readable .pt, .pth or .safetensors, received ${reason}; name the file of the weights`,
-      { cause },
-    );
-  }
-}
-
 /**
  * Opens a state dict of PyTorch: torch.save's zip archives and older files, or safetensors, told apart by their bytes. Nothing in the file is
  * run. Its tensors can be read until `use` has ended.
  * @throws HyperArcError E_FORMAT naming what does not fit; a pickle that asks for code is refused naming it.
  */
 export async function withStateDict<T>(path: string, use: (state: StateDict) => Promise<T>): Promise<T> {
-  const file = openWeights(path);
+  const file = openToRead(path, 'a readable .pt, .pth or .safetensors', 'name the file of the weights');
   try {
     return await use(withoutPrefixes(readAny(file, path)));
   } finally {

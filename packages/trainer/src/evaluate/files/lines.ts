@@ -1,5 +1,7 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, readSync } from 'node:fs';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
+
+import { openToRead } from '../../files.js';
 
 const CHUNK_BYTES = 1 << 20;
 const NEWLINE = 0x0a;
@@ -20,26 +22,13 @@ export function badLine(
   });
 }
 
-function openList(path: string): number {
-  try {
-    return openSync(path, 'r');
-  } catch (cause) {
-    const reason = (cause as NodeJS.ErrnoException).code ?? (cause as Error).message;
-    throw new HyperArcError(
-      'E_FORMAT',
-      `${path}: expected a readable file, received ${reason}; check the folder's layout`,
-      { cause },
-    );
-  }
-}
-
 /**
  * Calls `visit` with each line of a UTF-8 text and its number from 1, without its end (\n or \r\n). The last line may have none; blank lines are
  * passed over. Holds 1 MiB, whatever the file's size.
  * @throws HyperArcError E_FORMAT for a file that cannot be read, or with a line above 64 KiB; what `visit` throws.
  */
 export function forEachLine(path: string, visit: (text: string, line: number) => void): void {
-  const file = openList(path);
+  const file = openToRead(path, 'a readable file', "check the folder's layout");
   try {
     const chunk = Buffer.alloc(CHUNK_BYTES);
     let held = 0;
