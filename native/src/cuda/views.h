@@ -32,18 +32,18 @@ HYPERARC_HD constexpr int64_t paddedSamples(int64_t samples) {
 /// With AdamW momentum is the first moment, and the second is kept as it is.
 struct CentersView {
   Precision precision;
-  int64_t rows;            // R
-  int64_t firstGlobalRow;  // global index of row 0 (shards): keys the stochastic rounding
-  int32_t subCenters;      // K
-  int32_t dim;             // D
-  int32_t dimPadded;       // Dp
-  float* weights;          // [R, D] or null
-  float* momentum;         // [R, D] or null
-  float* secondMoment;     // [R, D] or null
-  Bf16* weightsBf16;       // [R, Dp] or null; padding columns are zero
-  Bf16* momentumBf16;      // [R, Dp] or null
-  Bf16* secondMomentBf16;  // [R, Dp] or null
-  float* inverseNorms;     // [R]: 1/‖w‖ of the master rows, 0 for a zero row
+  int64_t rows;                      // R
+  int64_t firstGlobalRow;            // global index of row 0 (shards): keys the stochastic rounding
+  int32_t subCenters;                // K
+  int32_t dim;                       // D
+  int32_t dimPadded;                 // Dp
+  float* weights = nullptr;          // [R, D] or null
+  float* momentum = nullptr;         // [R, D] or null
+  float* secondMoment = nullptr;     // [R, D] or null
+  Bf16* weightsBf16 = nullptr;       // [R, Dp] or null; padding columns are zero
+  Bf16* momentumBf16 = nullptr;      // [R, Dp] or null
+  Bf16* secondMomentBf16 = nullptr;  // [R, Dp] or null
+  float* inverseNorms;               // [R]: 1/‖w‖ of the master rows, 0 for a zero row
 };
 
 /// The classes that take part in a pass, by position: position p is class list[p], or p itself where list is null.
@@ -84,8 +84,8 @@ struct UpdateView {
   float momentum;
   float weightDecay;
   uint64_t roundingStep;  // counter of stochastic rounding (bf16 master)
-  bool isAdamW;
-  AdamWFactors adamw;
+  bool isAdamW = false;
+  AdamWFactors adamw = {};
 };
 
 /// What becomes of a finished dW row: the fused update, or a dense row of a [R, D] buffer.
