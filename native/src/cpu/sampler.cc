@@ -1,6 +1,7 @@
 #include "cpu/sampler.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "common/plan.h"
 #include "cpu/philox.h"
@@ -9,11 +10,14 @@ namespace hyperarc::cpu {
 
 namespace {
 
-/// Keys are drawn twice instead of being kept: once to count them by their high bits, once to pick those below the
-/// threshold found from the counts.
-constexpr int kBucketBits = 16;
-constexpr int64_t kBuckets = int64_t{1} << kBucketBits;
 constexpr int64_t kClassesPerItem = 1 << 16;
+constexpr int kMostBucketBits = 16;
+
+/// Keys are drawn twice instead of being kept: once to count them by their high bits, once to pick those below the
+/// threshold found from the counts. These are so many that there is about a bucket a class, as buckets are cleared.
+int bucketBits(int64_t classes) {
+  return std::min(kMostBucketBits, static_cast<int>(std::bit_width(static_cast<uint64_t>(classes))));
+}
 
 /// Calls visit(class, key) for every class of [first, last) that is not in `positives`; first is a multiple of 4.
 template <typename Visit>
@@ -51,11 +55,12 @@ std::vector<int32_t> sampleClasses(ThreadPool& pool, const std::vector<int32_t>&
   if (missing == 0) return result;
 
   const int64_t items = (classes + kClassesPerItem - 1) / kClassesPerItem;
-  std::vector<std::vector<int64_t>> countsOfWorker(pool.threads(), std::vector<int64_t>(kBuckets));
+  const int shift = 32 - bucketBits(classes);
+  std::vector<std::vector<int64_t>> countsOfWorker(pool.threads(), std::vector<int64_t>(int64_t{1} << (32 - shift)));
   pool.parallelFor(items, [&](int64_t item, int worker) {
     const int64_t first = item * kClassesPerItem;
     forEachNegative(positives, first, std::min(classes, first + kClassesPerItem), options,
-                    [&](int64_t, uint32_t key) { ++countsOfWorker[worker][key >> (32 - kBucketBits)]; });
+                    [&](int64_t, uint32_t key) { ++countsOfWorker[worker][key >> shift]; });
   });
   // Classes of the buckets before `threshold` are all in; of that bucket the smallest `missing` are.
   int64_t threshold = 0;
@@ -69,7 +74,7 @@ std::vector<int32_t> sampleClasses(ThreadPool& pool, const std::vector<int32_t>&
   std::vector<Candidate> candidates;
   result.reserve(total);
   forEachNegative(positives, 0, classes, options, [&](int64_t j, uint32_t key) {
-    const int64_t bucket = key >> (32 - kBucketBits);
+    const int64_t bucket = key >> shift;
     if (bucket < threshold) result.push_back(static_cast<int32_t>(j));
     if (bucket == threshold) candidates.push_back({key, static_cast<int32_t>(j)});
   });
