@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     pool: 'forks',
+    maxWorkers: '100%', // Vitest would leave one core out, which of two is half
     env: { FORCE_COLOR: '0' },
     testTimeout: 60_000,
     hookTimeout: 120_000,
