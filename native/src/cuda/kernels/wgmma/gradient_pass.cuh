@@ -43,17 +43,21 @@ class GradientPass {
 
   HYPERARC_DEVICE explicit GradientPass(const GradientArguments& args) : args_(args) {}
 
-  /// Asks for the fp32 rows that a segment will finish, so that they are in L2 by then. By the producer.
-  HYPERARC_DEVICE static void prefetch(const GradientArguments& args, int32_t firstRow) {
+  /// Asks for what the finishing of a segment's rows will read, so that it is in L2 by then; a lane a row.
+  HYPERARC_DEVICE static void prefetch(const GradientArguments& args, int32_t firstPosition, int lane) {
     const CentersView& centers = args.gradients.centers;
-    const int64_t left = args.gradients.classes.count - firstRow;
-    if (left <= 0 || args.gradients.classes.list != nullptr || centers.precision == Precision::kBf16Master) return;
-    const int64_t offset = int64_t{firstRow} * centers.dim;
-    const uint32_t bytes = static_cast<uint32_t>(min(left, int64_t{S::kRows})) * static_cast<uint32_t>(centers.dim) * 4;
-    const uint32_t whole = bytes / 16 * 16;
-    if (whole == 0) return;
-    prefetchToL2(centers.weights + offset, whole);
-    if (args.gradients.sink.isUpdate && centers.momentum != nullptr) prefetchToL2(centers.momentum + offset, whole);
+    const ClassList& classes = args.gradients.classes;
+    const bool isMaster = centers.precision == Precision::kBf16Master;
+    const uint32_t rowBytes = isMaster ? static_cast<uint32_t>(centers.dimPadded) * sizeof(Bf16)
+                                       : static_cast<uint32_t>(centers.dim) * sizeof(float);
+    const void* weights = isMaster ? static_cast<const void*>(centers.weightsBf16) : centers.weights;
+    const void* momentum = isMaster ? static_cast<const void*>(centers.momentumBf16) : centers.momentum;
+    for (int n = lane; n < S::kRows && firstPosition + n < classes.count; n += 32) {
+      const int64_t row = classes.list != nullptr ? __ldg(classes.list + firstPosition + n) : firstPosition + n;
+      prefetchRow(weights, row, rowBytes, centers.rows);
+      if (args.gradients.sink.isUpdate && momentum != nullptr) prefetchRow(momentum, row, rowBytes, centers.rows);
+      prefetchL2(centers.inverseNorms + row);
+    }
   }
 
   HYPERARC_DEVICE void begin(const hopper::Segment& segment, const Place& place) {
@@ -155,6 +159,14 @@ class GradientPass {
   }
 
  private:
+  /// In whole 16 bytes: rows of fp32 may begin and end within some. The last row's may end with the buffer; what it has
+  /// there is left to the load.
+  HYPERARC_DEVICE static void prefetchRow(const void* buffer, int64_t row, uint32_t rowBytes, int64_t rows) {
+    const int64_t begin = (row * rowBytes) & ~int64_t{15};
+    const int64_t end = min(((row + 1) * rowBytes + 15) & ~int64_t{15}, (rows * rowBytes) & ~int64_t{15});
+    if (begin < end) prefetchToL2(static_cast<const char*>(buffer) + begin, static_cast<uint32_t>(end - begin));
+  }
+
   HYPERARC_DEVICE static int32_t firstRow(const hopper::Segment& segment, const Place& place) {
     return (segment.group * hopper::kCluster + static_cast<int32_t>(clusterRank())) * S::kRows +
            S::firstRow(place.consumer);
