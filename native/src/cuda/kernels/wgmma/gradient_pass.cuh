@@ -130,14 +130,17 @@ class GradientPass {
         }
       }
       join();
-      // Lane n has the factor of this warp's n-th row: one division for all of them.
+      // Lane n has the factor and the index of this warp's n-th row: one division for all of them, and no row's loads
+      // wait for its entry in the list.
       const int own = warp + kWarps * place.lane();
       float factors = 0.0f;
+      int32_t indices = 0;
       if (own < S::kStageRows) {
         const int row = hopper::rowOfStage(S::kStageRows, round, own);
         const float2 other = S::kSeesaw ? sums[64 + row] : make_float2(0.0f, 0.0f);
         const float2 sum = sums[(S::kSeesaw ? 0 : 64 * place.consumer) + row];
         factors = rowFactor(sum.x + other.x, sum.y + other.y);
+        indices = rowIndex(first + row);
       }
 #pragma unroll 1
       for (int n = 0; n < S::kStageRows / kWarps; n += kRowsAtOnce) {
@@ -146,7 +149,7 @@ class GradientPass {
         for (int r = 0; r < kRowsAtOnce; ++r) {
           const int staged = warp + kWarps * (n + r);
           rows[r] = {staged, first + hopper::rowOfStage(S::kStageRows, round, staged),
-                     __shfl_sync(0xffffffffu, factors, n + r)};
+                     __shfl_sync(0xffffffffu, factors, n + r), __shfl_sync(0xffffffffu, indices, n + r)};
           // Beyond the classes the first row again: it is finished twice, with the same bits.
           if (r > 0 && rows[r].position >= gradients.classes.count) rows[r] = rows[0];
         }
@@ -178,6 +181,12 @@ class GradientPass {
     return args_.gradients.inverseTotal * (roundedSum > 0.0f ? sum / roundedSum : 1.0f);
   }
 
+  /// The row of centres at a position; any beyond the classes.
+  HYPERARC_DEVICE int32_t rowIndex(int32_t position) const {
+    const ClassList& classes = args_.gradients.classes;
+    return classes.list != nullptr && position < classes.count ? __ldg(classes.list + position) : position;
+  }
+
   /// The targets of one position, of those of this segment.
   HYPERARC_DEVICE TargetRange targetsAt(int32_t position, const TargetRange& targets) const {
     const int32_t* positions = args_.gradients.targets.position;
@@ -193,6 +202,7 @@ class GradientPass {
     int staged;
     int32_t position;
     float factor;
+    int64_t index;  // of the centre
   };
 
   HYPERARC_DEVICE void finishStaged(const float* stage, const StagedRow (&rows)[kRowsAtOnce],
@@ -221,10 +231,7 @@ class GradientPass {
     }
     int64_t index[kRowsAtOnce];
     HYPERARC_UNROLL
-    for (int r = 0; r < kRowsAtOnce; ++r) {
-      index[r] =
-          gradients.classes.list != nullptr ? __ldg(gradients.classes.list + rows[r].position) : rows[r].position;
-    }
+    for (int r = 0; r < kRowsAtOnce; ++r) index[r] = rows[r].index;
     // With AdamW the row's state does not fit: 76 bytes of spills at D = 256 (decision 29).
     finishRows<1, Updates::kSgd>(gradients.centers, index, gradients.targets, own, gradients.sink, v);
   }
