@@ -11,6 +11,9 @@
 
 #include "cuda_device_array.h"
 #include "margins/negative.h"
+#ifdef HYPERARC_EMULATED
+#include "emulator/prefetches.h"
+#endif
 
 namespace hyperarc::test {
 
@@ -329,6 +332,51 @@ UpdatedCenters runUpdate(const PassOperands& o, cuda::Passes& passes, const cuda
   return {device.weights.toHost(), device.momentum.toHost(), device.inverseNorms.toHost(), device.weightsBf16.toHost(),
           device.momentumBf16.toHost()};
 }
+
+#ifdef HYPERARC_EMULATED
+namespace {
+
+/// Notes a prefetch where it lies in the array.
+template <typename T>
+bool note(const emulator::Prefetch& prefetch, const DeviceArray<T>& array, PrefetchedCenters::Buffer& buffer) {
+  const uintptr_t begin = reinterpret_cast<uintptr_t>(array.get());
+  const size_t bytes = static_cast<size_t>(array.size()) * sizeof(T);
+  buffer.bytes.resize(bytes);
+  if (prefetch.begin < begin || prefetch.begin >= begin + bytes) return false;
+  ++buffer.requests;
+  const auto first = buffer.bytes.begin() + static_cast<ptrdiff_t>(prefetch.begin - begin);
+  std::fill_n(first, std::max(prefetch.bytes, 1u), true);
+  return true;
+}
+
+PrefetchedCenters prefetchedBy(const PassOperands& o, cuda::Passes& passes, bool isUpdate) {
+  const DeviceOperands device(o);
+  const DeviceArray<float> dense(std::vector<float>(o.shape.classes * o.shape.dim));
+  const emulator::PrefetchRecording recording;
+  runGradients(o, device, passes, {isUpdate, {0.1f, 0.9f, 5e-4f, 3}, isUpdate ? nullptr : dense.get()});
+  PrefetchedCenters centers;
+  for (const emulator::Prefetch& prefetch : recording.prefetches()) {
+    const bool isKnown =
+        note(prefetch, device.inverseNorms, centers.inverseNorms) ||
+        (o.shape.precision == Precision::kBf16Master
+             ? note(prefetch, device.weightsBf16, centers.weights) ||
+                   note(prefetch, device.momentumBf16, centers.momentum)
+             : note(prefetch, device.weights, centers.weights) || note(prefetch, device.momentum, centers.momentum));
+    EXPECT_TRUE(isKnown) << "a prefetch of what is no centre";
+  }
+  return centers;
+}
+
+}  // namespace
+
+PrefetchedCenters prefetchedByUpdate(const PassOperands& o, cuda::Passes& passes) {
+  return prefetchedBy(o, passes, true);
+}
+
+PrefetchedCenters prefetchedByDenseGradients(const PassOperands& o, cuda::Passes& passes) {
+  return prefetchedBy(o, passes, false);
+}
+#endif
 
 }  // namespace hyperarc::test
 

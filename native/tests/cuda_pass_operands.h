@@ -88,6 +88,20 @@ struct UpdatedCenters {
 };
 UpdatedCenters runUpdate(const PassOperands& operands, cuda::Passes& passes, const cuda::UpdateView& sgd);
 
+#ifdef HYPERARC_EMULATED
+/// Which bytes of the centres pass 2 prefetched, and in how many requests.
+struct PrefetchedCenters {
+  struct Buffer {
+    std::vector<bool> bytes;
+    int64_t requests = 0;
+  };
+  Buffer weights, momentum;  // of the precision's own
+  Buffer inverseNorms;       // of lines, the bytes that were asked for
+};
+PrefetchedCenters prefetchedByUpdate(const PassOperands& operands, cuda::Passes& passes);
+PrefetchedCenters prefetchedByDenseGradients(const PassOperands& operands, cuda::Passes& passes);
+#endif
+
 }  // namespace hyperarc::test
 
 #endif  // HYPERARC_WITH_CUDA

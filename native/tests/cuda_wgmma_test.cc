@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -107,6 +108,51 @@ TEST_P(HopperPasses, UpdatesWithTheDenseGradient) {
 }
 
 #ifdef HYPERARC_EMULATED
+/// The rows at the pass's positions, a request each: `rowBytes` in whole 16 bytes, where the buffer has them.
+void expectRows(const PrefetchedCenters::Buffer& buffer, const PassOperands& o, size_t rowBytes, const char* what) {
+  const size_t total = static_cast<size_t>(o.shape.classes) * rowBytes;
+  std::vector<bool> expected(total);
+  for (int64_t p = 0; p < o.positions(); ++p) {
+    const size_t begin = static_cast<size_t>(o.classAt(p)) * rowBytes / 16 * 16;
+    const size_t end = std::min((static_cast<size_t>(o.classAt(p) + 1) * rowBytes + 15) / 16 * 16, total / 16 * 16);
+    for (size_t byte = begin; byte < end; ++byte) expected[byte] = true;
+  }
+  EXPECT_EQ(buffer.requests, o.positions()) << what;
+  EXPECT_TRUE(buffer.bytes == expected) << what;
+}
+
+void expectInverseNorms(const PrefetchedCenters::Buffer& buffer, const PassOperands& o) {
+  std::vector<bool> expected(static_cast<size_t>(o.shape.classes) * sizeof(float));
+  for (int64_t p = 0; p < o.positions(); ++p) expected[static_cast<size_t>(o.classAt(p)) * sizeof(float)] = true;
+  EXPECT_EQ(buffer.requests, o.positions());
+  EXPECT_TRUE(buffer.bytes == expected);
+}
+
+// What the end of a segment reads of a row, for every row that is finished and for no other. 403 classes: some CTAs
+// have fewer rows than they could, or none.
+TEST_P(HopperPasses, PrefetchTheRowsThatTheyFinish) {
+  PassShape shape = shapeOf(40, 403);
+  for (const bool hasMomentum : {true, false}) {
+    SCOPED_TRACE(hasMomentum);
+    shape.hasMomentum = hasMomentum;
+    const PassOperands o(shape);
+    const size_t rowBytes = shape.precision == Precision::kBf16Master ? static_cast<size_t>(o.dimPadded) * 2
+                                                                      : static_cast<size_t>(shape.dim) * 4;
+    const PrefetchedCenters update = prefetchedByUpdate(o, *passes());
+    expectRows(update.weights, o, rowBytes, "weights of an update");
+    expectInverseNorms(update.inverseNorms, o);
+    const PrefetchedCenters dense = prefetchedByDenseGradients(o, *passes());
+    expectRows(dense.weights, o, rowBytes, "weights of dense gradients");
+    expectInverseNorms(dense.inverseNorms, o);
+    EXPECT_EQ(dense.momentum.requests, 0);
+    if (hasMomentum) {
+      expectRows(update.momentum, o, rowBytes, "momentum");
+    } else {
+      EXPECT_EQ(update.momentum.requests, 0);
+    }
+  }
+}
+
 TEST_P(HopperPasses, GiveTheSameBitsInAnyOrderOfWork) {
   expectSameBitsInAnyOrder(PassOperands(shapeOf(70, 403)), *passes());
 }

@@ -1,5 +1,5 @@
-// The programs of the Hopper kernels' producer and consumers (hopper/protocol.h) as lists of steps, recorded from the
-// templates that the kernels run.
+// The programs of the Hopper kernels' producer, prefetcher and consumers (hopper/protocol.h) as lists of steps,
+// recorded from the templates that the kernels run.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -84,6 +84,8 @@ class Recorder {
     step.copies.push_back({cta_, Barriers<S>::kRowsFull, SharedMap<S>::kRowsBytes, {P::kRows, segments_++}});
     program.push_back(step);
   }
+  /// What it reads is no business of the CTA's; but they are the rows of its own segment, not of the next one.
+  void prefetch(int32_t) { check({{P::kRows, segments_++}}); }
   void loadPart(int slot, int part, int32_t) {
     Step step = {.kind = Kind::kCopy};
     const int barrier = Barriers<S>::tileFull(slot, part);
@@ -251,6 +253,9 @@ System makeSystem(int ctas, const std::vector<int>& tilesOfSegments, int actorsP
     Progress progress;
     for (const Segment& segment : segments) produceSegment<S>(producer, progress, segment);
     system.actors.push_back({cta, producer.program});
+    Recorder<S> prefetcher(cta, ctas, -1, 1, stages);
+    Progress seen;
+    for (const Segment& segment : segments) prefetchSegment<S>(prefetcher, seen, segment);
     for (int consumer = 0; consumer < kConsumers; ++consumer) {
       Recorder<S> recorder(cta, ctas, consumer, kWarpsPerWarpgroup / actorsPerConsumer, stages);
       recorder.setTileOf([&](int n) { return tileOf.at(static_cast<size_t>(n)); });
@@ -258,6 +263,7 @@ System makeSystem(int ctas, const std::vector<int>& tilesOfSegments, int actorsP
       for (const Segment& segment : segments) consumeSegment<S>(recorder, own, segment);
       for (int n = 0; n < actorsPerConsumer; ++n) system.actors.push_back({cta, recorder.program});
     }
+    system.actors.push_back({cta, prefetcher.program});  // last, so that the others keep their numbers in the tests
   }
   if (isTilesAlone) {
     for (Actor& actor : system.actors) actor.program = tilesAlone<S>(actor.program);

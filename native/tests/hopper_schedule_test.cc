@@ -188,7 +188,7 @@ TEST(HopperShape, BarriersHaveOneIndexEach) {
     EXPECT_EQ(B::arrivals(B::scoresFull(slot)), 4);
   }
   for (const int count : met) EXPECT_EQ(count, 1);
-  EXPECT_EQ(B::arrivals(B::kRowsEmpty), 8);
+  EXPECT_EQ(B::arrivals(B::kRowsEmpty), 9) << "eight warps of consumers and the prefetcher";
   EXPECT_EQ(Barriers<Shape<128>>::arrivals(Barriers<Shape<128>>::tileEmpty(7, 0)), 16);
   EXPECT_EQ(Barriers<Shape<128>>::kCount, 2 + 16);
 }

@@ -1,4 +1,4 @@
-// Who waits for what in the Hopper kernels. The programs of the producer and of a consumer are templates over their
+// Who waits for what in the Hopper kernels. The programs of producer, prefetcher and consumers are templates over their
 // actions: the kernel's actions issue instructions, the test's (tests/hopper_protocol_test.cc) record steps, whose
 // interleavings it explores.
 //
@@ -39,7 +39,7 @@ struct Barriers {
   /// Arrivals that complete a phase (besides bytes). A consumer arrives once for each of its four warps.
   HYPERARC_HD static constexpr int arrivals(int barrier) {
     if (barrier == kRowsFull) return 1;
-    if (barrier == kRowsEmpty) return kConsumers * kWarpsPerWarpgroup;
+    if (barrier == kRowsEmpty) return kConsumers * kWarpsPerWarpgroup + 1;  // and the prefetcher (prefetchSegment)
     if (barrier >= kScores) return kWarpsPerWarpgroup;
     if (barrier < tileEmpty(0, 0)) return 1;
     // Freed in both CTAs of the cluster at once, because both write into both; a part belongs to one consumer (seesaw)
@@ -83,6 +83,18 @@ HYPERARC_HD void produceSegment(Actions& act, Progress& progress, const Segment&
     }
   }
   progress.tile += static_cast<uint32_t>(segment.tiles);
+  ++progress.segment;
+}
+
+/// A warp of its own asks L2 for what the end of a segment will read from memory: reading a class list for it, the
+/// producer would be late for its tiles. It counts among the readers of the stationary rows, though it reads none: so
+/// the next rows cannot arrive before it has seen that these have, and no phase passes it by.
+template <class S, class Actions>
+HYPERARC_HD void prefetchSegment(Actions& act, Progress& progress, const Segment& segment) {
+  using B = Barriers<S>;
+  act.wait(B::kRowsFull, fullParity(progress.segment));
+  act.prefetch(segment.group);
+  act.arrive(B::kRowsEmpty);
   ++progress.segment;
 }
 

@@ -184,6 +184,7 @@ HYPERARC_DEVICE void finishRows(const CentersView& centers, const int64_t (&rows
   loadRows<kWarps>(centers, rows, sink.isUpdate, state);
   HYPERARC_UNROLL
   for (int r = 0; r < kRows; ++r) {
+    if (ranges[r].begin == ranges[r].end) continue;  // most rows: they are not asked which sub-centre they are
     const int32_t subCenter = centers.subCenters == 1 ? 0 : static_cast<int32_t>(rows[r] % centers.subCenters);
     for (int32_t n = ranges[r].begin; n < ranges[r].end; ++n) {
       const int32_t sample = targets.sample[n];

@@ -5,6 +5,8 @@
 // is the whole block. Blocks are one-dimensional.
 #pragma once
 
+#include <type_traits>
+
 #include "device/bf16.h"
 #include "device/device.h"
 #include "views.h"
@@ -208,11 +210,32 @@ HYPERARC_DEVICE void storeQuads(Bf16* row, int32_t dim, const float (&in)[kQuads
   for (int q = 0; q < kQuads; ++q) storeQuad(row, quadColumn<kWarps>(q), dim, in[q]);
 }
 
+/// The same, packed before any is stored: then ptxas makes predicated stores, else a branch around each. It takes
+/// registers: with it decayOthersKernel has fewer blocks on a multiprocessor.
+template <int kWarps, int kQuads>
+HYPERARC_DEVICE void storePacked(Bf16* row, int32_t dim, const float (&in)[kQuads][4]) {
+  Bf16Pairs packed[kQuads];
+  HYPERARC_UNROLL
+  for (int q = 0; q < kQuads; ++q) packed[q] = {{packBf16(in[q][0], in[q][1]), packBf16(in[q][2], in[q][3])}};
+  HYPERARC_UNROLL
+  for (int q = 0; q < kQuads; ++q) {
+    const int32_t column = quadColumn<kWarps>(q);
+    if (column < dim) *reinterpret_cast<Bf16Pairs*>(row + column) = packed[q];
+  }
+}
+
 template <int kWarps, int kRows, int kQuads, class Element>
 HYPERARC_DEVICE void storeRows(Element* buffer, const int64_t (&rows)[kRows], int32_t stride, int32_t dim,
                                const float (&in)[kRows][kQuads][4]) {
   HYPERARC_UNROLL
-  for (int r = 0; r < kRows; ++r) storeQuads<kWarps>(buffer + rows[r] * stride, dim, in[r]);
+  for (int r = 0; r < kRows; ++r) {
+    Element* row = buffer + rows[r] * stride;
+    if constexpr (kRows > 1 && std::is_same_v<Element, Bf16>) {
+      storePacked<kWarps>(row, dim, in[r]);
+    } else {
+      storeQuads<kWarps>(row, dim, in[r]);
+    }
+  }
 }
 
 /// Weights, momentum and the bf16 copy; of a bf16 master what is given is rounded already.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "emulator/hopper_functions.h"
+#include "emulator/prefetches.h"
 
 namespace hyperarc::cuda::wgmma {
 
@@ -39,10 +40,7 @@ inline void copyLine(uint32_t shared, const CUtensorMap& map, uint32_t barrier, 
 }
 inline void prefetchMap(const CUtensorMap&) {}
 inline void prefetchToL2(const void* global, uint32_t bytes, HYPERARC_EMULATED_SITE) {
-  if (reinterpret_cast<uintptr_t>(global) % 16 != 0 || bytes % 16 != 0) {
-    ::hyperarc::emulator::fail("cp.async.bulk.prefetch (%s:%d) of %u bytes at %p: expected multiples of 16", file, line,
-                               bytes, global);
-  }
+  ::hyperarc::emulator::prefetchBulk(global, bytes, {file, line});
 }
 
 inline void fenceAsyncProxy() { ::hyperarc::emulator::fenceAsyncProxy(); }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "emulator/prefetches.h"
 #include "emulator/warp_functions.h"
 
 namespace hyperarc::emulator {
@@ -47,8 +48,9 @@ inline void cpAsyncWait() {
   ::hyperarc::emulator::waitForCopies(Pending);
 }
 
-/// Changes nothing that a program sees.
-inline void prefetchL2(const void*) {}
+inline void prefetchL2(const void* global, HYPERARC_EMULATED_SITE) {
+  ::hyperarc::emulator::prefetchLine(global, {file, line});
+}
 
 /// ex2.approx.ftz: a subnormal input counts as 0, a subnormal result is 0.
 inline float exp2Fast(float x) {

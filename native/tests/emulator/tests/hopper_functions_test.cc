@@ -214,6 +214,45 @@ TEST(HopperFunctionsDeath, CopiesRefuseMisuse) {
   EXPECT_DEATH(runClusters(1, 32, 1, [&none] { device::copyLine(128, none, 0, 0); }), "did not make");
 }
 
+// ---- Prefetches.
+
+TEST(HopperFunctions, PrefetchesAreRecordedWhileAskedFor) {
+  const OnDevice<float> line(std::vector<float>(64, 1.0f));
+  const auto prefetch = [&line] {
+    runWarp([&line](int lane) {
+      if (lane < 2) device::prefetchToL2(line.data + 4 * lane, 32);
+      if (lane == 2) cuda::prefetchL2(line.data + 63);
+    });
+  };
+  prefetch();
+  const PrefetchRecording recording;
+  prefetch();
+  ASSERT_EQ(recording.prefetches().size(), size_t{3});
+  const auto at = [&line](int n) { return reinterpret_cast<uintptr_t>(line.data + n); };
+  const std::vector<Prefetch> expected = {{at(0), 32}, {at(4), 32}, {at(63), 0}};
+  for (size_t n = 0; n < expected.size(); ++n) {
+    EXPECT_EQ(recording.prefetches()[n].begin, expected[n].begin) << n;
+    EXPECT_EQ(recording.prefetches()[n].bytes, expected[n].bytes) << n;
+  }
+}
+
+TEST(HopperFunctionsDeath, PrefetchesRefuseMisuse) {
+  const OnDevice<float> line(std::vector<float>(62, 1.0f));
+  std::vector<float> host(64);
+  const auto bulk = [](const float* at, uint32_t bytes) {
+    runWarp([at, bytes](int lane) {
+      if (lane == 0) device::prefetchToL2(at, bytes);
+    });
+  };
+  EXPECT_DEATH(bulk(line.data + 2, 16), "multiples of 16");
+  EXPECT_DEATH(bulk(line.data, 24), "multiples of 16");
+  bulk(line.data + 56, 16);
+  EXPECT_DEATH(bulk(line.data + 56, 32), "bytes of one allocation");  // its last 8 bytes lie beyond
+  EXPECT_DEATH(bulk(line.data - 4, 32), "bytes of one allocation");
+  EXPECT_DEATH(runWarp([&line](int) { cuda::prefetchL2(line.data + 62); }), "an address in an allocation");
+  EXPECT_DEATH(runWarp([&host](int) { cuda::prefetchL2(host.data()); }), "an address in an allocation");
+}
+
 TEST(HopperFunctions, MapsAreRefusedAsTheDriverRefusesThem) {
   alignas(16) float data[64] = {};
   const auto encode = [&data](CUtensorMap* map, const void* from, cuuint64_t rowBytes, cuuint32_t boxColumns,

@@ -43,17 +43,21 @@ class GradientPass {
 
   HYPERARC_DEVICE explicit GradientPass(const GradientArguments& args) : args_(args) {}
 
-  /// Asks for the fp32 rows that a segment will finish, so that they are in L2 by then. By the producer.
-  HYPERARC_DEVICE static void prefetch(const GradientArguments& args, int32_t firstRow) {
+  /// Asks for what the finishing of a segment's rows will read, so that it is in L2 by then; a lane a row.
+  HYPERARC_DEVICE static void prefetch(const GradientArguments& args, int32_t firstPosition, int lane) {
     const CentersView& centers = args.gradients.centers;
-    const int64_t left = args.gradients.classes.count - firstRow;
-    if (left <= 0 || args.gradients.classes.list != nullptr || centers.precision == Precision::kBf16Master) return;
-    const int64_t offset = int64_t{firstRow} * centers.dim;
-    const uint32_t bytes = static_cast<uint32_t>(min(left, int64_t{S::kRows})) * static_cast<uint32_t>(centers.dim) * 4;
-    const uint32_t whole = bytes / 16 * 16;
-    if (whole == 0) return;
-    prefetchToL2(centers.weights + offset, whole);
-    if (args.gradients.sink.isUpdate && centers.momentum != nullptr) prefetchToL2(centers.momentum + offset, whole);
+    const ClassList& classes = args.gradients.classes;
+    const bool isMaster = centers.precision == Precision::kBf16Master;
+    const uint32_t rowBytes = isMaster ? static_cast<uint32_t>(centers.dimPadded) * sizeof(Bf16)
+                                       : static_cast<uint32_t>(centers.dim) * sizeof(float);
+    const void* weights = isMaster ? static_cast<const void*>(centers.weightsBf16) : centers.weights;
+    const void* momentum = isMaster ? static_cast<const void*>(centers.momentumBf16) : centers.momentum;
+    for (int n = lane; n < S::kRows && firstPosition + n < classes.count; n += 32) {
+      const int64_t row = classes.list != nullptr ? __ldg(classes.list + firstPosition + n) : firstPosition + n;
+      prefetchRow(weights, row, rowBytes, centers.rows);
+      if (args.gradients.sink.isUpdate && momentum != nullptr) prefetchRow(momentum, row, rowBytes, centers.rows);
+      prefetchL2(centers.inverseNorms + row);
+    }
   }
 
   HYPERARC_DEVICE void begin(const hopper::Segment& segment, const Place& place) {
@@ -126,14 +130,17 @@ class GradientPass {
         }
       }
       join();
-      // Lane n has the factor of this warp's n-th row: one division for all of them.
+      // Lane n has the factor and the index of this warp's n-th row: one division for all of them, and no row's loads
+      // wait for its entry in the list.
       const int own = warp + kWarps * place.lane();
       float factors = 0.0f;
+      int32_t indices = 0;
       if (own < S::kStageRows) {
         const int row = hopper::rowOfStage(S::kStageRows, round, own);
         const float2 other = S::kSeesaw ? sums[64 + row] : make_float2(0.0f, 0.0f);
         const float2 sum = sums[(S::kSeesaw ? 0 : 64 * place.consumer) + row];
         factors = rowFactor(sum.x + other.x, sum.y + other.y);
+        indices = rowIndex(first + row);
       }
 #pragma unroll 1
       for (int n = 0; n < S::kStageRows / kWarps; n += kRowsAtOnce) {
@@ -142,7 +149,7 @@ class GradientPass {
         for (int r = 0; r < kRowsAtOnce; ++r) {
           const int staged = warp + kWarps * (n + r);
           rows[r] = {staged, first + hopper::rowOfStage(S::kStageRows, round, staged),
-                     __shfl_sync(0xffffffffu, factors, n + r)};
+                     __shfl_sync(0xffffffffu, factors, n + r), __shfl_sync(0xffffffffu, indices, n + r)};
           // Beyond the classes the first row again: it is finished twice, with the same bits.
           if (r > 0 && rows[r].position >= gradients.classes.count) rows[r] = rows[0];
         }
@@ -155,6 +162,14 @@ class GradientPass {
   }
 
  private:
+  /// In whole 16 bytes: rows of fp32 may begin and end within some. The last row's may end with the buffer; what it has
+  /// there is left to the load.
+  HYPERARC_DEVICE static void prefetchRow(const void* buffer, int64_t row, uint32_t rowBytes, int64_t rows) {
+    const int64_t begin = (row * rowBytes) & ~int64_t{15};
+    const int64_t end = min(((row + 1) * rowBytes + 15) & ~int64_t{15}, (rows * rowBytes) & ~int64_t{15});
+    if (begin < end) prefetchToL2(static_cast<const char*>(buffer) + begin, static_cast<uint32_t>(end - begin));
+  }
+
   HYPERARC_DEVICE static int32_t firstRow(const hopper::Segment& segment, const Place& place) {
     return (segment.group * hopper::kCluster + static_cast<int32_t>(clusterRank())) * S::kRows +
            S::firstRow(place.consumer);
@@ -164,6 +179,12 @@ class GradientPass {
   /// have in common, all of it where one sample has nearly all of a row's sum.
   HYPERARC_DEVICE float rowFactor(float sum, float roundedSum) const {
     return args_.gradients.inverseTotal * (roundedSum > 0.0f ? sum / roundedSum : 1.0f);
+  }
+
+  /// The row of centres at a position; any beyond the classes.
+  HYPERARC_DEVICE int32_t rowIndex(int32_t position) const {
+    const ClassList& classes = args_.gradients.classes;
+    return classes.list != nullptr && position < classes.count ? __ldg(classes.list + position) : position;
   }
 
   /// The targets of one position, of those of this segment.
@@ -181,6 +202,7 @@ class GradientPass {
     int staged;
     int32_t position;
     float factor;
+    int64_t index;  // of the centre
   };
 
   HYPERARC_DEVICE void finishStaged(const float* stage, const StagedRow (&rows)[kRowsAtOnce],
@@ -209,10 +231,7 @@ class GradientPass {
     }
     int64_t index[kRowsAtOnce];
     HYPERARC_UNROLL
-    for (int r = 0; r < kRowsAtOnce; ++r) {
-      index[r] =
-          gradients.classes.list != nullptr ? __ldg(gradients.classes.list + rows[r].position) : rows[r].position;
-    }
+    for (int r = 0; r < kRowsAtOnce; ++r) index[r] = rows[r].index;
     // With AdamW the row's state does not fit: 76 bytes of spills at D = 256 (decision 29).
     finishRows<1, Updates::kSgd>(gradients.centers, index, gradients.targets, own, gradients.sink, v);
   }

@@ -1,8 +1,9 @@
-// The kernel of both passes: a cluster of two CTAs, each with a producer and two consumer warpgroups, walks its
-// segments.
+// The kernel of both passes: a cluster of two CTAs, each with two consumer warpgroups and one of which two warps are
+// producer and prefetcher, walks its segments.
 #pragma once
 
 #include "kernels/wgmma/consumer.cuh"
+#include "kernels/wgmma/prefetcher.cuh"
 #include "kernels/wgmma/producer.cuh"
 
 namespace hyperarc::cuda::wgmma {
@@ -32,6 +33,11 @@ HYPERARC_DEVICE void streamSegments(const Maps& maps, const Arguments& args) {
       Producer<S, Pass, Arguments> producer(maps, args, shared);
       for (hopper::Segment segment = walk.next(); segment.tiles > 0; segment = walk.next()) {
         hopper::produceSegment<S>(producer, progress, segment);
+      }
+    } else if (warp == hopper::kConsumers * hopper::kWarpsPerWarpgroup + 1) {
+      Prefetcher<S, Pass, Arguments> prefetcher(args, shared);
+      for (hopper::Segment segment = walk.next(); segment.tiles > 0; segment = walk.next()) {
+        hopper::prefetchSegment<S>(prefetcher, progress, segment);
       }
     }
   } else {

@@ -14,7 +14,7 @@ class NegativePass {
   static constexpr bool kStages = false;  // output goes through shared memory
 
   HYPERARC_DEVICE explicit NegativePass(const NegativeArguments& args) : args_(args) {}
-  HYPERARC_DEVICE static void prefetch(const NegativeArguments&, int32_t) {}
+  HYPERARC_DEVICE static void prefetch(const NegativeArguments&, int32_t, int) {}
 
   HYPERARC_DEVICE void begin(const hopper::Segment& segment, const Place& place) {
     const int32_t padded = static_cast<int32_t>(paddedSamples(args_.samples.samples));

@@ -41,7 +41,6 @@ class Producer {
                 box * hopper::kBoxColumns, firstRow + 64 * part);
       }
     }
-    Pass::prefetch(args_, firstRow);
   }
 
   HYPERARC_DEVICE void loadPart(int slot, int part, int32_t tile) const {
