@@ -3,15 +3,17 @@
 #include <gtest/gtest.h>
 
 #include "cuda/dispatch/dispatch.h"
+#include "cuda/few_terms.h"
+#include "proven_table.h"
 
 namespace hyperarc::cuda {
 namespace {
 
 constexpr int32_t kCapabilities[] = {80, 86, 89, 90, 100, 120};
 
-std::string chosen(int32_t capability, const KernelRequest& request) {
+std::string chosen(int32_t capability, const KernelRequest& request, KernelTable table = kernelTable()) {
   KernelChoice choice;
-  const Status status = chooseKernels(capability, request, &choice);
+  const Status status = chooseKernels(table, capability, request, &choice);
   EXPECT_TRUE(status) << status.message();
   return choice.name;
 }
@@ -25,7 +27,7 @@ TEST(KernelTable, ServesEveryProblemOnEveryDevice) {
             for (int32_t rules : {0, 1, 9}) {
               for (Optimizer optimizer : {Optimizer::kSgd, Optimizer::kAdamW}) {
                 KernelChoice choice;
-                ASSERT_TRUE(chooseKernels(capability,
+                ASSERT_TRUE(chooseKernels(kernelTable(), capability,
                                           {.precision = precision,
                                            .subCenters = subCenters,
                                            .dim = dim,
@@ -56,7 +58,7 @@ TEST(KernelTable, EveryLineCanBeReached) {
                                    .negativeRules = row.maxRules,
                                    .optimizer = row.takesAdamW ? Optimizer::kAdamW : Optimizer::kSgd};
     KernelChoice choice;
-    ASSERT_TRUE(chooseKernels(row.minCapability, request, &choice));
+    ASSERT_TRUE(chooseKernels(kernelTable(), row.minCapability, request, &choice));
     EXPECT_EQ(choice.row, &row) << choice.name;
   }
 }
@@ -90,17 +92,48 @@ TEST(KernelTable, NamesSayWhatRunsAndWhy) {
   rules.negativeRules = 2;
   EXPECT_EQ(chosen(80, rules), "plain-bf16 (steps of different negative rules)");
   // Where wgmma would run by itself, a rule or AdamW is the reason that it does not.
-  const bool isProven = kernelTable().front().isAutomatic();
   const KernelRequest adamw = {.precision = Precision::kBf16Compute, .dim = 512, .optimizer = Optimizer::kAdamW};
-  EXPECT_EQ(chosen(80, adamw), "mma-bf16-d512");
-  EXPECT_EQ(chosen(90, adamw), isProven ? "mma-bf16-d512 (AdamW)" : "mma-bf16-d512");
-  EXPECT_EQ(chosen(90, rule), isProven ? "mma-bf16-d512 (negative rule)" : "mma-bf16-d512");
+  EXPECT_EQ(chosen(80, adamw, test::provenTable()), "mma-bf16-d512");
+  EXPECT_EQ(chosen(90, adamw, test::provenTable()), "mma-bf16-d512 (AdamW)");
+  EXPECT_EQ(chosen(90, rule, test::provenTable()), "mma-bf16-d512 (negative rule)");
+}
+
+TEST(KernelTable, FewTermsAreForALineThatHoldsItsTolerances) {
+  const auto proven = [](int64_t samples, int64_t classes, int32_t dim) {
+    const KernelRequest request = {
+        .precision = Precision::kBf16Compute, .dim = dim, .samples = samples, .classes = classes};
+    return chosen(90, request, test::provenTable());
+  };
+  for (const auto& [dim, row] : {std::pair{500, "d512"}, {200, "d256"}, {100, "d128"}}) {
+    const std::string mma = std::string("mma-bf16-") + row, wgmma = std::string("wgmma-bf16-") + row;
+    EXPECT_EQ(proven(kFewSamples + 1, kFewClasses + 1, dim), wgmma);
+    EXPECT_EQ(proven(kFewSamples, kFewClasses + 1, dim), mma + " (few samples)");
+    EXPECT_EQ(proven(1, 1'000'000, dim), mma + " (few samples)");
+    EXPECT_EQ(proven(kFewSamples + 1, kFewClasses, dim), mma + " (few classes)");
+    EXPECT_EQ(proven(1024, 0, dim), mma + " (few classes)");
+  }
+  EXPECT_EQ(proven(kFewSamples + 1, kFewClasses + 1, kFewDimensions), "wgmma-bf16-d128");
+  EXPECT_EQ(proven(1024, 1'000'000, kFewDimensions - 1), "mma-bf16-d128 (few dimensions)");
+
+  // What a line cannot serve at all says more than that it is small.
+  KernelRequest few = {.precision = Precision::kBf16Compute, .dim = 512, .samples = 3, .classes = 5};
+  few.negativeRules = 1;
+  EXPECT_EQ(chosen(90, few, test::provenTable()), "mma-bf16-d512 (negative rule)");
+  few.needsMask = true;
+  EXPECT_EQ(chosen(90, few, test::provenTable()), "plain-bf16 (steps of different samples)");
+  // Nothing faster is passed over on other devices, nor where a request does not say how much there is of it.
+  few = {.precision = Precision::kBf16Compute, .dim = 3, .samples = 3, .classes = 5};
+  EXPECT_EQ(chosen(80, few, test::provenTable()), "mma-bf16-d128");
+  EXPECT_EQ(chosen(90, {.precision = Precision::kBf16Compute, .dim = 512}, test::provenTable()), "wgmma-bf16-d512");
+  // Asked for by name a family takes few terms too.
+  few.asked = Kernels::kWgmma;
+  EXPECT_EQ(chosen(90, few), "wgmma-bf16-d128");
 }
 
 TEST(KernelTable, RefusesWhatCannotBeWithTheReason) {
   const auto refuses = [](int32_t capability, const KernelRequest& request, StatusCode code, const std::string& part) {
     KernelChoice choice;
-    const Status status = chooseKernels(capability, request, &choice);
+    const Status status = chooseKernels(kernelTable(), capability, request, &choice);
     EXPECT_STREQ(codeName(status.code()), codeName(code));
     EXPECT_NE(status.message().find(part), std::string::npos) << status.message();
     EXPECT_EQ(choice.row, nullptr);

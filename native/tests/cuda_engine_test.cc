@@ -296,7 +296,7 @@ TEST_F(Cuda, KernelsSayWhichRun) {
   EXPECT_EQ(kernelsOf({.classes = 9, .subCenters = 3, .dim = 128, .precision = Precision::kBf16Compute}),
             "plain-bf16 (K = 3)");
   EXPECT_EQ(kernelsOf({.classes = 9, .dim = 600, .precision = Precision::kBf16Master}), "plain-bf16 (D = 600)");
-  const std::string chosen = kernelsOf({.classes = 9, .dim = 300, .precision = Precision::kBf16Compute});
+  const std::string chosen = kernelsOf({.classes = 300, .dim = 300, .precision = Precision::kBf16Compute});
   EXPECT_TRUE(chosen == "mma-bf16-d512" || chosen == "wgmma-bf16-d512") << chosen;
 }
 

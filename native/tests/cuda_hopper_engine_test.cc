@@ -3,36 +3,16 @@
 #if HYPERARC_WITH_CUDA
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
+#include "hopper_device.h"
 #include "matches.h"
 
 namespace hyperarc::test {
 namespace {
 
-constexpr EngineConfig kHopper = {.kind = DeviceKind::kCuda, .kernels = Kernels::kWgmma};
-
-class HopperEngine : public testing::TestWithParam<Precision> {
- protected:
-  void SetUp() override {
-#ifdef HYPERARC_EMULATED
-    setenv("HYPERARC_EMULATED_SM", "90", 1);
-#endif
-    const std::vector<DeviceInfo> devices = listDevices();
-    if (devices.size() < 2 || devices[1].instructionSet != "sm_90a") GTEST_SKIP() << "no device of sm_90a";
-    engine = makeEngine(kHopper);
+class HopperEngine : public OnHopper {
+  std::unique_ptr<Engine> open() const override {
+    return makeEngine({.kind = DeviceKind::kCuda, .kernels = Kernels::kWgmma});
   }
-  void TearDown() override {
-    engine.reset();
-#ifdef HYPERARC_EMULATED
-    unsetenv("HYPERARC_EMULATED_SM");
-#endif
-  }
-  Problem problem(int64_t batch, int64_t classes, int64_t dim) const {
-    return inPrecision(makeProblem(batch, classes, 1, dim, 11), GetParam());
-  }
-
-  std::unique_ptr<Engine> engine;
 };
 
 TEST_P(HopperEngine, MatchesTheReference) {
@@ -88,7 +68,7 @@ TEST_P(HopperEngine, RefusesNegativeRulesBeforeAnythingChanges) {
   EXPECT_NE(forwardOf(*centers, p.asBatch()), nullptr);
 }
 
-INSTANTIATE_TEST_SUITE_P(Precisions, HopperEngine, testing::Values(Precision::kBf16Compute, Precision::kBf16Master));
+INSTANTIATE_TEST_SUITE_P(Precisions, HopperEngine, kBf16Precisions);
 
 }  // namespace
 }  // namespace hyperarc::test

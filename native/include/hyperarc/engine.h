@@ -60,7 +60,8 @@ class ClassCenters {
   /// Sets that number, to go on from saved moments; E_RANGE for centres moved by SGD.
   virtual Status setUpdates(uint64_t updates) = 0;
   virtual int64_t bytes() const = 0;
-  /// Which kernels a step of this batch size runs, e.g. "cpu-avx512" or "mma-bf16-d512": for records and `doctor`.
+  /// Which kernels a step of this batch size over all classes runs, e.g. "cpu-avx512" or "mma-bf16-d512": for records
+  /// and `doctor`.
   virtual std::string kernels(int64_t batch) const = 0;
   /// Waits for the work under way.
   virtual StepTimes lastTimes() = 0;

@@ -247,7 +247,14 @@ Accumulated several(Core& core, std::span<Step* const> steps, int64_t allClasses
 }  // namespace
 
 PassNeeds needsOf(std::span<Step* const> steps, int64_t classes) {
-  return {needsMask(steps, classes), differentRules(steps)};
+  PassNeeds needs = {needsMask(steps, classes), differentRules(steps), 0, 0};
+  for (size_t n = 0; n < steps.size(); ++n) {
+    const CudaStep& step = at(steps, n);
+    needs.samples += step.samples;
+    // Without a mask all have the same classes; with one there are at least these.
+    needs.classes = std::max(needs.classes, classCount(step, classes));
+  }
+  return needs;
 }
 
 Accumulated accumulate(Core& core, std::span<Step* const> steps, int64_t classes) {

@@ -24,7 +24,8 @@ struct Accumulated {
   const NegativeRule* ruleOfStep;
 };
 
-/// What pass 2 over the steps asks of its kernels: a mask where they used different classes; their negative rules.
+/// What pass 2 over the steps asks of its kernels: a mask where they used different classes, their negative rules, and
+/// how many samples and classes they have together.
 PassNeeds needsOf(std::span<Step* const> steps, int64_t classes);
 
 /// Enqueues on the update stream what pass 2 over the steps needs: coefficients, and for several steps the copies.

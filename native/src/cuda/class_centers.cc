@@ -58,7 +58,6 @@ int64_t CentersMemory::bytes() const {
 CudaClassCenters::CudaClassCenters(std::shared_ptr<Core> core, const CentersConfig& config, const KernelChoice& choice)
     : core_(std::move(core)),
       config_(config),
-      choice_(choice),
       passes_(core_->passes(*choice.row)),
       id_(nextCentersId()),
       memory_(config, core_->updateStream.get()) {
@@ -77,7 +76,12 @@ Status CudaClassCenters::setUpdates(uint64_t updates) {
   return Status::ok();
 }
 
-std::string CudaClassCenters::kernels(int64_t) const { return choice_.name; }
+std::string CudaClassCenters::kernels(int64_t batch) const {
+  // The centres were made, so a step without a rule is served.
+  KernelChoice choice;
+  (void)kernelsFor(*core_, config_, {.samples = batch, .classes = config_.classes}, &choice);
+  return choice.name;
+}
 
 Status CudaClassCenters::withPlan(const char* what, int64_t batch, double rate, const Status& status) const {
   Plan plan;
@@ -92,8 +96,6 @@ Status CudaClassCenters::withPlan(const char* what, int64_t batch, double rate, 
 }
 
 Status CudaClassCenters::passesFor(const PassNeeds& needs, Passes** passes) const {
-  *passes = &passes_;
-  if (!needs.mask && needs.negativeRules == 0) return Status::ok();
   KernelChoice choice;
   if (Status status = kernelsFor(*core_, config_, needs, &choice); !status) return status;
   *passes = &core_->passes(*choice.row);

@@ -92,8 +92,7 @@ class CudaClassCenters final : public ClassCenters {
 
   std::shared_ptr<Core> core_;
   CentersConfig config_;
-  KernelChoice choice_;
-  Passes& passes_;
+  Passes& passes_;  // of a step of many samples and classes
   uint64_t id_;
   uint64_t version_ = 1;
   uint64_t updates_ = 0;  // AdamW: t

@@ -11,7 +11,8 @@ constexpr size_t kMaxRecycled = 4;
 
 }  // namespace
 
-Core::Core(const Device& onDevice, Kernels asked) : device(onDevice), kernels(asked) {}
+Core::Core(const Device& onDevice, Kernels asked, KernelTable kernelTable)
+    : device(onDevice), kernels(asked), table(kernelTable) {}
 
 Status Core::refusal(const char* what) const {
   return {StatusCode::kDevice, std::string(what) + ": expected a working device, received one that failed earlier (" +

@@ -29,8 +29,8 @@ struct StepMemory {
 
 class Core {
  public:
-  /// On the current device. Throws CudaError.
-  Core(const Device& device, Kernels kernels);
+  /// On the current device. `table` must live longer. Throws CudaError.
+  Core(const Device& device, Kernels kernels, KernelTable table);
 
   /// Runs a call's `body` (returning Status) on the engine's device. What is thrown becomes a Status. A failure that
   /// lasts is remembered: this call reports it, the later ones refuse. Failures of work that earlier calls enqueued are
@@ -48,6 +48,7 @@ class Core {
 
   const Device device;
   const Kernels kernels;  // asked for
+  const KernelTable table;
   Stream forwardStream;
   Stream updateStream;
   StreamWorkspace forwardScratch{forwardStream};  // of the passes

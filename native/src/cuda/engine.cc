@@ -81,6 +81,10 @@ std::vector<DeviceInfo> cudaDevices() {
 }
 
 Status createCudaEngine(const EngineConfig& config, std::unique_ptr<Engine>* engine) {
+  return createCudaEngine(config, kernelTable(), engine);
+}
+
+Status createCudaEngine(const EngineConfig& config, KernelTable table, std::unique_ptr<Engine>* engine) {
   if (const std::string why = whyNoDevice(); !why.empty())
     return {StatusCode::kDevice, "kind: expected a usable CUDA device for cuda, received none: " + why};
   return guarded("createEngine", [&]() -> Status {
@@ -99,7 +103,7 @@ Status createCudaEngine(const EngineConfig& config, std::unique_ptr<Engine>* eng
                                          " or newer, received " + device.name + " (" + device.architecture() +
                                          "); use device 'cpu'"};
       const DeviceScope scope(config.index);
-      *engine = std::make_unique<CudaEngine>(std::make_shared<Core>(device, config.kernels));
+      *engine = std::make_unique<CudaEngine>(std::make_shared<Core>(device, config.kernels, table));
       return Status::ok();
     } catch (const CudaError& error) {
       return {error.code(), std::string("createEngine: ") + error.what() + "; check nvidia-smi"};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,10 @@ namespace hyperarc::cuda {
 std::vector<DeviceInfo> cudaDevices();
 /// E_DEVICE, E_MEMORY.
 Status createCudaEngine(const EngineConfig& config, std::unique_ptr<Engine>* engine);
+
+struct KernelRow;  // dispatch/dispatch.h
+/// The same with another kernel table, which must live longer: for tests of what lines will do once they are proven.
+Status createCudaEngine(const EngineConfig& config, std::span<const KernelRow> table, std::unique_ptr<Engine>* engine);
 
 // runtime/device.h: empty when there is a device this build can use; else why not, in a sentence without a full stop.
 std::string whyNoDevice();

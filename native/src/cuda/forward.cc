@@ -147,7 +147,9 @@ Status CudaClassCenters::checkShardSums(CudaStep& step) const {
 Status CudaClassCenters::checkAll(const Batch& batch, Passes** passes) const {
   if (Status status = checkBatch(batch, config_); !status) return status;
   const bool hasRule = batch.rule.negatives.threshold != NegativeThreshold::kNone;
-  if (Status status = passesFor({.mask = false, .negativeRules = hasRule ? 1 : 0}, passes); !status) return status;
+  const int64_t classes = batch.sampledClasses == nullptr ? config_.classes : batch.sampledCount;
+  const PassNeeds needs = {.negativeRules = hasRule ? 1 : 0, .samples = batch.batch, .classes = classes};
+  if (Status status = passesFor(needs, passes); !status) return status;
   if (!batch.embeddingsOnDevice) return Status::ok();
   return checkDeviceMemory("embeddingsBD", batch.embeddingsBD, core_->device);
 }

@@ -8,13 +8,15 @@
 namespace hyperarc::cuda {
 
 Status kernelsFor(const Core& core, const CentersConfig& config, const PassNeeds& needs, KernelChoice* choice) {
-  return chooseKernels(core.device.capability(),
+  return chooseKernels(core.table, core.device.capability(),
                        {.asked = core.kernels,
                         .precision = config.precision,
                         .subCenters = config.subCenters,
                         .dim = config.dim,
                         .needsMask = needs.mask,
                         .negativeRules = needs.negativeRules,
+                        .samples = needs.samples,
+                        .classes = needs.classes,
                         .optimizer = config.optimizer},
                        choice);
 }
@@ -33,8 +35,6 @@ std::vector<PlanPart> centersParts(const CentersConfig& config) {
 }
 
 Plan makePlan(Core& core, const CentersConfig& config, int64_t batch, double rate) {
-  KernelChoice choice;
-  if (Status status = kernelsFor(core, config, {}, &choice); !status) throw CudaError(status.code(), status.message());
   CentersView view = {};
   view.precision = config.precision;
   view.rows = config.classes * config.subCenters;
@@ -43,6 +43,9 @@ Plan makePlan(Core& core, const CentersConfig& config, int64_t batch, double rat
   view.dimPadded = paddedDim(config.dim);
   const bool isPartial = rate < 1.0;
   const int64_t classes = isPartial ? sampleSize(rate, config.classes) : config.classes;
+  KernelChoice choice;
+  if (Status status = kernelsFor(core, config, {.samples = batch, .classes = classes}, &choice); !status)
+    throw CudaError(status.code(), status.message());
   const StepLayout step(batch, config.dim, config.precision != Precision::kFp32, true, isPartial ? classes : 0);
   const int64_t scratch = core.passes(*choice.row).workspaceBytes(view, classes, isPartial, batch);
   std::vector<PlanPart> parts = centersParts(config);

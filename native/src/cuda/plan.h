@@ -8,10 +8,12 @@
 
 namespace hyperarc::cuda {
 
-/// What a pass asks of its kernels beyond the centres.
+/// What a pass asks of its kernels beyond the centres. By itself: one of many samples and classes.
 struct PassNeeds {
   bool mask = false;          // steps of different samples
   int32_t negativeRules = 0;  // different ones
+  int64_t samples = kEnough;
+  int64_t classes = kEnough;  // that take part
 };
 /// The kernels that serve a problem, or why those asked for do not.
 Status kernelsFor(const Core& core, const CentersConfig& config, const PassNeeds& needs, KernelChoice* choice);

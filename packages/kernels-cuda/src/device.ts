@@ -26,8 +26,10 @@ export interface DeviceOptions {
   /** Threads of the CPU engine in [0, 1024]; 0 (default) is one for each processor. Never changes a result. */
   readonly threads?: number;
   /**
-   * Kernel family of the CUDA engine: 'auto' (default) takes the table's choice for the device, D, K and precision; 'plain', 'mma' and
-   * 'wgmma' insist, and answer E_DEVICE or E_RANGE where that family cannot run. {@link ClassCenters.kernels} says what runs.
+   * Kernel family of the CUDA engine: 'auto' (default) takes the table's choice for the device, D, K, precision and the numbers of samples and
+   * classes; 'plain', 'mma' and 'wgmma' insist, and answer E_DEVICE or E_RANGE where that family cannot run. 'wgmma' takes steps of few
+   * samples, classes or dimensions too, with the errors that docs/numerics.md ("Tolerances") gives. {@link ClassCenters.kernels} says what
+   * runs.
    */
   readonly kernels?: Kernels;
 }

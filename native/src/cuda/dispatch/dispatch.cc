@@ -2,21 +2,27 @@
 
 #include <limits>
 
+#include "few_terms.h"
+
 namespace hyperarc::cuda {
 
 namespace {
 
 constexpr int32_t kAny = std::numeric_limits<int32_t>::max();
 
+// wgmma rounds every term alike: few of them are for a line that holds its tolerances there too.
+constexpr PassSize kBeyondFew = {kFewSamples + 1, kFewClasses + 1, kFewDimensions};
+constexpr PassSize kAnySize = {};  // a shard may have no class of a pass
+
 constexpr KernelRow kTable[] = {
-    // family, capabilities, Dp, fp32, bf16, K, mask, negative rules, AdamW, harness suffices, proven on hardware
-    {Kernels::kWgmma, 90, 90, 512, false, true, 1, false, 0, false, false, false},
-    {Kernels::kWgmma, 90, 90, 256, false, true, 1, false, 0, false, false, false},
-    {Kernels::kWgmma, 90, 90, 128, false, true, 1, false, 0, false, false, false},
-    {Kernels::kMma, 80, kAny, 512, false, true, 1, false, 1, true, true, false},
-    {Kernels::kMma, 80, kAny, 256, false, true, 1, false, 1, true, true, false},
-    {Kernels::kMma, 80, kAny, 128, false, true, 1, false, 1, true, true, false},
-    {Kernels::kPlain, 80, kAny, 0, true, true, 16, true, kAny, true, true, false},
+    // family, capabilities, Dp, fp32, bf16, K, mask, negative rules, AdamW, least, harness suffices, proven on hardware
+    {Kernels::kWgmma, 90, 90, 512, false, true, 1, false, 0, false, kBeyondFew, false, false},
+    {Kernels::kWgmma, 90, 90, 256, false, true, 1, false, 0, false, kBeyondFew, false, false},
+    {Kernels::kWgmma, 90, 90, 128, false, true, 1, false, 0, false, kBeyondFew, false, false},
+    {Kernels::kMma, 80, kAny, 512, false, true, 1, false, 1, true, kAnySize, true, false},
+    {Kernels::kMma, 80, kAny, 256, false, true, 1, false, 1, true, kAnySize, true, false},
+    {Kernels::kMma, 80, kAny, 128, false, true, 1, false, 1, true, kAnySize, true, false},
+    {Kernels::kPlain, 80, kAny, 0, true, true, 16, true, kAny, true, kAnySize, true, false},
 };
 
 const char* familyName(Kernels family) {
@@ -48,6 +54,14 @@ std::string misfit(const KernelRow& row, const KernelRequest& request) {
   return "";
 }
 
+/// Why `auto` gives the line no pass of this size; empty if it does.
+std::string fewTerms(const PassSize& least, const KernelRequest& request) {
+  if (request.samples < least.samples) return "few samples";
+  if (request.classes < least.classes) return "few classes";
+  if (request.dim < least.dim) return "few dimensions";
+  return "";
+}
+
 bool runsOn(const KernelRow& row, int32_t capability) {
   return capability >= row.minCapability && capability <= row.maxCapability;
 }
@@ -60,18 +74,19 @@ std::string nameOf(const KernelRow& row, const KernelRequest& request) {
 
 }  // namespace
 
-std::span<const KernelRow> kernelTable() { return kTable; }
+KernelTable kernelTable() { return kTable; }
 
-Status chooseKernels(int32_t capability, const KernelRequest& request, KernelChoice* choice) {
+Status chooseKernels(KernelTable table, int32_t capability, const KernelRequest& request, KernelChoice* choice) {
   const bool isAuto = request.asked == Kernels::kAuto;
   bool familyRuns = false;
   std::string reason;  // why a faster line was passed over
   Kernels passedOver = Kernels::kAuto;
-  for (const KernelRow& row : kTable) {
+  for (const KernelRow& row : table) {
     if (!isAuto && row.family != request.asked) continue;
     if (!runsOn(row, capability) || (isAuto && !row.isAutomatic())) continue;
     familyRuns = true;
-    const std::string why = misfit(row, request);
+    std::string why = misfit(row, request);
+    if (why.empty() && isAuto) why = fewTerms(row.least, request);
     if (!why.empty()) {
       // Of a family's lines the first says it best, unless it is only of another row length.
       if (reason.empty() || reason.starts_with("D = ")) {

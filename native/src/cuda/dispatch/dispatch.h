@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -12,6 +13,16 @@
 #include "runtime/device.h"
 
 namespace hyperarc::cuda {
+
+/// More than any line asks for.
+inline constexpr int64_t kEnough = std::numeric_limits<int64_t>::max();
+
+/// Of a pass.
+struct PassSize {
+  int64_t samples;
+  int64_t classes;  // that take part
+  int64_t dim;
+};
 
 /// One line of the table: a family at one row length, and what it can do. Earlier lines are faster.
 struct KernelRow {
@@ -25,13 +36,16 @@ struct KernelRow {
   bool takesMask;         // CenterGradients::hasClass
   int32_t maxRules;       // different negative rules (NegativeRule) in one pass; 0: none
   bool takesAdamW;        // Optimizer::kAdamW
+  PassSize least;         // that `auto` gives it (few_terms.h); asked for by name it takes less
   bool harnessSuffices;   // its tests in the host harness (tests/emulator) are proof enough to run it
   bool provenOnHardware;  // it has passed `run test` on such a device
 
   /// The other lines run only when asked for by name.
   constexpr bool isAutomatic() const { return harnessSuffices || provenOnHardware; }
 };
-std::span<const KernelRow> kernelTable();
+/// Fastest first.
+using KernelTable = std::span<const KernelRow>;
+KernelTable kernelTable();
 
 /// What a pass is asked to do.
 struct KernelRequest {
@@ -41,17 +55,19 @@ struct KernelRequest {
   int32_t dim = 0;
   bool needsMask = false;
   int32_t negativeRules = 0;  // different ones in the pass
+  int64_t samples = kEnough;
+  int64_t classes = kEnough;  // that take part
   Optimizer optimizer = Optimizer::kSgd;
 };
 
 struct KernelChoice {
   const KernelRow* row = nullptr;
-  std::string name;  // "mma-bf16-d512", "plain-fp32", "plain-bf16 (K = 3)", "mma-bf16-d512 (negative rule)"
+  std::string name;  // "mma-bf16-d512", "plain-fp32", "plain-bf16 (K = 3)", "mma-bf16-d512 (few samples)"
 };
 
-/// The first line that serves the request on a device of `capability`. A family asked for by name is taken or refused:
-/// E_DEVICE where the device cannot run it, E_RANGE where the problem is not one of its.
-Status chooseKernels(int32_t capability, const KernelRequest& request, KernelChoice* choice);
+/// The first line of the table that serves the request on a device of `capability`. A family asked for by name is taken
+/// or refused: E_DEVICE where the device cannot run it, E_RANGE where the problem is not one of its.
+Status chooseKernels(KernelTable table, int32_t capability, const KernelRequest& request, KernelChoice* choice);
 
 /// The passes of a line. E_DEVICE where this build has none for it.
 Status makePasses(const KernelRow& row, const Device& device, std::unique_ptr<Passes>* passes);

@@ -24,5 +24,5 @@ function fewCase(batch: number, classes: number, dims: readonly number[]): Contr
 export function fewCases({ roundsFewTerms = false }: Implementation): ContractCase[] {
   if (roundsFewTerms) return [];
   const small = [1, 2, 3].flatMap((batch) => [2, 3, 4, 5].map((classes) => fewCase(batch, classes, [2, 3, 8])));
-  return [...small, fewCase(20, 100, [2, 3])];
+  return [...small, fewCase(20, 100, [2, 3]), fewCase(20, 200, [8, 9])];
 }

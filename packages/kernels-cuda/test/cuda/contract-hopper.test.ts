@@ -1,9 +1,14 @@
-/** The contract suite on the kernels of sm_90a, where the build has them and the device runs them. */
+/**
+ * The contract suite on the kernels of sm_90a, where the build has them and the device runs them; and its few terms, which wgmma leaves to
+ * others, on what the table chooses there.
+ */
 import './emulate-hopper.js';
 
 import { describe, it } from 'vitest';
 
 import { ClassCenters, HyperArcError } from '../../dist/index.js';
+import { fewCases } from '../contract/cases-few.js';
+import { cudaImplementation } from '../contract/engine-implementation.js';
 import { describeRuns } from './runs.js';
 import { cuda } from './support.js';
 
@@ -25,6 +30,10 @@ if (why === '') {
     { precision: 'bf16', kernels: 'wgmma', kernel: 'wgmma-bf16-d128' },
     { precision: 'bf16-master', kernels: 'wgmma', kernel: 'wgmma-bf16-d128' },
   ]);
+  describe.each(['bf16', 'bf16-master'] as const)('CUDA, %s, auto, few terms', (precision) => {
+    const implementation = cudaImplementation(precision, 'auto');
+    for (const one of fewCases(implementation)) it(one.name, () => one.run(implementation));
+  });
 } else {
   describe.skip(`CUDA, bf16, wgmma: ${why}`, () => it('skipped', () => {}));
 }

@@ -24,7 +24,7 @@ for (const { kind, index } of listDevices()) {
     `${name}: ${info.name} (${info.instructionSet}), ${gigabytes(info.totalMemoryBytes)}, ${gigabytes(info.freeMemoryBytes)} free`,
   );
   for (const precision of kind === 'cpu' ? (['fp32'] as const) : (['fp32', 'bf16', 'bf16-master'] as const)) {
-    const centers = device.createCenters({ classes: 64, dim: 512, precision });
+    const centers = device.createCenters({ classes: 1024, dim: 512, precision });
     console.log(`  D = 512, ${precision}: ${centers.kernels(1024)}`);
     centers.dispose();
   }

@@ -9,9 +9,6 @@
 
 namespace hyperarc::cuda::mma {
 
-/// The sum over so few classes may be one of them, or what is left of several that cancel, at any e^(s·c).
-inline constexpr uint32_t kFewClasses = 128;
-
 struct NegativeSumsArgs {
   RowStream classes;  // all positions; a block takes its range
   const float* inverseNorms;

@@ -4,17 +4,13 @@
 
 #include "device/bf16.h"
 #include "device/warp.h"
+#include "few_terms.h"
 #include "kernels/mma/shape.h"
 
 namespace hyperarc::cuda::mma {
 
-/// A step of so few samples may have one that is most of a gradient, however small it is.
-inline constexpr int64_t kFewSamples = 16;
-/// In fewer dimensions than these the terms of a gradient often cancel.
-inline constexpr int32_t kFewDimensions = 8;
-
 /// Whether no weight of a pass may lose bits to bf16, however small: where few terms decide a sum, what rounding cuts
-/// off does not average out. docs/kernels/mma.md, "Dominant terms", has what it costs.
+/// off does not average out. docs/kernels/mma.md, "Few terms", has what it costs.
 inline bool keepsEveryBit(int64_t samples, int32_t dim) { return samples <= kFewSamples || dim < kFewDimensions; }
 
 /// Less than any weight: a bound from which on all weights keep their bits.
