@@ -206,7 +206,7 @@ it('takes plain images, flat and nested, and names nobody', async () => {
     output: expect.stringContaining('2 images without identities') as string,
   });
   expect(errors).toContain('its images are taken at any depth, without identities\n');
-  expect(errors).toContain('1 entries are no JPEG or PNG and are left out: notes.txt');
+  expect(errors).toContain('1 entries are no JPEG, PNG or WebP and are left out: notes.txt');
   expect([...readSafetensors(out).keys()]).toEqual(['embeddings']);
   expect(listed(at('out', 'plain.csv'))).toEqual(['path', '"a/deeper/""x"".png"', '"top, left.png"']);
   const { values } = readSafetensors(out).get('embeddings')!;
@@ -245,7 +245,7 @@ it('says what is wrong, and writes nothing then', async () => {
     ],
     [
       [model, at('empty'), out],
-      'E_FORMAT: ' + at('empty') + ': expected images (jpg, jpeg or png), received an empty folder',
+      'E_FORMAT: ' + at('empty') + ': expected images (jpg, jpeg, png or webp), received an empty folder',
     ],
     [[model, at('absent'), out], 'E_FORMAT: dataset: expected a folder or file at'],
     [[model, damaged, out, '--backend', 'wasm'], `E_FORMAT: ${join(damaged, 'id/2.png')}: expected`],
