@@ -1,4 +1,5 @@
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
+import { checkBadCount, checkShare } from './badShare.js';
 import type { ImageDataset } from './dataset.js';
 import type { DecodedImages } from './decodedImages.js';
 import type { Decoded } from './decodePool.js';
@@ -58,9 +59,7 @@ export class BadImages {
     private readonly maxShare: number,
     counts: BadImageCounts = { replaced: 0, images: [] },
   ) {
-    if (!(maxShare >= 0 && maxShare <= 1)) {
-      throw new HyperArcError('E_RANGE', `maxBadImages: expected a share in [0, 1], received ${maxShare}`);
-    }
+    checkShare(maxShare);
     const samples = dataset.labels.length;
     const outside = counts.images.find((index) => !Number.isInteger(index) || index < 0 || index >= samples);
     if (outside !== undefined) {
@@ -85,15 +84,11 @@ export class BadImages {
    * @throws HyperArcError E_FORMAT naming the last of them.
    */
   check(bad: readonly BadImage[]): void {
-    const samples = this.dataset.labels.length;
+    if (bad.length === 0) return;
     const count = this.known.size + bad.filter(({ index }) => !this.known.has(index)).length;
-    if (count / samples <= this.maxShare) return;
-    throw new HyperArcError(
-      'E_FORMAT',
-      `data.maxBadImages: expected at most a share of ${this.maxShare} of images that cannot be decoded, ` +
-        `received ${count} of ${samples}, the last of them ${bad.at(-1)!.reason}; ` +
-        'hyperarc data check lists them all; mend or remove them, or give a larger share',
-    );
+    const found = { bad: count, total: this.dataset.labels.length, last: bad.at(-1)!.reason };
+    const fix = 'hyperarc data check lists them all; mend or remove them, or give a larger share';
+    checkBadCount('data.maxBadImages', this.maxShare, found, fix);
   }
 
   /** Takes a batch's into the count. @returns those that were not in it. */

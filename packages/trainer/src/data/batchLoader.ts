@@ -1,6 +1,7 @@
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import type { AugmentPlan } from './augment/plan.js';
 import { BadImages, type BadImage, type BadImageCounts } from './badImages.js';
+import { MAX_BAD_IMAGES } from './badShare.js';
 import { DecodedImages } from './decodedImages.js';
 import { DecodePool } from './decodePool.js';
 import type { ImageDataset } from './dataset.js';
@@ -98,7 +99,7 @@ export class BatchLoader {
   constructor(options: BatchLoaderOptions) {
     const { dataset, batchSize, imageSize, seed, resume, workers } = options;
     const { flip = true, prefetch = 4, dropLast = true, cacheDecoded = 256 * 2 ** 20 } = options;
-    const { onBadImage = 'stop', maxBadImages = 0.001 } = options;
+    const { onBadImage = 'stop', maxBadImages = MAX_BAD_IMAGES } = options;
     const samples = dataset.labels.length;
     checkWhole('batchSize', batchSize, 1, dropLast ? samples : 2 ** 31, dropLast ? `the dataset has ${samples} images` : '');
     checkWhole('imageSize', imageSize, 1, 4096);

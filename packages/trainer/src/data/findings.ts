@@ -15,7 +15,7 @@ export const FINDINGS = {
   'image of an evaluation set': { severity: 'error', fix: 'remove them from training, or the set measures what was learnt by heart' },
   'near-duplicate across identities': { severity: 'note', fix: 'look at them: one photograph in two identities is a wrong label' },
   'identity of an evaluation set': { severity: 'note', fix: 'remove them from training where they are the same people' },
-  'picture left out': { severity: 'note', fix: 'training does not see them: make JPEG or PNG of them, or move them into the folder of their identity' },
+  'picture left out': { severity: 'note', fix: 'training does not see them: make JPEG, PNG or WebP of them, or move them into the folder of their identity' },
   'blank image': { severity: 'note', fix: 'look at them: they have no contrast' },
   'labels without images': { severity: 'note', fix: 'number the identities anew: each such label is a class centre that no image trains' },
   'label above 2^24': { severity: 'note', fix: 'neighbouring fp32 labels are the same number there: convert from the list of files instead' },

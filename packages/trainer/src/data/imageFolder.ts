@@ -38,7 +38,7 @@ export class ImageFolder implements ImageDataset {
 export const byName = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /**
- * Lists an image folder: `root/IDENTITY/IMAGE.{jpg,jpeg,png}`. Deeper folders, hidden entries and other files are
+ * Lists an image folder: `root/IDENTITY/IMAGE.{jpg,jpeg,png,webp}`. Deeper folders, hidden entries and other files are
  * ignored; so are identity folders without images (`hyperarc data check` names them).
  * @param log told how many pictures are left out, and why.
  * @throws HyperArcError E_FORMAT when `root` cannot be read or holds no image.
@@ -65,7 +65,7 @@ export function scanImageFolder(root: string, log: (line: string) => void = () =
   if (samples.length === 0) {
     throw new HyperArcError(
       'E_FORMAT',
-      `dataset: expected ${root}/IDENTITY/IMAGE.jpg (jpg, jpeg or png), received a folder without such images; give the folder that holds one folder an identity`,
+      `dataset: expected ${root}/IDENTITY/IMAGE.jpg (jpg, jpeg, png or webp), received a folder without such images; give the folder that holds one folder an identity`,
     );
   }
   return new ImageFolder(root, identities, samples);

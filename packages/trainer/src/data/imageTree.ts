@@ -6,7 +6,7 @@ import { isImageName } from './imageName.js';
 
 /** What lies below a folder, by names relative to it, with `/`. */
 export interface ImageTree {
-  /** JPEG and PNG files at any depth. */
+  /** JPEG, PNG and WebP files at any depth. */
   readonly images: readonly string[];
   /** Other entries. */
   readonly ignored: readonly string[];
@@ -36,7 +36,7 @@ export function listImageTree(root: string): ImageTree {
     const received = ignored.length === 0 ? 'an empty folder' : `${ignored.length} other entries (${ignored[0]}, …)`;
     throw new HyperArcError(
       'E_FORMAT',
-      `${root}: expected images (jpg, jpeg or png), received ${received}; check the path`,
+      `${root}: expected images (jpg, jpeg, png or webp), received ${received}; check the path`,
     );
   }
   return { images, ignored };

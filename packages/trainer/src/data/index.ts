@@ -11,7 +11,7 @@ export type { DatasetFinding, DatasetReport, FindingKind } from './findings.js';
 export { decodeImage, MAX_INPUT_PIXELS } from './decodeImage.js';
 export { ImageFolder, scanImageFolder, type ImageSample } from './imageFolder.js';
 export { KeyedRandom } from './keyedRandom.js';
-export { createImageLoader, loadImages, type ImageLoader, type ImageLoaderOptions } from './loadImages.js';
+export { createImageLoader, loadImages, type GoodImages, type ImageLoader, type ImageLoaderOptions } from './loadImages.js';
 export { LocationReader, nameOfLocation, type ImageLocation } from './location.js';
 export { openDataset, openImages } from './openDataset.js';
 export { makePairs, readPairs, writePairs, type ImagePair, type MakePairsOptions } from './pairs.js';

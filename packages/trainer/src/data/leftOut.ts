@@ -4,14 +4,14 @@ import { isImageName } from './imageName.js';
 
 /** Why a picture in an image folder is none of its images. */
 export const LEFT_OUT = [
-  'neither JPEG nor PNG',
+  'neither JPEG, PNG nor WebP',
   'in a folder within an identity’s',
   'outside every identity’s folder',
 ] as const;
 export type LeftOut = (typeof LEFT_OUT)[number];
 
 const OTHER_PICTURES = new Set(
-  '.webp .gif .bmp .tif .tiff .heic .heif .avif .jfif .jp2 .jxl .ppm .pgm'.split(' '),
+  '.gif .bmp .tif .tiff .heic .heif .avif .jfif .jp2 .jxl .ppm .pgm'.split(' '),
 );
 const isOtherPicture = (name: string): boolean =>
   !name.startsWith('.') && OTHER_PICTURES.has(extname(name).toLowerCase());
@@ -22,7 +22,7 @@ export function leftOutOfIdentity(folder: string, entry: Dirent): LeftOut | unde
   if (entry.isDirectory()) {
     return holdsPicture(join(folder, entry.name)) ? 'in a folder within an identity’s' : undefined;
   }
-  return isOtherPicture(entry.name) ? 'neither JPEG nor PNG' : undefined;
+  return isOtherPicture(entry.name) ? 'neither JPEG, PNG nor WebP' : undefined;
 }
 
 /** @param entry of the dataset's own folder. */

@@ -1,18 +1,19 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
+import { EXTENSIONS } from './imageFormat.js';
 import type { ImagePair } from './pairs.js';
 
 /** First line of LFW's pairs.txt: folds, and pairs of each kind in a fold. */
 const HEADER = /^(\d{1,4})[\t ]+(\d{1,6})\s*$/;
 /** Endings that the images of a person are looked for under, in this order. */
-const ENDINGS = ['.jpg', '.jpeg', '.png'];
+const ENDINGS = Object.values(EXTENSIONS).flat();
 
 export const isLfwHeader = (line: string): boolean => HEADER.test(line);
 
 /**
  * Pairs of LFW's official layout (vis-www.cs.umass.edu/lfw, pairs.txt): a header `10<TAB>300`, then for each of the ten folds 300 lines `name n1 n2` of
- * one person and 300 lines `name1 n1 name2 n2` of two. Image n of a person is `name/name_0001.jpg` (or .jpeg, .png).
+ * one person and 300 lines `name1 n1 name2 n2` of two. Image n of a person is `name/name_0001.jpg` (or .jpeg, .png, .webp).
  *
  * @param lines The file's lines, the header first.
  * @param root Folder of the images; without it every image is taken for a .jpg.

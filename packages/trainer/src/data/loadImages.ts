@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { DecodePool } from './decodePool.js';
+import { DecodePool, type DecodeFailure } from './decodePool.js';
 import { fileLocation, type ImageLocation } from './location.js';
 
 /** Scales bytes 0…255 to [−1, 1]: (x/255 − 0.5)/0.5. */
@@ -13,7 +13,17 @@ export interface ImageLoader {
    * @throws HyperArcError E_FORMAT naming the first bad file.
    */
   load(paths: readonly string[], imageSize: number): Promise<Float32Array>;
+  /**
+   * As `load`, but for images that cannot be decoded.
+   * @returns `pixels` [paths − failures, imageSize, imageSize, 3] in [−1, 1], in the order of `paths`, and what failed, by its place in them.
+   */
+  loadGood(paths: readonly string[], imageSize: number): Promise<GoodImages>;
   close(): Promise<void>;
+}
+
+export interface GoodImages {
+  readonly pixels: Float32Array;
+  readonly failures: readonly DecodeFailure[];
 }
 
 export interface ImageLoaderOptions {
@@ -28,27 +38,56 @@ export function createImageLoader(options: ImageLoaderOptions = {}): ImageLoader
   const pool = new DecodePool(options.workers);
   const { root } = options;
   const { locate = (path) => fileLocation(root === undefined ? path : join(root, path)) } = options;
+  /** Gives each thread its part of the images. */
+  const byThread = async <T>(
+    paths: readonly string[],
+    decode: (images: ImageLocation[], first: number) => Promise<T>,
+  ): Promise<T[]> => {
+    const share = Math.max(1, Math.ceil(paths.length / pool.size));
+    const parts: Promise<T>[] = [];
+    for (let first = 0; first < paths.length; first += share) {
+      parts.push(decode(paths.slice(first, first + share).map(locate), first));
+    }
+    // All settle before the first error (in the order of the paths) is thrown: no decoding goes on behind the caller.
+    return (await Promise.allSettled(parts)).map((result) => {
+      if (result.status === 'rejected') throw result.reason;
+      return result.value;
+    });
+  };
   return {
     async load(paths, imageSize) {
       const imageValues = imageSize * imageSize * 3;
       const pixels = new Float32Array(paths.length * imageValues);
-      const share = Math.max(1, Math.ceil(paths.length / pool.size));
-      const parts: Promise<void>[] = [];
-      for (let first = 0; first < paths.length; first += share) {
-        const images = paths.slice(first, first + share).map(locate);
-        parts.push(
-          pool.decode(images, imageSize).then((bytes) => {
-            const offset = first * imageValues;
-            for (let i = 0; i < bytes.length; i++) pixels[offset + i] = PIXEL_TO_UNIT[bytes[i]!]!;
-          }),
-        );
-      }
-      // All settle before the first error (in the order of the paths) is thrown: no decoding goes on behind the caller.
-      for (const result of await Promise.allSettled(parts)) if (result.status === 'rejected') throw result.reason;
+      await byThread(paths, async (images, first) => {
+        putUnits(pixels, first * imageValues, await pool.decode(images, imageSize));
+      });
       return pixels;
+    },
+    async loadGood(paths, imageSize) {
+      const imageValues = imageSize * imageSize * 3;
+      const parts = await byThread(paths, async (images, first) => {
+        const { pixels, failures } = await pool.decodeWhole(images, imageSize);
+        return { pixels, first, failures: failures.map(({ at, reason }) => ({ at: first + at, reason })) };
+      });
+      const failures = parts.flatMap((part) => part.failures);
+      const failed = new Set(failures.map(({ at }) => at));
+      const good = new Float32Array((paths.length - failed.size) * imageValues);
+      let offset = 0;
+      for (const { pixels, first } of parts) {
+        for (let start = 0; start < pixels.length; start += imageValues) {
+          if (failed.has(first + start / imageValues)) continue;
+          putUnits(good, offset, pixels.subarray(start, start + imageValues));
+          offset += imageValues;
+        }
+      }
+      return { pixels: good, failures };
     },
     close: () => pool.close(),
   };
+}
+
+function putUnits(pixels: Float32Array, offset: number, bytes: Uint8Array): void {
+  for (let i = 0; i < bytes.length; i++) pixels[offset + i] = PIXEL_TO_UNIT[bytes[i]!]!;
 }
 
 /** Loads images once, as `createImageLoader(options).load(paths, imageSize)`. For several calls keep a loader. */

@@ -6,7 +6,8 @@ import { writeNpy } from '../evaluate/files/writeNpy.js';
 import type { Features } from '../evaluate/search/features.js';
 import { checkFree } from '../export/destination.js';
 import { writeWholeFile } from '../files.js';
-import type { ImageList, Owners } from './imageList.js';
+import type { Owners } from './imageList.js';
+import type { LeftOutImage, Rows } from './leavingOut.js';
 
 /** Rows of the list that are put together at a time. */
 const ROWS = 1 << 16;
@@ -24,10 +25,12 @@ const WRITERS: Readonly<Record<string, Write>> = {
   },
 };
 
-/** A file of embeddings, and beside it the list that says what its rows are. */
+/** A file of embeddings, and beside it the list that says what its rows are, and another of the images that have none, if there are such. */
 export class EmbeddingFiles {
   /** Lines of `path,identity`, or `path` alone, below a line of these names: CSV (RFC 4180), a line a row. */
   readonly list: string;
+  /** Lines of `path,reason` below a line of these names. */
+  readonly leftOutList: string;
   private readonly writeMatrix: Write;
 
   /** @throws HyperArcError E_RANGE for another ending than .npy and .safetensors, for names that are taken, and for a folder that cannot be written to. */
@@ -39,26 +42,29 @@ export class EmbeddingFiles {
       throw new HyperArcError('E_RANGE', `out: expected a name that ends in ${endings}, received ${out}; rename it`);
     }
     this.writeMatrix = write;
-    this.list = `${out.slice(0, -ending.length)}.csv`;
+    const stem = out.slice(0, -ending.length);
+    this.list = `${stem}.csv`;
+    this.leftOutList = `${stem}.left-out.csv`;
     this.checkFree();
     checkWritable(dirname(out));
   }
 
   /**
-   * Writes both files, or neither.
+   * Writes all files, or none.
    * @param features a row for each name
    * @throws HyperArcError E_RANGE for names that have been taken meanwhile.
    */
-  write(features: Features, { names, owners }: Pick<ImageList, 'names' | 'owners'>): void {
+  write(features: Features, { names, owners, leftOut }: Rows): void {
     this.checkFree();
     try {
       writeWholeFile(this.out, (partial) => {
         this.writeMatrix(partial, features, owners);
-        // Before the matrix has its name: where that is, the list is.
+        // Before the matrix has its name: where that is, the lists are.
+        if (leftOut.length > 0) writeWholeFile(this.leftOutList, (partialList) => writeLeftOut(partialList, leftOut));
         writeWholeFile(this.list, (partialList) => writeList(partialList, names, owners));
       });
     } catch (error) {
-      rmSync(this.list, { force: true });
+      for (const list of [this.list, this.leftOutList]) rmSync(list, { force: true });
       throw error;
     }
   }
@@ -66,6 +72,7 @@ export class EmbeddingFiles {
   private checkFree(): void {
     checkFree(this.out);
     checkFree(this.list);
+    checkFree(this.leftOutList);
   }
 }
 
@@ -97,6 +104,11 @@ function writeList(path: string, names: readonly string[], owners: Owners | unde
   } finally {
     closeSync(file);
   }
+}
+
+function writeLeftOut(path: string, leftOut: readonly LeftOutImage[]): void {
+  const lines = leftOut.map(({ name, reason }) => `${cell(name)},${cell(reason)}\n`);
+  writeFileSync(path, `path,reason\n${lines.join('')}`, { flag: 'wx' });
 }
 
 /** Spaces at an end are quoted too: readers may trim what is not. */

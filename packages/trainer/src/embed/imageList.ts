@@ -36,7 +36,7 @@ export async function listImages(
     const { images, ignored } = listImageTree(root);
     if (wanted) log(`${root}: no IDENTITY/IMAGE.jpg in it; its images are taken at any depth, without identities`);
     if (ignored.length > 0) {
-      log(`warning: ${root}: ${ignored.length} entries are no JPEG or PNG and are left out: ${ignored[0]}, …`);
+      log(`warning: ${root}: ${ignored.length} entries are no JPEG, PNG or WebP and are left out: ${ignored[0]}, …`);
     }
     return { names: images, locate: (name) => fileLocation(resolve(root, name)) };
   }

@@ -9,6 +9,12 @@ export interface EmbeddingModel {
 /** Decoded images, [N, imageSize, imageSize, 3] in [−1, 1], in the order of `paths`. */
 export type ImageLoader = (paths: readonly string[], imageSize: number) => Promise<Float32Array>;
 
+/** Those of some images that could be decoded: their names, and pixels as {@link ImageLoader} answers them. */
+export interface LoadedImages {
+  readonly pixels: Float32Array;
+  readonly names: readonly string[];
+}
+
 /** One embedding a row: [N, D], of unit length unless that was not wanted. */
 export interface Embeddings {
   paths: readonly string[];
@@ -24,7 +30,8 @@ export interface EmbeddedImages extends Embeddings {
 
 export interface EmbedOptions {
   imageSize: number;
-  load: ImageLoader;
+  /** Images that it leaves out have no row. */
+  load: (paths: readonly string[], imageSize: number) => Promise<Float32Array | LoadedImages>;
   /** Images of one forward pass. Default 64. */
   batchSize?: number;
   /** Adds the embedding of the mirrored image before normalising, as InsightFace evaluates. Default true. */
@@ -51,10 +58,18 @@ export async function embedImages(
   }
   let valuesND = new Float32Array(0);
   const normsN = new Float32Array(paths.length);
+  const named: string[] = [];
   let dim = 0;
   for (let first = 0; first < paths.length; first += batchSize) {
-    const batch = paths.slice(first, first + batchSize);
-    const pixels = await load(batch, imageSize);
+    const asked = paths.slice(first, first + batchSize);
+    const loaded = await load(asked, imageSize);
+    const { pixels, names: batch } = loaded instanceof Float32Array ? { pixels: loaded, names: asked } : loaded;
+    const row = named.length;
+    for (const name of batch) named.push(name);
+    if (batch.length === 0) {
+      onProgress?.(first + asked.length, paths.length);
+      continue;
+    }
     const [embeddingsBD, normsB] = tf.tidy(() => {
       const images = tf.tensor4d(pixels, [batch.length, imageSize, imageSize, 3]);
       const plain = predict(model, images);
@@ -64,20 +79,21 @@ export async function embedImages(
       return [tf.add(plain, mirrored), tf.div(tf.add(plainNorms, tf.norm(mirrored, 2, 1)), 2)] as const;
     });
     const values = (await embeddingsBD.data()) as Float32Array;
-    normsN.set((await normsB.data()) as Float32Array, first);
+    normsN.set((await normsB.data()) as Float32Array, row);
     tf.dispose([embeddingsBD, normsB]);
-    if (first === 0) {
+    if (row === 0) {
       dim = values.length / batch.length;
       valuesND = new Float32Array(paths.length * dim);
     }
-    valuesND.set(values, first * dim);
+    valuesND.set(values, row * dim);
     // Batch by batch: what is wrong is said at once.
-    const rowsBD = valuesND.subarray(first * dim, (first + batch.length) * dim);
+    const rowsBD = valuesND.subarray(row * dim, named.length * dim);
     if (normalize) normalizeRows(rowsBD, dim, batch);
     else batch.forEach((name, n) => squaredLength(rowsBD.subarray(n * dim, (n + 1) * dim), name));
-    onProgress?.(first + batch.length, paths.length);
+    onProgress?.(first + asked.length, paths.length);
   }
-  return { paths, valuesND, dim, normsN };
+  const rows = named.length;
+  return { paths: named, valuesND: valuesND.subarray(0, rows * dim), dim, normsN: normsN.subarray(0, rows) };
 }
 
 function predict(model: EmbeddingModel, images: tf.Tensor4D): tf.Tensor2D {

@@ -1,5 +1,6 @@
 import {
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -206,7 +207,7 @@ it('takes plain images, flat and nested, and names nobody', async () => {
     output: expect.stringContaining('2 images without identities') as string,
   });
   expect(errors).toContain('its images are taken at any depth, without identities\n');
-  expect(errors).toContain('1 entries are no JPEG or PNG and are left out: notes.txt');
+  expect(errors).toContain('1 entries are no JPEG, PNG or WebP and are left out: notes.txt');
   expect([...readSafetensors(out).keys()]).toEqual(['embeddings']);
   expect(listed(at('out', 'plain.csv'))).toEqual(['path', '"a/deeper/""x"".png"', '"top, left.png"']);
   const { values } = readSafetensors(out).get('embeddings')!;
@@ -245,7 +246,7 @@ it('says what is wrong, and writes nothing then', async () => {
     ],
     [
       [model, at('empty'), out],
-      'E_FORMAT: ' + at('empty') + ': expected images (jpg, jpeg or png), received an empty folder',
+      'E_FORMAT: ' + at('empty') + ': expected images (jpg, jpeg, png or webp), received an empty folder',
     ],
     [[model, at('absent'), out], 'E_FORMAT: dataset: expected a folder or file at'],
     [[model, damaged, out, '--backend', 'wasm'], `E_FORMAT: ${join(damaged, 'id/2.png')}: expected`],
@@ -259,7 +260,7 @@ it('says what is wrong, and writes nothing then', async () => {
     });
     expect(readdirSync(at('out'))).toEqual([]);
   }
-  for (const name of ['taken.npy', 'taken.csv']) {
+  for (const name of ['taken.npy', 'taken.csv', 'taken.left-out.csv']) {
     writeFileSync(at('out', name), 'kept');
     const { code, errors } = await embed([model, faces, at('out', 'taken.npy'), ...BATCH]);
     expect({ code, errors }).toEqual({
@@ -271,6 +272,79 @@ it('says what is wrong, and writes nothing then', async () => {
     rmSync(at('out', name));
   }
   expect(await embed([model, faces, out, '--batch-size', '0'])).toMatchObject({ code: 2 });
+});
+
+it('leaves out images that cannot be decoded when told to, and names them', async () => {
+  const whole = at('out', 'whole.safetensors');
+  expect(await embed([model, faces, whole, ...BATCH])).toMatchObject({ code: 0 });
+  const paths = imagePaths();
+  const damaged = at('some-damaged');
+  cpSync(faces, damaged, { recursive: true });
+  // A whole batch of five, which is a whole identity too; one in the middle of another, cut; the last of all.
+  const bad = [...paths.slice(0, 5), paths[7]!, paths[11]!];
+  for (const path of bad) writeFileSync(join(damaged, path), 'no, "image"');
+  writeFileSync(join(damaged, paths[7]!), readFileSync(join(faces, paths[7]!)).subarray(0, 400));
+  const skip = ['--on-bad-image', 'skip', '--max-bad-images', '0.6'];
+  const out = at('out', 'part.safetensors');
+  const { code, output, errors } = await embed([model, damaged, out, ...BATCH, ...skip]);
+  expect({ code, errors }).toMatchObject({ code: 0, errors: expect.stringContaining('embedded 12 of 12\n') as string });
+  expect(output).toContain('part.safetensors: 5 images of 3 identities, 16 numbers each');
+  expect(output).toContain(
+    `${at('out', 'part.left-out.csv')}: images that cannot be decoded, without a row: 7 of 12\n`,
+  );
+
+  const good = paths.flatMap((path, index) => (bad.includes(path) ? [] : [index]));
+  expect(listed(at('out', 'part.csv'))).toEqual([
+    'path,identity',
+    ...good.map((i) => listed(at('out', 'whole.csv'))[1 + i]),
+  ]);
+  const [all, part] = [readSafetensors(whole), readSafetensors(out)];
+  expect(part.get('labels')!.values).toEqual(Int32Array.from(good, (i) => all.get('labels')!.values[i]!));
+  expectRows(
+    part.get('embeddings')!.values as Float32Array,
+    good.map((i) => row(all.get('embeddings')!.values as Float32Array, i)),
+  );
+  const leftOut = listed(at('out', 'part.left-out.csv'));
+  expect(leftOut).toHaveLength(8);
+  expect(leftOut[0]).toBe('path,reason');
+  for (const [i, path] of bad.entries())
+    expect(leftOut[1 + i]).toMatch(new RegExp(`^${path},"?${join(damaged, path)}: expected a`));
+  expect(leftOut[6]).toContain('expected a whole image, received a damaged one');
+
+  const none = await embed([model, faces, at('out', 'none.npy'), ...BATCH, '--on-bad-image', 'skip']);
+  expect(none).toMatchObject({ code: 0, output: expect.not.stringContaining('left-out') as string });
+  expect(readdirSync(at('out')).filter((name) => name.startsWith('none'))).toEqual(['none.csv', 'none.npy']);
+});
+
+it('stops above the share of bad images, and takes no share of what it does not skip', async () => {
+  const damaged = at('all-damaged');
+  mkdirSync(join(damaged, 'id'), { recursive: true });
+  for (const name of ['1.png', '2.png']) writeFileSync(join(damaged, 'id', name), 'no image');
+  const out = at('out', 'e.npy');
+  const last = `the last of them ${join(damaged, 'id/2.png')}: expected a JPEG, PNG or WebP image`;
+  for (const [flags, code, message] of [
+    [
+      ['--on-bad-image', 'skip'],
+      1,
+      `E_FORMAT: maxBadImages: expected at most a share of 0.001 of images that cannot be decoded, received 2 of 2, ${last}`,
+    ],
+    [
+      ['--on-bad-image', 'skip', '--max-bad-images', '1'],
+      1,
+      `E_FORMAT: images: expected at least one that can be decoded, received none of 2, ${last}`,
+    ],
+    [
+      ['--max-bad-images', '0.5'],
+      1,
+      'E_RANGE: maxBadImages: expected only with onBadImage skip, received onBadImage stop',
+    ],
+    [['--on-bad-image', 'skip', '--max-bad-images', '2'], 2, 'Expected a number from 0 to 1'],
+    [['--on-bad-image', 'replace'], 2, 'Allowed choices are stop, skip'],
+  ] as const) {
+    const { errors, ...result } = await embed([model, damaged, out, '--backend', 'wasm', ...flags]);
+    expect({ ...result, errors }).toEqual({ code, output: '', errors: expect.stringContaining(message) as string });
+    expect(readdirSync(at('out'))).toEqual([]);
+  }
 });
 
 it.each([

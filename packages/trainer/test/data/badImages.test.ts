@@ -107,7 +107,7 @@ describe('data.onBadImage skip', () => {
     const named = expected.flatMap(({ bad }) => bad);
     expect(named.map(({ index }) => index).sort((a, b) => a - b)).toEqual(DAMAGED);
     for (const { index, reason } of named) {
-      expect(reason).toMatch(`${dataset.samples[index]!.path}: expected a JPEG or PNG image, received other contents`);
+      expect(reason).toMatch(`${dataset.samples[index]!.path}: expected a JPEG, PNG or WebP image, received other contents`);
     }
     for (const options of [
       { workers: 3 },

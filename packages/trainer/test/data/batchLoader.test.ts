@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { BatchLoader, decodeImage, loadImages, scanImageFolder } from '../../dist/data/index.js';
+import { BatchLoader, createImageLoader, decodeImage, loadImages, scanImageFolder } from '../../dist/data/index.js';
 import type { Batch, BatchLoaderOptions, ImageFolder } from '../../dist/data/index.js';
 import { imageFolder, picture } from './fixtures.js';
 
@@ -153,6 +153,27 @@ describe('loadImages', () => {
     for (const i of [1, 3]) writeFileSync(join(bad.root, bad.samples[i]!.path), (await picture(i)).subarray(0, 60));
     const paths = bad.samples.map(({ path }) => path);
     await expect(loadImages(paths, SIZE, { root: bad.root, workers: 2 })).rejects.toThrow(bad.samples[1]!.path);
+  });
+
+  it('answers those that can be decoded and says what failed, with any number of threads', async () => {
+    const part = scanImageFolder(await imageFolder(1, 7));
+    const bad = [1, 2, 6];
+    for (const i of bad) writeFileSync(join(part.root, part.samples[i]!.path), 'no image');
+    const paths = part.samples.map(({ path }) => path);
+    const good = paths.filter((_, i) => !bad.includes(i));
+    const expected = await loadImages(good, SIZE, { root: part.root, workers: 1 });
+    for (const workers of [1, 2, 3, 7]) {
+      const loader = createImageLoader({ root: part.root, workers });
+      try {
+        const { pixels, failures } = await loader.loadGood(paths, SIZE);
+        expect(pixels).toEqual(expected);
+        expect(failures).toEqual(bad.map((at) => ({ at, reason: expect.stringContaining(paths[at]!) as string })));
+        const none = await loader.loadGood(bad.map((at) => paths[at]!), SIZE);
+        expect([none.pixels.length, none.failures.map(({ at }) => at)]).toEqual([0, [0, 1, 2]]);
+      } finally {
+        await loader.close();
+      }
+    }
   });
 
   it('answers an empty list with nothing', async () => {

@@ -27,7 +27,7 @@ describe('checkDataset', () => {
     put(root, 'person_1/png.jpg', await picture(103, 24, 'png'));
     put(root, 'person_1/notes.txt', 'hello');
     put(root, 'stray.jpg', big);
-    put(root, 'person_1/phone.webp', big);
+    put(root, 'person_1/phone.heic', big);
     put(root, 'person_1/2019/1.jpg', big);
     const report = await checkDataset(root);
     expect(report.ok).toBe(false);
@@ -38,7 +38,7 @@ describe('checkDataset', () => {
       ['error', 'empty identity', 'nobody'],
       ['error', 'duplicate across identities', 'person_0/one.jpg', 'person_1/again.jpg', 'person_1/one.jpg'],
       ['note', 'picture left out', 'person_1/2019'],
-      ['note', 'picture left out', 'person_1/phone.webp'],
+      ['note', 'picture left out', 'person_1/phone.heic'],
       ['note', 'picture left out', 'stray.jpg'],
       ['note', 'duplicate within an identity', 'person_1/twice.jpg', 'person_1/two.jpg'],
       ['note', 'wrong extension', 'person_1/png.jpg'],

@@ -63,7 +63,7 @@ describe('conversion', () => {
     broken.write('XXXX', 440 + 8 + 24 + 8, 'latin1');
     writeFileSync(from, broken);
     await expect(convertDataset(from, join(work, 'a'))).rejects.toThrow(
-      /record 4: expected a JPEG or PNG image/,
+      /record 4: expected a JPEG, PNG or WebP image/,
     );
     const mixed = await imageFolder(2, 2);
     put(mixed, 'person_1/9.jpg', await picture(9, 32));
@@ -72,7 +72,7 @@ describe('conversion', () => {
     );
     put(mixed, 'person_1/9.jpg', 'no image');
     await expect(convertDataset(mixed, join(work, 'b', 'a.rec'))).rejects.toThrow(
-      /^E_FORMAT: .*person_1\/9\.jpg: expected a JPEG or PNG/,
+      /^E_FORMAT: .*person_1\/9\.jpg: expected a JPEG, PNG or WebP/,
     );
     const signal = AbortSignal.abort(new Error('stopped'));
     await expect(convertDataset(await imageFolder(1, 2), join(work, 'c', 'a.rec'), { signal })).rejects.toThrow(

@@ -12,7 +12,7 @@ export function temporaryFolder(): string {
 }
 
 /** A picture that no other number gives: a gradient whose left half is darker than its right half. */
-export function picture(number: number, side = 24, format: 'jpeg' | 'png' = 'jpeg'): Promise<Buffer> {
+export function picture(number: number, side = 24, format: 'jpeg' | 'png' | 'webp' = 'jpeg'): Promise<Buffer> {
   const pixels = Buffer.alloc(side * side * 3);
   for (let row = 0; row < side; row++) {
     for (let column = 0; column < side; column++) {

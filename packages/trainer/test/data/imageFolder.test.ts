@@ -8,7 +8,7 @@ describe('scanImageFolder', () => {
   it('lists images by identity, sorted by code unit, whatever the case of the extension', async () => {
     const root = temporaryFolder();
     const image = await picture(0);
-    for (const path of ['b/2.JPG', 'b/10.jpeg', 'a/x.PNG', 'a/notes.txt', 'a/.hidden.jpg', 'a/deeper/y.jpg', 'B/z.jpg']) put(root, path, image);
+    for (const path of ['b/2.JPG', 'b/10.jpeg', 'a/x.PNG', 'a/y.WebP', 'a/notes.txt', 'a/.hidden.jpg', 'a/deeper/y.jpg', 'B/z.jpg']) put(root, path, image);
     put(root, 'attributes.csv', 'path');
     mkdirSync(join(root, 'empty'));
     mkdirSync(join(root, '.cache'));
@@ -17,6 +17,7 @@ describe('scanImageFolder', () => {
     expect(dataset.samples).toEqual([
       { path: 'B/z.jpg', label: 0 },
       { path: 'a/x.PNG', label: 1 },
+      { path: 'a/y.WebP', label: 1 },
       { path: 'b/10.jpeg', label: 2 },
       { path: 'b/2.JPG', label: 2 },
     ]);
@@ -28,11 +29,11 @@ describe('scanImageFolder', () => {
     scanImageFolder(root, (line) => lines.push(line));
     expect(lines).toEqual([]);
     const image = await picture(0);
-    for (const path of ['person_0/a.webp', 'person_1/b.HEIC', 'person_1/2019/trip/c.jpg', 'd.png']) put(root, path, image);
-    for (const path of ['person_0/notes.txt', 'person_0/.hidden.webp', 'person_0/texts/e.txt', 'person_0/.cache/f.jpg', 'attributes.csv']) put(root, path, 'x');
+    for (const path of ['person_0/a.gif', 'person_1/b.HEIC', 'person_1/2019/trip/c.jpg', 'd.png']) put(root, path, image);
+    for (const path of ['person_0/notes.txt', 'person_0/.hidden.gif', 'person_0/texts/e.txt', 'person_0/.cache/f.jpg', 'attributes.csv']) put(root, path, 'x');
     expect(scanImageFolder(root, (line) => lines.push(line)).samples).toHaveLength(4);
     expect(lines).toEqual([
-      `warning: pictures in ${root} are left out: 2 neither JPEG nor PNG, 1 in a folder within an identity’s, 1 outside every identity’s folder; hyperarc data check ${root} names them`,
+      `warning: pictures in ${root} are left out: 2 neither JPEG, PNG nor WebP, 1 in a folder within an identity’s, 1 outside every identity’s folder; hyperarc data check ${root} names them`,
     ]);
   });
 

@@ -147,7 +147,7 @@ describe("LFW's pairs.txt", () => {
       { a: 'A/A_0001.png', b: 'B/B_0001.jpeg', same: false, fold: 0 },
     ]);
     const absent = write(['1 1', 'A 1 2', 'A 1 B 2']);
-    await expect(readPairs(absent, { root })).rejects.toThrow(/expected an image .*B\/B_0002\.jpg \(or \.jpeg, \.png\), received none at .*pairs\.txt:3/);
+    await expect(readPairs(absent, { root })).rejects.toThrow(/expected an image .*B\/B_0002\.jpg \(or \.jpeg, \.png, \.webp\), received none at .*pairs\.txt:3/);
   });
 
   it.each([

@@ -65,7 +65,7 @@ it('trains on, logs each bad image once, and goes on from a checkpoint to the sa
   const output = await trainFor(whole, config);
   const named = output.split('\n').filter((line) => line.startsWith('bad image'));
   expect(named.map((line) => /person_\d.\d.jpg/.exec(line)?.[0]).sort()).toEqual(['person_1/2.jpg', 'person_4/0.jpg']);
-  expect(named[0]).toMatch(/^bad image, replaced: .*expected a JPEG or PNG image, received an empty file/);
+  expect(named[0]).toMatch(/^bad image, replaced: .*expected a JPEG, PNG or WebP image, received an empty file/);
 
   const metrics = readMetrics(whole.metricsPath);
   const bad = metrics.filter((record) => record.kind === 'bad-image');

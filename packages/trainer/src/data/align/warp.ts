@@ -1,6 +1,7 @@
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import sharp from 'sharp';
-import { MAX_INPUT_PIXELS, readImageFile, sniffFormat } from '../decodeImage.js';
+import { MAX_INPUT_PIXELS, readImageFile } from '../decodeImage.js';
+import { checkFormat } from '../imageFormat.js';
 import { arcFaceTemplate, invertAffine, similarityTransform, type AffineMatrix, type Point } from './similarity.js';
 
 /** A decoded image: RGB bytes [height, width, 3], sRGB. */
@@ -11,21 +12,18 @@ export interface RgbImage {
 }
 
 /**
- * Decodes a JPEG or PNG whole, turned as its EXIF says (as OpenCV's `imread` does), so that landmarks in pixels fit.
+ * Decodes a JPEG, PNG or WebP whole, turned as its EXIF says (as OpenCV's `imread` does), so that landmarks in pixels fit.
  * @param input A path or the file's bytes.
  * @param name How errors call the image; by default the path.
- * @throws HyperArcError E_FORMAT for a file that cannot be read, is neither JPEG nor PNG, is damaged or cut short, or has more than
- * MAX_INPUT_PIXELS.
+ * @throws HyperArcError E_FORMAT for a file that cannot be read, is of another format or animated, is damaged or cut short, or
+ * has more than MAX_INPUT_PIXELS.
  */
 export async function decodeWhole(
   input: string | Uint8Array,
   name = typeof input === 'string' ? input : 'image',
 ): Promise<RgbImage> {
   const bytes = typeof input === 'string' ? await readImageFile(input) : input;
-  if (sniffFormat(bytes) === undefined) {
-    const received = bytes.length === 0 ? 'an empty file' : 'other contents';
-    throw new HyperArcError('E_FORMAT', `${name}: expected a JPEG or PNG image, received ${received}; replace or remove the file`);
-  }
+  checkFormat(bytes, name);
   try {
     const { data, info } = await sharp(bytes, { limitInputPixels: MAX_INPUT_PIXELS, failOn: 'truncated' })
       .autoOrient()

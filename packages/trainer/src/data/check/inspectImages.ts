@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { extname } from 'node:path';
 import sharp from 'sharp';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
-import { decodeImage, MAX_INPUT_PIXELS, sniffFormat } from '../decodeImage.js';
+import { decodeImage, MAX_INPUT_PIXELS } from '../decodeImage.js';
+import { sniffFormat, type ImageFormat } from '../imageFormat.js';
 import type { ImageSource, SourceImage } from './imageSource.js';
 import { contrastOf, greyLevels, HASH_WORDS, HASHED_SIDE, perceptualHash } from './perceptualHash.js';
 
@@ -12,6 +13,9 @@ const CONCURRENCY = 4;
 export const DIGEST_WORDS = 4;
 /** Grey levels of standard deviation below which a picture shows nothing. */
 const BLANK_CONTRAST = 2;
+
+/** By extension; others are taken for JPEG's. */
+const FORMAT_OF: Partial<Record<string, ImageFormat>> = { '.png': 'png', '.webp': 'webp' };
 
 export const STATE = { whole: 0, blank: 1, damaged: 2 } as const;
 
@@ -31,7 +35,7 @@ export interface InspectedImages {
   /** Images by `width×height`. */
   readonly resolutions: ReadonlyMap<string, number>;
   readonly damaged: readonly { readonly image: number; readonly reason: string }[];
-  /** JPEG files called .png and the reverse. */
+  /** Those whose contents are of another format than their names say. */
   readonly wrongExtensions: readonly { readonly image: number; readonly format: string }[];
 }
 
@@ -65,7 +69,7 @@ export async function inspectImages(
       resolutions.set(`${width}×${height}`, (resolutions.get(`${width}×${height}`) ?? 0) + 1);
       const format = sniffFormat(contents)!;
       const extension = extname(name).toLowerCase();
-      if (extension !== '' && format !== (extension === '.png' ? 'png' : 'jpeg'))
+      if (extension !== '' && format !== (FORMAT_OF[extension] ?? 'jpeg'))
         wrongExtensions.push({ image, format });
       columns.states[image] = contrastOf(grey) < BLANK_CONTRAST ? STATE.blank : STATE.whole;
       if (columns.states[image] === STATE.whole) perceptualHash(grey, columns.hashes, image * HASH_WORDS);

@@ -2,7 +2,7 @@ import { basename, dirname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import type { ImageDataset } from '../dataset.js';
-import { sniffFormat, type ImageFormat } from '../decodeImage.js';
+import { checkFormat, type ImageFormat } from '../imageFormat.js';
 import { LocationReader, nameOfLocation } from '../location.js';
 import { openDataset } from '../openDataset.js';
 import { writeFolder } from './folderWriter.js';
@@ -79,14 +79,7 @@ async function* imagesOf(dataset: ImageDataset, { onProgress, signal }: ConvertO
   for (const [index, label] of dataset.labels.entries()) {
     const location = dataset.locate(index);
     const bytes = await reader.read(location);
-    const format = sniffFormat(bytes);
-    if (format === undefined) {
-      const received = bytes.length === 0 ? 'an empty file' : 'other contents';
-      throw new HyperArcError(
-        'E_FORMAT',
-        `${nameOfLocation(location)}: expected a JPEG or PNG image, received ${received}`,
-      );
-    }
+    const format = checkFormat(bytes, nameOfLocation(location));
     yield { index, name: dataset.nameOf(index), label, format, bytes };
     onProgress?.(index + 1);
     if (index % BREATH !== 0) continue;

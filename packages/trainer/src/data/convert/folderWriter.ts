@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import type { ImageDataset } from '../dataset.js';
+import { EXTENSIONS } from '../imageFormat.js';
 import { isImageName } from '../imageName.js';
 import type { ImageFile } from './convert.js';
 
@@ -24,7 +25,7 @@ export class FileNames {
   nameFor({ name, label, index, format }: Pick<ImageFile, 'name' | 'label' | 'index' | 'format'>): string {
     let file = basename(name);
     if (!isImageName(file) || Buffer.byteLength(file) > MAX_NAME_BYTES) {
-      file = `${String(index).padStart(9, '0')}.${format === 'jpeg' ? 'jpg' : 'png'}`;
+      file = `${String(index).padStart(9, '0')}${EXTENSIONS[format][0]}`;
     }
     let names = this.taken.get(label);
     if (names === undefined) this.taken.set(label, (names = new Set()));

@@ -77,7 +77,7 @@ async function commonSize(dataset: ImageDataset, images: AsyncIterable<ImageFile
       .metadata()
       .catch((cause: unknown) => {
         const received = `another one (${(cause as Error).message.split('\n')[0]})`;
-        throw new HyperArcError('E_FORMAT', `${name}: expected a whole JPEG or PNG image, received ${received}`, {
+        throw new HyperArcError('E_FORMAT', `${name}: expected a whole JPEG, PNG or WebP image, received ${received}`, {
           cause,
         });
       });

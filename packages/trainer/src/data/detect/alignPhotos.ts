@@ -99,7 +99,7 @@ export async function alignPhotos(root: string, to: string, options: AlignPhotos
   }
   if (withoutFace.length > MAX_NAMED) onWarning(`and ${withoutFace.length - MAX_NAMED} more without a face`);
   if (ignored.length > 0)
-    onWarning(`${root}: ${ignored.length} entries are no JPEG or PNG and are ignored: ${someOf(ignored)}`);
+    onWarning(`${root}: ${ignored.length} entries are no JPEG, PNG or WebP and are ignored: ${someOf(ignored)}`);
   if (found.length === 0) {
     const best = Math.max(0, ...withoutFace.map(({ bestScore }) => bestScore));
     throw new HyperArcError(

@@ -3,7 +3,7 @@ import { withoutExtension } from '../align/alignRows.js';
 import { listImageTree } from '../imageTree.js';
 
 export interface PhotoList {
-  /** JPEG and PNG files at any depth by their names, relative to the folder, with `/`. */
+  /** JPEG, PNG and WebP files at any depth by their names, relative to the folder, with `/`. */
   readonly photos: readonly string[];
   /** Other entries, in the same form. */
   readonly ignored: readonly string[];

@@ -4,7 +4,7 @@ import { sortedIdentities } from '../labelNames.js';
 import type { ImageLocation } from '../location.js';
 import { ParquetFile, type ColumnPath } from './parquetFile.js';
 
-const IMAGE_NAMES: readonly string[] = ['image', 'img', 'jpg', 'jpeg', 'png', 'image_bytes', 'bytes', 'face'];
+const IMAGE_NAMES: readonly string[] = ['image', 'img', 'jpg', 'jpeg', 'png', 'webp', 'image_bytes', 'bytes', 'face'];
 const LABEL_NAMES: readonly string[] = ['label', 'labels', 'identity', 'identity_id', 'class', 'cls', 'person', 'id'];
 
 /**

@@ -1,4 +1,5 @@
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
+import { SNIFFED_BYTES } from '../imageFormat.js';
 import { decodeImageRecord } from './imageRecord.js';
 import { RecordFile } from './recordFile.js';
 import { indexPathOf, readRecordIndex, type RecordIndex } from './recordIndex.js';
@@ -47,16 +48,15 @@ export function* faceRecordHeads(path: string, onNoIndex?: (message: string) => 
 
 /** Most bytes that the header of a record with one label takes, and the start of its image. */
 const HEAD_BYTES = 64;
-const START_BYTES = 8;
 
 function headAt(file: RecordFile, key: number, offset: number): FaceRecordHead {
   const name = `${file.path}: record ${key}`;
   let { payload } = file.peekAt(offset, HEAD_BYTES);
   // A record may have more labels than that; how many of them there can be, its length says.
-  const needed = payload.length < 4 ? 0 : 24 + 4 * payload.readUInt32LE(0) + START_BYTES;
+  const needed = payload.length < 4 ? 0 : 24 + 4 * payload.readUInt32LE(0) + SNIFFED_BYTES;
   if (needed > HEAD_BYTES) payload = file.peekAt(offset, needed).payload;
   const { labels, image } = decodeImageRecord(payload, name);
-  return { key, label: checkWhole(labels[0], name), offset, start: image.subarray(0, START_BYTES) };
+  return { key, label: checkWhole(labels[0], name), offset, start: image.subarray(0, SNIFFED_BYTES) };
 }
 
 /** The records that hold an image. */

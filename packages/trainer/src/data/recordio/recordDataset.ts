@@ -3,7 +3,7 @@ import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import type { ArrayFile, Column } from '../arrayFile.js';
 import { areClassEnds, classesOf } from '../classRanges.js';
 import type { ImageDataset } from '../dataset.js';
-import { sniffFormat } from '../decodeImage.js';
+import { checkFormat, EXTENSIONS, type ImageFormat } from '../imageFormat.js';
 import { cachedIndex, indexProgress, stampOf, type OpenOptions } from '../indexCache.js';
 import type { ImageLocation } from '../location.js';
 import { faceRecordHeads, LARGEST_EXACT_LABEL } from './faceRecords.js';
@@ -23,13 +23,14 @@ interface ImageTable<T = Column> {
 }
 type MadeTable = ImageTable<Float64Array | Uint8Array>;
 
-const FORMATS = ['jpg', 'png'] as const;
+/** In the order of their numbers in an index that is kept. */
+const FORMATS: readonly ImageFormat[] = ['jpeg', 'png', 'webp'];
 /** Records between two looks at the signal. */
 const BREATH = 1 << 14;
 
 /** `LABEL/KEY.jpg`, as `hyperarc data convert` names the file: images sorted by name are sorted by label, then key. */
-export const recordName = (label: number, key: number, format: string): string =>
-  `${recordIdentity(label)}/${String(key).padStart(9, '0')}.${format}`;
+export const recordName = (label: number, key: number, format: ImageFormat): string =>
+  `${recordIdentity(label)}/${String(key).padStart(9, '0')}${EXTENSIONS[format][0]}`;
 
 export const recordIdentity = (label: number): string => String(label).padStart(8, '0');
 
@@ -124,15 +125,11 @@ async function makeTable(path: string, { log = () => {}, signal }: OpenOptions):
   const labels = new Growing();
   const formats = new Growing();
   for (const { key, label, offset, start } of faceRecordHeads(path, log)) {
-    const format = sniffFormat(start);
-    if (format === undefined) {
-      const received = 'received other contents';
-      throw new HyperArcError('E_FORMAT', `${path}: record ${key}: expected a JPEG or PNG image, ${received}`);
-    }
+    const format = checkFormat(start, `${path}: record ${key}`);
     keys.push(key);
     offsets.push(offset);
     labels.push(label);
-    formats.push(format === 'jpeg' ? 0 : 1);
+    formats.push(FORMATS.indexOf(format));
     if (keys.length % BREATH !== 0) continue;
     await setImmediate();
     signal?.throwIfAborted();

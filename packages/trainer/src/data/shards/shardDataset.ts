@@ -49,7 +49,7 @@ export const shardIndexPathOf = (root: string): string =>
   statSync(root).isDirectory() ? join(root, '.hyperarc-index') : `${root}.hyperarc-index`;
 
 /**
- * Opens tar shards in WebDataset's layout: members with one name up to the first dot are a sample, `NAME.jpg` (jpeg, png) with `NAME.cls`, its label
+ * Opens tar shards in WebDataset's layout: members with one name up to the first dot are a sample, `NAME.jpg` (jpeg, png, webp) with `NAME.cls`, its label
  * as text. Without `.cls` the folder of an image within the shard is its identity; so it is where folders and labels say the same, and gives it its
  * name. The headers of all members are read once, and what they say is kept beside the shards.
  * @throws HyperArcError E_FORMAT naming shard and member.
@@ -60,7 +60,7 @@ export async function openShards(root: string, options: OpenOptions = {}): Promi
     {
       root,
       indexPath: shardIndexPathOf(root),
-      stamp: ['shards-2', shards.map((path) => basename(path)), stampOf(shards)],
+      stamp: ['shards-3', shards.map((path) => basename(path)), stampOf(shards)],
       parse: parseTable,
       make: () => makeTable(root, shards, options),
       arraysOf: ({ names, identities, ...rest }) => ({

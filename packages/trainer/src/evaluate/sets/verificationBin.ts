@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 
-import { sniffFormat } from '../../data/decodeImage.js';
+import { checkFormat } from '../../data/imageFormat.js';
 import { OP } from '../../pickle/opcodes.js';
 import { latin1Bytes, NumpyArray, numpyGlobals, plainGlobals, unpickle } from '../../pickle/index.js';
 
 /** Images of pairs, two after another, as InsightFace's verification sets keep them. */
 export interface VerificationBin {
-  /** [2N] JPEG or PNG files; images 2i and 2i + 1 are pair i. */
+  /** [2N] JPEG, PNG or WebP files; images 2i and 2i + 1 are pair i. */
   readonly images: readonly Uint8Array[];
   /** [N] true where the pair shows one identity. */
   readonly same: readonly boolean[];
@@ -60,7 +60,7 @@ function items(value: unknown, name: string): readonly unknown[] {
  *
  * @param name What errors call it.
  * @throws HyperArcError E_FORMAT for anything else: another pickle, one that asks for code, an odd number of images, other numbers of images and pairs,
- *   an image that is neither JPEG nor PNG.
+ *   an image that is neither JPEG, PNG nor WebP.
  */
 export function parseVerificationBin(bytes: Uint8Array, name: string): VerificationBin {
   if (bytes.length > 0 && !FIRST_BYTES.includes(bytes[0]!)) {
@@ -79,7 +79,7 @@ export function parseVerificationBin(bytes: Uint8Array, name: string): Verificat
   const images = encoded.map((image, i) => {
     const which = `${name}: image ${i} (of pair ${Math.floor(i / 2)})`;
     const file = encodedImage(image, which);
-    if (sniffFormat(file) === undefined) refuse(which, 'a JPEG or PNG file', `${file.length} other bytes`);
+    checkFormat(file, which);
     return file;
   });
   return { images, same: labels.map((label, i) => isSame(label, `${name}: pair ${i}`)) };

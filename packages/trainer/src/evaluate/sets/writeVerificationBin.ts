@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 
-import { decodeImage, readImageFile, sniffFormat } from '../../data/decodeImage.js';
+import { decodeImage, readImageFile } from '../../data/decodeImage.js';
+import { sniffFormat } from '../../data/imageFormat.js';
 import type { ImagePair } from '../../data/pairs.js';
 import { renameDurably } from '../../files.js';
 import { OP } from '../../pickle/opcodes.js';
@@ -24,7 +25,7 @@ export interface WriteBinResult {
   readonly samePairs: number;
   /** Different files. */
   readonly images: number;
-  /** Those that were not `size` × `size`: cut to a centred square, resized, and written as PNG. The others are in the file byte for byte. */
+  /** Those that were not `size` × `size`: cut to a centred square, resized, and written as PNG, as every WebP is. The others are in the file byte for byte. */
   readonly resized: number;
 }
 
@@ -52,19 +53,18 @@ async function appendAll<T>(items: readonly T[], write: (bytes: Uint8Array) => v
   }
 }
 
-/** An image file of `size` × `size` pixels as it is; another one made so. */
+/** An image file of `size` × `size` pixels as it is; another one made so. WebP, which not every build of OpenCV reads, as PNG. */
 async function squareImage(path: string, size: number): Promise<{ bytes: Uint8Array; resized: boolean }> {
   const bytes = await readImageFile(path);
   // Whole, of a known format: what cannot be decoded is refused here.
   const pixels = await decodeImage(bytes, size, path);
   const { width, height, orientation = 1 } = await sharp(bytes).metadata();
-  if (width === size && height === size && orientation === 1 && sniffFormat(bytes) !== undefined) {
-    return { bytes, resized: false };
-  }
+  const resized = width !== size || height !== size || orientation !== 1;
+  if (!resized && sniffFormat(bytes) !== 'webp') return { bytes, resized };
   const png = await sharp(pixels, { raw: { width: size, height: size, channels: 3 } })
     .png()
     .toBuffer();
-  return { bytes: png, resized: true };
+  return { bytes: png, resized };
 }
 
 /**

@@ -92,7 +92,7 @@ describe('alignFace', () => {
   });
 
   it('names an image that cannot be decoded', async () => {
-    await expect(decodeWhole(new Uint8Array(0), 'a.jpg')).rejects.toThrow('E_FORMAT: a.jpg: expected a JPEG or PNG image, received an empty file');
+    await expect(decodeWhole(new Uint8Array(0), 'a.jpg')).rejects.toThrow('E_FORMAT: a.jpg: expected a JPEG, PNG or WebP image, received an empty file');
     await expect(decodeWhole(Buffer.from([0xff, 0xd8, 0xff, 1]), 'b.jpg')).rejects.toThrow('E_FORMAT: b.jpg: expected a whole image');
   });
 

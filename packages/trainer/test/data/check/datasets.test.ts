@@ -149,7 +149,7 @@ describe('RecordIO files', () => {
     ]);
     const report = await checkDataset(file);
     expect(kinds(report)).toEqual([
-      ['error', 'damaged image', 'record 3', expect.stringMatching(/record 3: expected a JPEG or PNG/)],
+      ['error', 'damaged image', 'record 3', expect.stringMatching(/record 3: expected a JPEG, PNG or WebP/)],
       ['note', 'labels without images', file, '1 of the labels 0 to 3'],
       ['note', 'near-duplicate within an identity', 'record 0', 'record 1'],
     ]);

@@ -78,7 +78,7 @@ describe('alignPhotos', () => {
     expect(descriptions).toEqual([expect.stringMatching(/^scrfd of 320×320 pixels by onnxruntime-(node|web) 1\./)]);
     expect(warnings).toEqual([
       expect.stringMatching(/bob\/none\.png: no face; the best score is 0(\.\d+)?, of at least 0\.5$/),
-      `${photos}: 1 entries are no JPEG or PNG and are ignored: bob/notes.txt`,
+      `${photos}: 1 entries are no JPEG, PNG or WebP and are ignored: bob/notes.txt`,
     ]);
     expect(report(to)).toEqual({
       detector: {
@@ -210,7 +210,7 @@ describe('alignPhotos', () => {
     expect(report(to)['damaged']).toEqual([
       { path: 'cut.jpg', reason: expect.stringMatching(/cut\.jpg: expected a whole image/) },
       { path: 'liar.png', reason: expect.stringMatching(/liar\.png: expected a whole image.*pixel limit/) },
-      { path: 'text.jpg', reason: expect.stringMatching(/text\.jpg: expected a JPEG or PNG image/) },
+      { path: 'text.jpg', reason: expect.stringMatching(/text\.jpg: expected a JPEG, PNG or WebP image/) },
     ]);
   });
 

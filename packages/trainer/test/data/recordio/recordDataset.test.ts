@@ -20,7 +20,7 @@ async function records(labels: readonly number[][], name = 'train.rec'): Promise
   const index: string[] = [];
   let offset = 0;
   for (const [i, label] of labels.entries()) {
-    const record = encodeRecord(encodeImageRecord(label, BigInt(i + 1), await picture(i, 24, i % 3 === 1 ? 'png' : 'jpeg')));
+    const record = encodeRecord(encodeImageRecord(label, BigInt(i + 1), await picture(i, 24, (['jpeg', 'png', 'webp'] as const)[i % 3])));
     parts.push(record);
     index.push(`${i + 1}\t${offset}\n`);
     offset += record.length;
@@ -121,11 +121,11 @@ describe('a RecordIO dataset', () => {
     await loader.close();
   });
 
-  it('wants whole numbers as labels and JPEG or PNG as images', async () => {
+  it('wants whole numbers as labels and JPEG, PNG or WebP as images', async () => {
     await expect(openDataset(await records([[1], [0.5]]))).rejects.toThrow(/record 2: expected a whole number ≥ 0 as label, received 0.5/);
     const path = join(temporaryFolder(), 'train.rec');
     writeFileSync(path, encodeRecord(encodeImageRecord([1], 1n, Buffer.from('GIF89a..'))));
-    await expect(openDataset(path)).rejects.toThrow(/record 0: expected a JPEG or PNG image, received other contents/);
+    await expect(openDataset(path)).rejects.toThrow(/record 0: expected a JPEG, PNG or WebP image, received GIF; convert it/);
     expect(existsSync(tableOf(path))).toBe(false);
   });
 });
@@ -198,7 +198,7 @@ describe('the index of a RecordIO dataset', () => {
       await expect(reader.read(dataset.locate(1)), String(offset)).rejects.toThrow(/^E_FORMAT: .*train\.rec: expected .* at byte .*, received .*; the file is damaged or its index is another file's$/);
       expect(await reader.read(dataset.locate(2)), String(offset)).toEqual(third);
     }
-    const dataset = await damaged('formats', 2);
+    const dataset = await damaged('formats', 3);
     expect(() => dataset.nameOf(1)).toThrow(/^E_FORMAT: .*train\.rec\.hyperarc-index: expected an index of HyperArc, received damage; remove it, and it is made again$/);
   });
 

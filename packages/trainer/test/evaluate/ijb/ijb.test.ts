@@ -204,7 +204,7 @@ describe('IJB-B from pictures', () => {
     writeFileSync(join(folder, 'loose_crop/8.png'), 'no picture');
     const kept = join(folder, 'kept.safetensors');
     const options = { data: folder, protocol: 'ijbb', batchSize: 2, saveFeatures: kept } as const;
-    await expect(evaluateIjb(options, source)).rejects.toThrow('loose_crop/8.png: expected a JPEG or PNG image');
+    await expect(evaluateIjb(options, source)).rejects.toThrow('loose_crop/8.png: expected a JPEG, PNG or WebP image');
     expect(existsSync(kept)).toBe(false);
   });
 });

@@ -39,7 +39,7 @@ it.each([
   [
     'an image of other bytes',
     `](${PNG}C\x03abce](\x88e\x86.`,
-    /image 1 \(of pair 0\): .*JPEG or PNG file, received 3 other bytes/,
+    /image 1 \(of pair 0\): .*JPEG, PNG or WebP image, received other contents/,
   ],
   ['an image that is a number', `](${PNG}K\x01e](\x88e\x86.`, /image 1 \(of pair 0\): .*as bytes, received number/],
   ['a label that is no bool', `](${PNG}${PNG}e](K\x02e\x86.`, /pair 0: expected True or False, received number/],

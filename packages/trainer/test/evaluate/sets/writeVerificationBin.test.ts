@@ -82,6 +82,17 @@ it('cuts and resizes other images, without loss from there', async () => {
   expect(sha(second!)).toBe(sha(readFileSync(join(root, 'b.jpg'))));
 });
 
+it('writes WebP as PNG of the same pixels, which every reader takes', async () => {
+  const root = temporaryFolder();
+  for (const number of [1, 2]) put(root, `${number}.webp`, await picture(number, SIDE, 'webp'));
+  const out = join(temporaryFolder(), 'webp.bin');
+  const two = [true, false].map((same) => ({ a: '1.webp', b: '2.webp', same, fold: 0 }));
+  expect(await writeVerificationBin(out, root, two, { size: SIDE })).toMatchObject({ images: 2, resized: 0 });
+  const [first] = readVerificationBin(out).images;
+  expect(await sharp(first).metadata()).toMatchObject({ format: 'png' });
+  expect(await sharp(first).raw().toBuffer()).toEqual(await sharp(join(root, '1.webp')).raw().toBuffer());
+});
+
 it('warns of folds that InsightFace does not have; keeps nothing of what failed', async () => {
   const root = await imageFolder(2, 3, SIDE);
   const folder = temporaryFolder();
