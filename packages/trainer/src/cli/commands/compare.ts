@@ -17,6 +17,6 @@ export function registerCompareCommand(program: Command): void {
     .command('compare')
     .description('lay runs side by side: what differs in their configurations, their figures, loss and ROC curves')
     .argument('<runs...>', 'run folders, two to five')
-    .option('--output <file>', 'HTML page', 'compare.html')
+    .option('-o, --output <file>', 'HTML page', 'compare.html')
     .action(runCompare);
 }

@@ -5,7 +5,7 @@ import type { ImagePair } from '../../data/pairs.js';
 import { StopRequest } from '../../train/signals.js';
 import { registerDataBinCommand } from './dataBin.js';
 import { stoppedExit } from '../exitCodes.js';
-import { decimal, wholeNumber } from '../options.js';
+import { addOutAlias, decimal, wholeNumber } from '../options.js';
 import { registerAlignCommand } from './dataAlign.js';
 import { registerDataPreview } from './dataPreview.js';
 import {
@@ -72,10 +72,10 @@ export function registerDataCommand(program: Command): void {
         process.exitCode = stoppedExit(stop.signal);
       }
     });
-  data
+  const pairs = data
     .command('pairs <folder>')
     .description('Write a list of verification pairs: pathA, pathB, 0|1, fold')
-    .requiredOption('--out <file>', 'text file to write')
+    .requiredOption('-o, --output <file>', 'text file to write')
     .option('--pairs <count>', 'pairs, half of them of the same identity', wholeNumber(0), 6000)
     .option('--attribute <name>', 'the two images of a pair differ in this column of the attributes')
     .option('--attributes <file>', "table of attributes (default: the folder's attributes.csv)")
@@ -97,15 +97,16 @@ export function registerDataCommand(program: Command): void {
         attribute === undefined
           ? makePairs(await openDataset(folder, { log: (line) => console.warn(line) }), options)
           : await drawAttributePairs(folder, attribute, options);
-      await writePairs(options.out, pairs);
-      console.log(`${options.out}: ${pairs.length} pairs in ${options.folds} folds`);
+      await writePairs(options.output, pairs);
+      console.log(`${options.output}: ${pairs.length} pairs in ${options.folds} folds`);
     });
+  addOutAlias(pairs);
   registerDataPreview(data);
   registerDataBinCommand(data);
 }
 
 interface PairFlags {
-  readonly out: string;
+  readonly output: string;
   readonly pairs: number;
   readonly folds: number;
   readonly seed: number;

@@ -71,6 +71,6 @@ export function registerEvaluateCommand(program: Command): void {
     .option('--batch-size <n>', 'images of one forward pass', wholeNumber(1))
     .option('--no-flip', 'do not add the embedding of the mirrored image')
     .addOption(new Option('--backend <name>', 'tfjs backend').choices(['auto', 'tensorflow', 'wasm', 'cpu']))
-    .option('--output <file>', 'also write the evaluation to this JSON file')
+    .option('-o, --output <file>', 'also write the evaluation to this JSON file')
     .action(runEvaluate);
 }

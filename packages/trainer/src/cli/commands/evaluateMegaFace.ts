@@ -83,6 +83,6 @@ export function registerEvaluateMegaFaceCommand(program: Command): void {
     .option('--no-flip', 'do not add the embedding of the mirrored image')
     .option('--batch-size <n>', 'images of one forward pass', wholeNumber(1))
     .addOption(new Option('--backend <name>', 'tfjs backend').choices(['auto', 'tensorflow', 'wasm', 'cpu']))
-    .option('--output <file>', 'also write the evaluation to this JSON file')
+    .option('-o, --output <file>', 'also write the evaluation to this JSON file')
     .action(runEvaluateMegaFace);
 }

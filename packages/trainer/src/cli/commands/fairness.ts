@@ -198,6 +198,6 @@ export function registerFairnessCommand(program: Command): void {
     .option('--batch-size <n>', 'images of one forward pass', wholeNumber(1), 64)
     .option('--no-flip', 'do not add the embedding of the mirrored image')
     .addOption(new Option('--backend <name>', 'tfjs backend').choices(['auto', 'tensorflow', 'wasm', 'cpu']))
-    .option('--output <file>', 'JSON file (default: fairness.json in the run folder)')
+    .option('-o, --output <file>', 'JSON file (default: fairness.json in the run folder)')
     .action(runFairness);
 }

@@ -73,6 +73,6 @@ export function registerHeadsCommand(program: Command): void {
     .command('plot')
     .description('draw target logit, gradient and decision boundary of one head or several, overlaid, as SVG')
     .argument('<head...>', HEAD)
-    .option('--output <file>', 'SVG file', 'heads.svg')
+    .option('-o, --output <file>', 'SVG file', 'heads.svg')
     .action(runPlot);
 }

@@ -14,6 +14,6 @@ export function registerReportCommand(program: Command): void {
     .command('report')
     .description('write a self-contained HTML report of a run: training curves, verification, worst pairs')
     .argument('<run>', 'run folder')
-    .option('--output <file>', 'HTML file (default: report.html in the run folder)')
+    .option('-o, --output <file>', 'HTML file (default: report.html in the run folder)')
     .action(runReport);
 }

@@ -180,6 +180,6 @@ export function registerRobustnessCommand(program: Command): void {
     .option('--batch-size <n>', 'images of one forward pass', wholeNumber(1), 64)
     .option('--no-flip', 'do not add the embedding of the mirrored image')
     .addOption(new Option('--backend <name>', 'tfjs backend').choices(['auto', 'tensorflow', 'wasm', 'cpu']))
-    .option('--output <file>', 'JSON file (default: robustness.json in the run folder, which the report shows)')
+    .option('-o, --output <file>', 'JSON file (default: robustness.json in the run folder, which the report shows)')
     .action(runRobustness);
 }
