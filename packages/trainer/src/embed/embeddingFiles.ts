@@ -1,11 +1,11 @@
-import { accessSync, closeSync, constants, openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, extname } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { writeSafetensors, type WritableTensor } from '../checkpoint/safetensors.js';
 import { writeNpy } from '../evaluate/files/writeNpy.js';
 import type { Features } from '../evaluate/search/features.js';
-import { checkFree } from '../export/destination.js';
-import { writeWholeFile } from '../files.js';
+import { makeFolder, writeWholeFile } from '../files.js';
+import { checkNewOutput } from '../outputs.js';
 import type { ImageList, Owners } from './imageList.js';
 
 /** Rows of the list that are put together at a time. */
@@ -30,7 +30,7 @@ export class EmbeddingFiles {
   readonly list: string;
   private readonly writeMatrix: Write;
 
-  /** @throws HyperArcError E_RANGE for another ending than .npy and .safetensors, for names that are taken, and for a folder that cannot be written to. */
+  /** @throws HyperArcError E_RANGE for another ending than .npy and .safetensors, for names that are taken, and for a place that cannot be written to. */
   constructor(readonly out: string) {
     const ending = extname(out);
     const write = Object.hasOwn(WRITERS, ending) ? WRITERS[ending] : undefined;
@@ -40,8 +40,7 @@ export class EmbeddingFiles {
     }
     this.writeMatrix = write;
     this.list = `${out.slice(0, -ending.length)}.csv`;
-    this.checkFree();
-    checkWritable(dirname(out));
+    this.checkNames();
   }
 
   /**
@@ -50,7 +49,8 @@ export class EmbeddingFiles {
    * @throws HyperArcError E_RANGE for names that have been taken meanwhile.
    */
   write(features: Features, { names, owners }: Pick<ImageList, 'names' | 'owners'>): void {
-    this.checkFree();
+    this.checkNames();
+    makeFolder(dirname(this.out));
     try {
       writeWholeFile(this.out, (partial) => {
         this.writeMatrix(partial, features, owners);
@@ -63,23 +63,8 @@ export class EmbeddingFiles {
     }
   }
 
-  private checkFree(): void {
-    checkFree(this.out);
-    checkFree(this.list);
-  }
-}
-
-/** So that it does not come out after the last image. */
-function checkWritable(folder: string): void {
-  try {
-    accessSync(folder, constants.W_OK);
-  } catch (cause) {
-    const { code = 'another error' } = cause as NodeJS.ErrnoException;
-    throw new HyperArcError(
-      'E_RANGE',
-      `out: expected a folder to write to, received ${folder} (${code}); make it, or give another`,
-      { cause },
-    );
+  private checkNames(): void {
+    for (const path of [this.out, this.list]) checkNewOutput('out', path, 'a file');
   }
 }
 

@@ -1,12 +1,15 @@
+import { dirname } from 'node:path';
 import type { Command } from 'commander';
 
+import { makeFolder, writeAtomically } from '../../files.js';
+import { checkReportOutput } from '../../outputs.js';
+
 async function runCompare(runs: string[], { output }: { output: string }): Promise<void> {
-  const [{ compareRuns, formatComparison, renderComparison }, { writeAtomically }] = await Promise.all([
-    import('../../compare/index.js'),
-    import('../../files.js'),
-  ]);
+  checkReportOutput('--output', output, 'comparison');
+  const { compareRuns, formatComparison, renderComparison } = await import('../../compare/index.js');
   const comparison = compareRuns(runs);
   process.stdout.write(`${formatComparison(comparison)}\n`);
+  makeFolder(dirname(output));
   writeAtomically(output, renderComparison(comparison, new Date().toISOString()));
   process.stdout.write(`${output} written\n`);
 }

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import type { ImagePair } from '../../data/pairs.js';
+import { checkNewOutput } from '../../outputs.js';
 import { StopRequest } from '../../train/signals.js';
 import { registerDataBinCommand } from './dataBin.js';
 import { stoppedExit } from '../exitCodes.js';
@@ -84,6 +85,7 @@ export function registerDataCommand(program: Command): void {
     .option('--folds <count>', 'folds, without common identities where possible', wholeNumber(0), 10)
     .option('--seed <number>', 'the same seed draws the same pairs', wholeNumber(0), 1)
     .action(async (folder: string, options: PairFlags) => {
+      checkNewOutput('--output', options.output, 'a file');
       const { openDataset } = await import('../../data/openDataset.js');
       const { makePairs, writePairs } = await import('../../data/pairs.js');
       const { attribute, attributes, between, gap } = options;

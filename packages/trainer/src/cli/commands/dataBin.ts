@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 
+import { checkNewOutput } from '../../outputs.js';
 import { StopRequest } from '../../train/signals.js';
 import { stoppedExit } from '../exitCodes.js';
 import { addOutAlias, wholeNumber } from '../options.js';
@@ -11,6 +12,7 @@ interface BinFlags {
 }
 
 async function runDataBin(root: string, { pairs: list, output, size }: BinFlags): Promise<void> {
+  checkNewOutput('--output', output, 'a file');
   const [{ readPairs }, { writeVerificationBin }] = await Promise.all([
     import('../../data/pairs.js'),
     import('../../evaluate/sets/writeVerificationBin.js'),

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 
 import type { AugmentPlan } from '../../data/augment/plan.js';
+import { checkNewOutput } from '../../outputs.js';
 import { addOutAlias, wholeNumber } from '../options.js';
 
 interface PreviewFlags {
@@ -47,6 +48,7 @@ export function registerDataPreview(data: Command): void {
     .option('--size <pixels>', "side of the network's input (default: the configuration's, else 112)", wholeNumber(0))
     .option('--seed <number>', 'of the draws', wholeNumber(0), 1)
     .action(async (folder: string, { augment, output, ...flags }: PreviewFlags) => {
+      checkNewOutput('--output', output, 'a picture');
       const { writeAugmentSheet } = await import('../../data/augmentSheet.js');
       const { plan, size = 112 } = await planOf(augment);
       const { rows, columns } = await writeAugmentSheet({ size, ...flags, dataset: folder, file: output, plan });

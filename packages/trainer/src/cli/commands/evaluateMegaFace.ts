@@ -4,6 +4,7 @@ import { Option, type Command } from 'commander';
 
 import type { BackendChoice } from '../../backend/index.js';
 import type { NoisyProbes } from '../../evaluate/megaface/evaluateMegaFace.js';
+import { checkReportOutput } from '../../outputs.js';
 import { TARGET, wholeNumber } from '../options.js';
 import { progressLine } from '../progressLine.js';
 import { writeEvaluation } from '../writeEvaluation.js';
@@ -33,6 +34,7 @@ async function runEvaluateMegaFace(target: string | undefined, flags: MegaFaceFl
       'run: expected a run, a model or --probe-features and --distractor-features, received none of them',
     );
   }
+  if (output !== undefined) checkReportOutput('--output', output, 'MegaFace evaluation');
   const { evaluateMegaFace } = await import('../../evaluate/megaface/evaluateMegaFace.js');
   const { formatMegaFace } = await import('../../evaluate/megaface/format.js');
   const { openTarget } = await import('../openTarget.js');

@@ -1,6 +1,9 @@
 import type { Command } from 'commander';
 
+import { checkReportOutput } from '../../outputs.js';
+
 async function runReport(folder: string, flags: { output?: string }): Promise<void> {
+  if (flags.output !== undefined) checkReportOutput('--output', flags.output, 'report');
   const { RunFolder } = await import('../../train/runFolder.js');
   const { writeReport } = await import('../../report/index.js');
   const run = RunFolder.open(folder);

@@ -36,7 +36,7 @@ export function registerSynthCommand(program: Command): void {
     .option('--workers <count>', 'threads (default: the number of processors)', wholeNumber(0))
     .option('--contact-sheet <file>', 'also draw a table of faces: a row an identity, a column a sample')
     .action(async (options: SynthOptions) => {
-      const { writeContactSheet, writeSynthDataset } = await import('../../synth/index.js');
+      const { checkContactSheet, writeContactSheet, writeSynthDataset } = await import('../../synth/index.js');
       const { parseShares } = await import('../../synth/controls.js');
       const { output, contactSheet, workers, yaw, age, groups, masks, ...parameters } = options;
       const controls: SynthControls = {
@@ -45,6 +45,7 @@ export function registerSynthCommand(program: Command): void {
         ...(groups !== undefined && { groups: parseShares('groups', groups) }),
         ...(masks !== undefined && { masks }),
       };
+      if (contactSheet !== undefined) checkContactSheet(contactSheet);
       const interrupt = new AbortController();
       using stop = new StopRequest(() => interrupt.abort());
       try {
