@@ -1,5 +1,16 @@
-import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 
 /**
@@ -40,6 +51,23 @@ export function syncFolder(folder: string): void {
 export function renameDurably(from: string, to: string): void {
   renameSync(from, to);
   sync(dirname(to));
+}
+
+/**
+ * Makes a folder and those that lead to it, where they are not there yet.
+ * One at a time, since mkdir with `recursive` never returns below /proc: that answers that a parent is missing which is there.
+ */
+export function makeFolder(folder: string): void {
+  const missing: string[] = [];
+  for (let at = resolve(folder); !existsSync(at); at = dirname(at)) missing.unshift(at);
+  for (const path of missing) {
+    try {
+      mkdirSync(path);
+    } catch (error) {
+      // Another process made it in between.
+      if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) throw error;
+    }
+  }
 }
 
 /** Makes a whole file or none: `write` makes one of a temporary name, which is renamed. Replaces a file of the name. */

@@ -1,11 +1,11 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 import { HyperArcError } from '@hyperarc/kernels-cuda';
 import type { io } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
-import { renameDurably, syncFolder } from '../files.js';
+import { makeFolder, renameDurably, syncFolder } from '../files.js';
 import type { TensorData } from './safetensors.js';
 
 const TOPOLOGY_FILE = 'model.json';
@@ -25,7 +25,7 @@ export async function saveModelFolder(model: LayersModel, folder: string): Promi
   const replaced = join(dirname(folder), `.replaced-${basename(folder)}`);
   // What a killed process left behind.
   for (const left of [partial, replaced]) rmSync(left, { recursive: true, force: true });
-  mkdirSync(partial, { recursive: true });
+  makeFolder(partial);
   const handler: io.IOHandler = {
     save: (artifacts) => {
       const { modelTopology, weightSpecs, weightData, generatedBy, format, convertedBy } = artifacts;

@@ -1,7 +1,14 @@
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 
 /** What RUN|MODEL of a command may be. */
 export const TARGET = 'run folder, one of its checkpoints, or folder with a tfjs model.json';
+
+/** Takes `--out` for `--output` as well, unseen in the help: the name it had in some commands. */
+export function addOutAlias(command: Command): Command {
+  return command
+    .addOption(new Option('--out <path>').hideHelp())
+    .on('option:out', (path: string) => command.setOptionValueWithSource('output', path, 'cli'));
+}
 
 /** Reads an option's whole number. @param min smallest value taken */
 export function wholeNumber(min: number): (text: string) => number {

@@ -1,7 +1,9 @@
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { dirname, extname } from 'node:path';
 import sharp from 'sharp';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
+import { makeFolder } from '../files.js';
+import { checkNewOutput } from '../outputs.js';
 import { augmentImage } from './augment/augmentImage.js';
 import type { AugmentPlan } from './augment/plan.js';
 import { decodeImage } from './decodeImage.js';
@@ -44,7 +46,7 @@ function chooseImages({ labels }: ImageDataset, count: number): number[] {
 
 /**
  * Draws what the network sees: a row an image, first as it is, then as augmented in one epoch after another.
- * @throws HyperArcError E_RANGE for sizes out of range; E_FORMAT for another file extension, an empty dataset or a bad image.
+ * @throws HyperArcError E_RANGE for sizes out of range, and if `file` is there already or cannot be written; E_FORMAT for another file extension, an empty dataset or a bad image.
  */
 export async function writeAugmentSheet(options: AugmentSheetOptions): Promise<{ rows: number; columns: number }> {
   const { dataset, file, plan, size, columns, seed } = options;
@@ -59,6 +61,7 @@ export async function writeAugmentSheet(options: AugmentSheetOptions): Promise<{
   if (!['.png', '.jpg', '.jpeg', '.webp'].includes(extension)) {
     throw new HyperArcError('E_FORMAT', `out: expected a .png, .jpg or .webp file, received ${file}; change its extension`);
   }
+  checkNewOutput('file', file, 'a picture');
   const images = await openDataset(dataset);
   const chosen = chooseImages(images, options.rows);
   using reader = new LocationReader();
@@ -76,7 +79,7 @@ export async function writeAugmentSheet(options: AugmentSheetOptions): Promise<{
       cells.push({ input, left: column * (cell + GAP) + (column > 0 ? GAP : 0), top: row * (cell + GAP) });
     }
   }
-  await mkdir(dirname(file), { recursive: true });
+  makeFolder(dirname(file));
   const partial = `${file}.partial${extension}`;
   const [width, height] = [columns * (cell + GAP), chosen.length * (cell + GAP) - GAP];
   try {

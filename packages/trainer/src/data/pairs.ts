@@ -1,5 +1,8 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
+import { makeFolder } from '../files.js';
+import { checkNewOutput } from '../outputs.js';
 import type { ImageDataset } from './dataset.js';
 import { contiguousFolds } from './folds.js';
 import { KeyedRandom } from './keyedRandom.js';
@@ -116,8 +119,13 @@ export function drawPairs(
   return drawn;
 }
 
-/** Writes pairs as text, one a line: `pathA<TAB>pathB<TAB>0|1<TAB>fold`. */
+/**
+ * Writes pairs as text, one a line: `pathA<TAB>pathB<TAB>0|1<TAB>fold`. Makes the folders that lead to the file.
+ * @throws HyperArcError E_RANGE if `file` is there already or cannot be written.
+ */
 export async function writePairs(file: string, pairs: readonly ImagePair[]): Promise<void> {
+  checkNewOutput('file', file, 'a file');
+  makeFolder(dirname(file));
   const partial = `${file}.partial-${process.pid}`;
   try {
     await writeFile(partial, pairs.map(({ a, b, same, fold }) => `${a}\t${b}\t${same ? 1 : 0}\t${fold}\n`).join(''));

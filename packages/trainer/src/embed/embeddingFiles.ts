@@ -1,11 +1,11 @@
-import { accessSync, closeSync, constants, openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, extname } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { writeSafetensors, type WritableTensor } from '../checkpoint/safetensors.js';
 import { writeNpy } from '../evaluate/files/writeNpy.js';
 import type { Features } from '../evaluate/search/features.js';
-import { checkFree } from '../export/destination.js';
-import { writeWholeFile } from '../files.js';
+import { makeFolder, writeWholeFile } from '../files.js';
+import { checkNewOutput } from '../outputs.js';
 import type { Owners } from './imageList.js';
 import type { LeftOutImage, Rows } from './leavingOut.js';
 
@@ -33,7 +33,7 @@ export class EmbeddingFiles {
   readonly leftOutList: string;
   private readonly writeMatrix: Write;
 
-  /** @throws HyperArcError E_RANGE for another ending than .npy and .safetensors, for names that are taken, and for a folder that cannot be written to. */
+  /** @throws HyperArcError E_RANGE for another ending than .npy and .safetensors, for names that are taken, and for a place that cannot be written to. */
   constructor(readonly out: string) {
     const ending = extname(out);
     const write = Object.hasOwn(WRITERS, ending) ? WRITERS[ending] : undefined;
@@ -45,8 +45,7 @@ export class EmbeddingFiles {
     const stem = out.slice(0, -ending.length);
     this.list = `${stem}.csv`;
     this.leftOutList = `${stem}.left-out.csv`;
-    this.checkFree();
-    checkWritable(dirname(out));
+    this.checkNames();
   }
 
   /**
@@ -55,7 +54,8 @@ export class EmbeddingFiles {
    * @throws HyperArcError E_RANGE for names that have been taken meanwhile.
    */
   write(features: Features, { names, owners, leftOut }: Rows): void {
-    this.checkFree();
+    this.checkNames();
+    makeFolder(dirname(this.out));
     try {
       writeWholeFile(this.out, (partial) => {
         this.writeMatrix(partial, features, owners);
@@ -69,24 +69,8 @@ export class EmbeddingFiles {
     }
   }
 
-  private checkFree(): void {
-    checkFree(this.out);
-    checkFree(this.list);
-    checkFree(this.leftOutList);
-  }
-}
-
-/** So that it does not come out after the last image. */
-function checkWritable(folder: string): void {
-  try {
-    accessSync(folder, constants.W_OK);
-  } catch (cause) {
-    const { code = 'another error' } = cause as NodeJS.ErrnoException;
-    throw new HyperArcError(
-      'E_RANGE',
-      `out: expected a folder to write to, received ${folder} (${code}); make it, or give another`,
-      { cause },
-    );
+  private checkNames(): void {
+    for (const path of [this.out, this.list, this.leftOutList]) checkNewOutput('out', path, 'a file');
   }
 }
 

@@ -1,10 +1,10 @@
-import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { readdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 import { initBackend, type BackendChoice } from '../backend/index.js';
-import { renameDurably } from '../files.js';
+import { makeFolder, renameDurably } from '../files.js';
+import { checkNewOutput } from '../outputs.js';
 import { findTrained, loadTrained } from '../train/trainedModel.js';
-import { checkFree } from './destination.js';
 import { type ExportFormat, exportWriters, type WrittenExport } from './formats.js';
 
 export interface ExportOptions {
@@ -38,7 +38,7 @@ function bytesOf(path: string): number {
  */
 export async function exportModel(options: ExportOptions): Promise<ExportResult> {
   const { source, out, format, check = false, backend, log } = options;
-  checkFree(out);
+  checkNewOutput('out', out);
   findTrained(source); // before a backend is started
   // cuDNN's ten-bit products would pass for an error of the export.
   process.env['NVIDIA_TF32_OVERRIDE'] ??= '0';
@@ -46,7 +46,7 @@ export async function exportModel(options: ExportOptions): Promise<ExportResult>
   process.env['TF_ENABLE_ONEDNN_OPTS'] ??= '0';
   await initBackend(backend, log);
   const model = await loadTrained(source, log);
-  mkdirSync(dirname(out), { recursive: true });
+  makeFolder(dirname(out));
   const partial = `${out}.partial`;
   try {
     rmSync(partial, { recursive: true, force: true });

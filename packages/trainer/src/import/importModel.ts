@@ -7,7 +7,7 @@ import { DEFAULT_INPUT_SIZE, planBackbone } from '../backbones/registry.js';
 import { torchWeights } from '../backbones/torchNames.js';
 import { saveModelFolder } from '../checkpoint/modelFolder.js';
 import { checkImages } from '../export/compare.js';
-import { checkFree } from '../export/destination.js';
+import { checkNewOutput } from '../outputs.js';
 import { checkNames, writeStateDict } from './applyStateDict.js';
 import { type StateDict, withStateDict } from './stateDict.js';
 
@@ -59,7 +59,7 @@ function embeddingSizeOf(path: string, backbone: string, { tensors }: StateDict)
  */
 export async function importModel(options: ImportOptions): Promise<ImportResult> {
   const { weights: path, out, backbone, inputSize = DEFAULT_INPUT_SIZE, activation, backend, log } = options;
-  checkFree(out);
+  checkNewOutput('out', out, 'a folder');
   planBackbone(backbone, { inputSize, activation });
   return withStateDict(path, async (state) => {
     const embeddingSize = options.embeddingSize ?? embeddingSizeOf(path, backbone, state);

@@ -1,4 +1,4 @@
-import type { Condition, Fairness, Robustness } from '../evaluate/index.js';
+import { intervalNotes, type Condition, type Fairness, type Robustness } from '../evaluate/index.js';
 import { severityChart } from './charts.js';
 import { html, type Html } from './html.js';
 import { percent, table } from './parts.js';
@@ -92,6 +92,7 @@ export function fairnessSection(fairness: Fairness): Html {
       ${percent(overall.fmr)} of ${overall.differentPairs} different pairs, FNMR ${percent(overall.fnmr)} of
       ${overall.samePairs} same pairs. In brackets ${100 * bootstrap.confidence}% intervals of ${bootstrap.replicates}
       bootstrap replicates over people within groups${fairness.people === undefined ? '' : `; ${fairness.people}`}.
+      ${intervalNotes(fairness).map((note) => `${note[0]!.toUpperCase()}${note.slice(1)}. `)}
     </p>
     ${table(
       ['group', 'people', 'different pairs', 'FMR', 'same pairs', 'FNMR'],

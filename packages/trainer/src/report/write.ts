@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import sharp from 'sharp';
 
 import { LocationReader, openImages } from '../data/index.js';
@@ -16,7 +16,8 @@ import {
   type SetEvaluation,
 } from '../evaluate/index.js';
 import { readMetrics } from '../metrics/jsonLines.js';
-import { writeAtomically } from '../files.js';
+import { makeFolder, writeAtomically } from '../files.js';
+import { checkReportOutput } from '../outputs.js';
 import { renderReport } from './render.js';
 
 export interface ReportOptions {
@@ -33,11 +34,13 @@ export interface ReportOptions {
 const PICTURE_SIDE = 112;
 
 /**
- * Writes the report, one HTML file that needs no other, whole or not at all.
+ * Writes the report, one HTML file that needs no other, whole or not at all; over an older report of the name.
  * @returns its path
+ * @throws HyperArcError E_RANGE if `output` is another file or cannot be written.
  */
 export async function writeReport(options: ReportOptions): Promise<string> {
   const { runFolder, output = join(runFolder, 'report.html') } = options;
+  checkReportOutput('output', output, 'report');
   const inRun = (name: string) => join(runFolder, name);
   const evaluation =
     options.evaluation ?? (existsSync(inRun('evaluation.json')) ? readEvaluation(inRun('evaluation.json')) : undefined);
@@ -52,6 +55,7 @@ export async function writeReport(options: ReportOptions): Promise<string> {
     ...(existsSync(inRun('fairness.json')) && { fairness: readFairness(inRun('fairness.json')) }),
     ...(evaluation && { evaluation, pictures: await readPictures(evaluation) }),
   });
+  makeFolder(dirname(output));
   writeAtomically(output, report);
   return output;
 }

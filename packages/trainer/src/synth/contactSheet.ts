@@ -1,8 +1,10 @@
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { dirname, extname, join } from 'node:path';
 import sharp from 'sharp';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import { scanImageFolder } from '../data/imageFolder.js';
+import { makeFolder } from '../files.js';
+import { checkNewOutput } from '../outputs.js';
 
 export interface ContactSheetOptions {
   /** An image folder. */
@@ -18,8 +20,22 @@ export interface ContactSheetOptions {
 }
 
 /**
+ * Before the faces are drawn: that {@link writeContactSheet} can write to `file`.
+ * @throws HyperArcError E_FORMAT for another file extension; E_RANGE if it is there already or cannot be written.
+ */
+export function checkContactSheet(file: string): void {
+  if (!['.png', '.jpg', '.jpeg', '.webp'].includes(extname(file).toLowerCase())) {
+    throw new HyperArcError(
+      'E_FORMAT',
+      `contact sheet: expected a .png, .jpg or .webp file, received ${file}; change its extension`,
+    );
+  }
+  checkNewOutput('contact sheet', file, 'a picture');
+}
+
+/**
  * Draws a table of faces: a row an identity, a column a sample.
- * @throws HyperArcError E_FORMAT for an empty dataset or another file extension.
+ * @throws HyperArcError E_FORMAT for an empty dataset; as {@link checkContactSheet}.
  */
 export async function writeContactSheet({
   dataset,
@@ -28,13 +44,8 @@ export async function writeContactSheet({
   columns = 10,
   cell = 96,
 }: ContactSheetOptions): Promise<void> {
+  checkContactSheet(file);
   const extension = extname(file).toLowerCase();
-  if (!['.png', '.jpg', '.jpeg', '.webp'].includes(extension)) {
-    throw new HyperArcError(
-      'E_FORMAT',
-      `contact sheet: expected a .png, .jpg or .webp file, received ${file}; change its extension`,
-    );
-  }
   const { root, identities, samples } = scanImageFolder(dataset);
   const height = Math.min(rows, identities.length);
   const cells = [];
@@ -45,7 +56,7 @@ export async function writeContactSheet({
       cells.push({ input, left: column * cell, top: label * cell });
     }
   }
-  await mkdir(dirname(file), { recursive: true });
+  makeFolder(dirname(file));
   const partial = `${file}.partial${extension}`;
   try {
     await sharp({ create: { width: columns * cell, height: height * cell, channels: 3, background: '#ffffff' } })

@@ -1,11 +1,13 @@
 import { once } from 'node:events';
 import { createWriteStream, existsSync, readdirSync, readFileSync } from 'node:fs';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { Worker } from 'node:worker_threads';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
+import { makeFolder } from '../files.js';
+import { checkPlace } from '../outputs.js';
 import { ControlPlan } from './controls.js';
 import { drawIdentity, IDENTITY_TRAITS } from './identity.js';
 import { checkSynthParameters, identityFolder, sampleFile, SYNTH_VERSION, type SynthParameters } from './layout.js';
@@ -32,7 +34,7 @@ export interface WriteDatasetResult {
 /**
  * Writes a synthetic face dataset as an image folder: `id_00000/0000.jpg` …, `attributes.csv` (a row an image) and
  * `synth.json`. All is written to a folder beside `out` and renamed at the end, so `out` is whole or untouched.
- * @throws HyperArcError E_RANGE for parameters out of range; E_FORMAT when `out` holds something else.
+ * @throws HyperArcError E_RANGE for parameters out of range, and if nothing can be written there; E_FORMAT when `out` holds something else.
  */
 export async function writeSynthDataset(options: WriteDatasetOptions): Promise<WriteDatasetResult> {
   const { identities, samples, seed, size, controls } = options;
@@ -44,9 +46,10 @@ export async function writeSynthDataset(options: WriteDatasetOptions): Promise<W
   const out = resolve(options.out);
   if (checkTarget(out, parameters))
     return { status: 'already there', images: identities * samples, elapsedMs: performance.now() - started };
+  checkPlace('out', out);
 
   const partial = join(dirname(out), `.${basename(out)}.partial-${process.pid}-${Date.now().toString(36)}`);
-  await mkdir(partial, { recursive: true });
+  makeFolder(partial);
   try {
     await drawAll(partial, parameters, plan, options);
     await writeAttributes(join(partial, 'attributes.csv'), parameters, plan);

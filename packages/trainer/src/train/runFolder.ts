@@ -5,7 +5,7 @@ import { HyperArcError } from '@hyperarc/kernels-cuda';
 
 import { MANIFEST_NAME } from '../checkpoint/manifest.js';
 import { formatConfig, loadConfig, type Config } from '../config/index.js';
-import { writeAtomically } from '../files.js';
+import { makeFolder, writeAtomically } from '../files.js';
 
 /** A folder that CheckpointStore wrote: it has a config.yaml, as a run has. */
 export const isCheckpoint = (path: string): boolean => existsSync(join(path, MANIFEST_NAME));
@@ -33,7 +33,7 @@ export class RunFolder {
   }
 
   static #createNext(config: Config): RunFolder {
-    mkdirSync(config.output, { recursive: true });
+    makeFolder(config.output);
     const numbers = readdirSync(config.output)
       .filter((entry) => entry.startsWith(`${config.name}-`) && /^\d{3,}$/.test(entry.slice(config.name.length + 1)))
       .map((entry) => Number(entry.slice(config.name.length + 1)));

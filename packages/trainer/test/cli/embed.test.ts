@@ -241,8 +241,8 @@ it('says what is wrong, and writes nothing then', async () => {
     [[model, faces, at('out', 'e.pkl')], 'E_RANGE: out: expected a name that ends in .npy or .safetensors, received'],
     [[model, faces, at('out', 'npy')], 'expected a name that ends in .npy or .safetensors'],
     [
-      [model, faces, at('nowhere/e.npy')],
-      `E_RANGE: out: expected a folder to write to, received ${at('nowhere')} (ENOENT)`,
+      [model, faces, join(model, 'model.json/e.npy')],
+      `E_RANGE: out: expected a place that can be written to, received ${join(model, 'model.json/e.npy')} (ENOTDIR in ${join(model, 'model.json')})`,
     ],
     [
       [model, at('empty'), out],
@@ -265,7 +265,7 @@ it('says what is wrong, and writes nothing then', async () => {
     const { code, errors } = await embed([model, faces, at('out', 'taken.npy'), ...BATCH]);
     expect({ code, errors }).toEqual({
       code: 1,
-      errors: `hyperarc: E_RANGE: out: expected a name that is free, received ${at('out', name)}, which exists; remove it, or give another\n`,
+      errors: `hyperarc: E_RANGE: out: expected a file that is not there yet, received ${at('out', name)}; name another or remove it\n`,
     });
     expect(readFileSync(at('out', name), 'utf8')).toBe('kept');
     expect(readdirSync(at('out'))).toEqual([name]);

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { main } from '../../dist/cli/main.js';
@@ -145,12 +146,13 @@ describe('hyperarc data pairs --attribute', () => {
     vi.spyOn(console, 'log').mockImplementation(() => {});
     const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
     const out = join(temporaryFolder(), 'pairs.txt');
-    const base = ['data', 'pairs', root, '--out', out, '--pairs', '24', '--folds', '3'];
+    const base = ['data', 'pairs', root, '--output', out, '--pairs', '24', '--folds', '3'];
     expect(scanImageFolder(root).samples).toHaveLength(10 * images);
     expect(await main([...base, '--attribute', 'age', '--gap', '40'])).toBe(0);
     for (const { a, b } of await readPairs(out))
       expect(Number(ages.get(b)) - Number(ages.get(a))).toBeGreaterThanOrEqual(40);
     expect(warn).not.toHaveBeenCalled();
+    rmSync(out);
     put(
       root,
       'other.csv',
@@ -164,6 +166,7 @@ describe('hyperarc data pairs --attribute', () => {
     ).toBe(0);
     for (const { a, b } of await readPairs(out)) expect([masks.get(a), masks.get(b)]).toEqual(['1', '0']);
     expect(warn).toHaveBeenCalledWith(expect.stringMatching(/warning: 5 of 80 images are not in/));
+    rmSync(out);
     expect(await main([...base, '--between', 'yes,no'])).toBe(1);
     expect(await main([...base, '--attribute', 'age', '--between', '20'])).toBe(1);
     vi.restoreAllMocks();

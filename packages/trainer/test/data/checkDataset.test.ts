@@ -89,7 +89,7 @@ describe('hyperarc data', () => {
 
   it('pairs writes a list that can be read', async () => {
     const file = join(temporaryFolder(), 'pairs.txt');
-    expect(await command('data', 'pairs', await imageFolder(6, 4), '--out', file, '--pairs', '24', '--folds', '3')).toBe(0);
+    expect(await command('data', 'pairs', await imageFolder(6, 4), '--output', file, '--pairs', '24', '--folds', '3')).toBe(0);
     expect(await readPairs(file)).toHaveLength(24);
   });
 });

@@ -62,7 +62,7 @@ it('keeps no file where one cannot be written', () => {
 it.each(['out.npy', 'out.csv', 'out.left-out.csv'])('leaves %s alone that came meanwhile', (name) => {
   const files = new EmbeddingFiles(join(folder, 'out.npy'));
   writeFileSync(join(folder, name), 'kept');
-  expect(() => files.write(features, list)).toThrow(/E_RANGE: out: expected a name that is free/);
+  expect(() => files.write(features, list)).toThrow(/E_RANGE: out: expected a file that is not there yet/);
   expect(readdirSync(folder)).toEqual([name]);
   expect(readFileSync(join(folder, name), 'utf8')).toBe('kept');
 });

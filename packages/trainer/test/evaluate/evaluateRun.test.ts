@@ -113,8 +113,8 @@ it('hyperarc data bin writes a set, hyperarc evaluate --set verifies it', async 
   const images = new Set(lines.flatMap((line) => line.split(' ').slice(0, 2))).size;
   const [first, second] = [join(folder, 'first.bin'), join(folder, 'second.bin')];
   const logged = vi.spyOn(console, 'log').mockImplementation(() => {});
-  await command('data', 'bin', root, '--pairs', list, '--out', first, '--size', '32');
-  await command('data', 'bin', root, '--pairs', list, '--out', second, '--size', '16');
+  await command('data', 'bin', root, '--pairs', list, '--output', first, '--size', '32');
+  await command('data', 'bin', root, '--pairs', list, '--output', second, '--size', '16');
   expect(logged.mock.calls.flat()).toEqual([
     `${first}: 10 same and 10 different pairs of ${images} images`,
     `${second}: 10 same and 10 different pairs of ${images} images, ${images} of them resized to 16 × 16`,

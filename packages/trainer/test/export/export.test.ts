@@ -209,7 +209,7 @@ describe('exportModel', () => {
     writeFileSync(at('there'), '');
     const to = (out: string, source = 'model') =>
       exportModel({ source: at(source), out: at(out), format: 'onnx', ...options });
-    await expect(to('there')).rejects.toThrow(/E_RANGE: out: expected a name that is free/);
+    await expect(to('there')).rejects.toThrow(/E_RANGE: out: expected a name that is not there yet/);
     await expect(to('new.onnx', 'nowhere')).rejects.toThrow(/E_FORMAT: run: expected a run folder/);
     const vector = tfl.input({ shape: [3] });
     const dense = tfl.layers.dense({ units: 2 }).apply(vector) as tfl.SymbolicTensor;

@@ -191,7 +191,9 @@ describe('importModel', () => {
   });
 
   it('does not overwrite, and runs nothing', async () => {
-    await expect(load(vector('iresnet.pt'), '.')).rejects.toThrow(/E_RANGE: out: expected a name that is free/);
+    await expect(load(vector('iresnet.pt'), '.')).rejects.toThrow(
+      /E_RANGE: out: expected a folder that is not there yet/,
+    );
     await expect(load(vector('code.pt'))).rejects.toThrow(
       /E_FORMAT: .*code\.pt: data\.pkl: .*asks for code, "posix\.system"/,
     );

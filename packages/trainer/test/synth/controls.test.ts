@@ -214,14 +214,14 @@ describe('a dataset with controls', () => {
       '--masks',
       '0.25',
     ];
-    expect(await main(['synth', '--out', out, ...flags, ...asked])).toBe(0);
+    expect(await main(['synth', '--output', out, ...flags, ...asked])).toBe(0);
     expect(
       counts(table(out).map(({ pose, age, group, mask }) => `${Number(pose) >= 0} ${Number(age) > 0} ${group} ${mask}`))
         .size,
     ).toBeGreaterThan(2);
     expect(counts(table(out).map(({ mask }) => mask)).get('1')).toBe(5);
-    expect(await main(['synth', '--out', `${out}2`, ...flags, '--yaw', '0:0.5,90:0.5'])).toBe(1);
-    expect(await main(['synth', '--out', `${out}2`, ...flags, '--yaw', '0'])).toBe(1);
+    expect(await main(['synth', '--output', `${out}2`, ...flags, '--yaw', '0:0.5,90:0.5'])).toBe(1);
+    expect(await main(['synth', '--output', `${out}2`, ...flags, '--yaw', '0'])).toBe(1);
     vi.restoreAllMocks();
   });
 });

@@ -162,6 +162,10 @@ describe('writeContactSheet', () => {
     expect(await sharp(file).metadata()).toMatchObject({ width: 80, height: 120, format: 'png' });
     expect(readdirSync(dirname(file))).toEqual(['sheet.png']);
     await expect(writeContactSheet({ dataset: out, file: 'sheet.gif' })).rejects.toMatchObject({ code: 'E_FORMAT' });
-    await expect(writeContactSheet({ dataset: dirname(file), file })).rejects.toMatchObject({ code: 'E_FORMAT' });
+    await expect(writeContactSheet({ dataset: out, file })).rejects.toMatchObject({ code: 'E_RANGE' });
+    const other = join(dirname(out), 'other.png');
+    await expect(writeContactSheet({ dataset: dirname(file), file: other })).rejects.toMatchObject({
+      code: 'E_FORMAT',
+    });
   });
 });

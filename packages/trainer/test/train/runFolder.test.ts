@@ -28,7 +28,7 @@ it('numbers run folders upwards and keeps the resolved configuration in each', (
 it('refuses an output that cannot hold runs', () => {
   writeFileSync(join(folder, 'file'), '');
   const config = checkConfig({ name: 'try', output: join(folder, 'file'), data: { root: 'r' } }, 'test');
-  expect(() => RunFolder.create(config)).toThrow(/E_RANGE: output: expected a folder .*, received .*file \(EEXIST\)/);
+  expect(() => RunFolder.create(config)).toThrow(/E_RANGE: output: expected a folder .*, received .*file \(ENOTDIR\)/);
 });
 
 it('removes a run that never began, and no other', () => {

@@ -2,10 +2,11 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import type { ImagePair } from '../../data/pairs.js';
+import { checkNewOutput } from '../../outputs.js';
 import { StopRequest } from '../../train/signals.js';
 import { registerDataBinCommand } from './dataBin.js';
 import { stoppedExit } from '../exitCodes.js';
-import { decimal, wholeNumber } from '../options.js';
+import { addOutAlias, decimal, wholeNumber } from '../options.js';
 import { registerAlignCommand } from './dataAlign.js';
 import { registerDataPreview } from './dataPreview.js';
 import {
@@ -72,10 +73,10 @@ export function registerDataCommand(program: Command): void {
         process.exitCode = stoppedExit(stop.signal);
       }
     });
-  data
+  const pairs = data
     .command('pairs <folder>')
     .description('Write a list of verification pairs: pathA, pathB, 0|1, fold')
-    .requiredOption('--out <file>', 'text file to write')
+    .requiredOption('-o, --output <file>', 'text file to write')
     .option('--pairs <count>', 'pairs, half of them of the same identity', wholeNumber(0), 6000)
     .option('--attribute <name>', 'the two images of a pair differ in this column of the attributes')
     .option('--attributes <file>', "table of attributes (default: the folder's attributes.csv)")
@@ -84,6 +85,7 @@ export function registerDataCommand(program: Command): void {
     .option('--folds <count>', 'folds, without common identities where possible', wholeNumber(0), 10)
     .option('--seed <number>', 'the same seed draws the same pairs', wholeNumber(0), 1)
     .action(async (folder: string, options: PairFlags) => {
+      checkNewOutput('--output', options.output, 'a file');
       const { openDataset } = await import('../../data/openDataset.js');
       const { makePairs, writePairs } = await import('../../data/pairs.js');
       const { attribute, attributes, between, gap } = options;
@@ -97,15 +99,16 @@ export function registerDataCommand(program: Command): void {
         attribute === undefined
           ? makePairs(await openDataset(folder, { log: (line) => console.warn(line) }), options)
           : await drawAttributePairs(folder, attribute, options);
-      await writePairs(options.out, pairs);
-      console.log(`${options.out}: ${pairs.length} pairs in ${options.folds} folds`);
+      await writePairs(options.output, pairs);
+      console.log(`${options.output}: ${pairs.length} pairs in ${options.folds} folds`);
     });
+  addOutAlias(pairs);
   registerDataPreview(data);
   registerDataBinCommand(data);
 }
 
 interface PairFlags {
-  readonly out: string;
+  readonly output: string;
   readonly pairs: number;
   readonly folds: number;
   readonly seed: number;

@@ -1,16 +1,18 @@
 import type { Command } from 'commander';
 
+import { checkNewOutput } from '../../outputs.js';
 import { StopRequest } from '../../train/signals.js';
 import { stoppedExit } from '../exitCodes.js';
-import { wholeNumber } from '../options.js';
+import { addOutAlias, wholeNumber } from '../options.js';
 
 interface BinFlags {
   pairs: string;
-  out: string;
+  output: string;
   size: number;
 }
 
-async function runDataBin(root: string, { pairs: list, out, size }: BinFlags): Promise<void> {
+async function runDataBin(root: string, { pairs: list, output, size }: BinFlags): Promise<void> {
+  checkNewOutput('--output', output, 'a file');
   const [{ readPairs }, { writeVerificationBin }] = await Promise.all([
     import('../../data/pairs.js'),
     import('../../evaluate/sets/writeVerificationBin.js'),
@@ -19,7 +21,7 @@ async function runDataBin(root: string, { pairs: list, out, size }: BinFlags): P
   using stop = new StopRequest(() => interrupt.abort());
   try {
     const { pairs, samePairs, images, resized } = await writeVerificationBin(
-      out,
+      output,
       root,
       await readPairs(list, { root }),
       {
@@ -29,7 +31,7 @@ async function runDataBin(root: string, { pairs: list, out, size }: BinFlags): P
       },
     );
     const cut = resized === 0 ? '' : `, ${resized} of them resized to ${size} × ${size}`;
-    console.log(`${out}: ${samePairs} same and ${pairs - samePairs} different pairs of ${images} images${cut}`);
+    console.log(`${output}: ${samePairs} same and ${pairs - samePairs} different pairs of ${images} images${cut}`);
   } catch (error) {
     if (stop.signal === undefined) throw error;
     process.stderr.write(`${stop.signal}: stopped writing; nothing was kept\n`);
@@ -39,11 +41,12 @@ async function runDataBin(root: string, { pairs: list, out, size }: BinFlags): P
 
 /** `hyperarc data bin`. */
 export function registerDataBinCommand(data: Command): void {
-  data
+  const command = data
     .command('bin <folder>')
     .description("Write a verification set of InsightFace's form, such as lfw.bin, from images and a list of pairs")
     .requiredOption('--pairs <file>', "LFW's pairs.txt, or lines `a b 0|1 [fold]` as `hyperarc data pairs` writes")
-    .requiredOption('--out <file>', '.bin file to write')
+    .requiredOption('-o, --output <file>', '.bin file to write')
     .option('--size <pixels>', 'side of the square images; others are cut and resized', wholeNumber(0), 112)
     .action(runDataBin);
+  addOutAlias(command);
 }

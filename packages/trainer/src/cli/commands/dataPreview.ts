@@ -2,11 +2,12 @@ import type { Command } from 'commander';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 
 import type { AugmentPlan } from '../../data/augment/plan.js';
-import { wholeNumber } from '../options.js';
+import { checkNewOutput } from '../../outputs.js';
+import { addOutAlias, wholeNumber } from '../options.js';
 
 interface PreviewFlags {
   augment: string;
-  out: string;
+  output: string;
   rows: number;
   columns: number;
   size?: number;
@@ -35,22 +36,24 @@ async function planOf(augment: string): Promise<{ plan: AugmentPlan; size?: numb
 
 /** `hyperarc data preview`. */
 export function registerDataPreview(data: Command): void {
-  data
+  const command = data
     .command('preview <folder>')
     .description(
       'Draw what training would see: a row an image, first as it is, then augmented as in the first epochs (without mirroring)',
     )
     .requiredOption('--augment <preset|config>', 'a preset of data.augment, or a training configuration that has one')
-    .requiredOption('-o, --out <file>', 'picture to write: .png, .jpg or .webp')
+    .requiredOption('-o, --output <file>', 'picture to write: .png, .jpg or .webp')
     .option('--rows <count>', 'images, of different identities where there are enough', wholeNumber(0), 8)
     .option('--columns <count>', 'pictures of each', wholeNumber(0), 10)
     .option('--size <pixels>', "side of the network's input (default: the configuration's, else 112)", wholeNumber(0))
     .option('--seed <number>', 'of the draws', wholeNumber(0), 1)
-    .action(async (folder: string, { augment, out, ...flags }: PreviewFlags) => {
+    .action(async (folder: string, { augment, output, ...flags }: PreviewFlags) => {
+      checkNewOutput('--output', output, 'a picture');
       const { writeAugmentSheet } = await import('../../data/augmentSheet.js');
       const { plan, size = 112 } = await planOf(augment);
-      const { rows, columns } = await writeAugmentSheet({ size, ...flags, dataset: folder, file: out, plan });
+      const { rows, columns } = await writeAugmentSheet({ size, ...flags, dataset: folder, file: output, plan });
       const chances = Object.entries(plan).map(([name, { probability }]) => `${name} ${probability}`);
-      console.log(`${out}: ${rows} images, ${columns - 1} times each; probabilities: ${chances.join(', ')}`);
+      console.log(`${output}: ${rows} images, ${columns - 1} times each; probabilities: ${chances.join(', ')}`);
     });
+  addOutAlias(command);
 }

@@ -3,6 +3,7 @@ import { HyperArcError } from '@hyperarc/kernels-cuda';
 import { Option, type Command } from 'commander';
 
 import type { BackendChoice } from '../../backend/index.js';
+import { checkReportOutput } from '../../outputs.js';
 import { TARGET, wholeNumber } from '../options.js';
 
 interface EvaluateFlags {
@@ -31,6 +32,7 @@ async function runEvaluate(target: string, flags: EvaluateFlags): Promise<void> 
   const { evaluateCheckpoint, evaluateModelFolder, evaluateRun } = await import('../../evaluate/evaluateRun.js');
   const { formatEvaluation } = await import('../../evaluate/evaluation.js');
   const { writeEvaluation } = await import('../writeEvaluation.js');
+  if (flags.output !== undefined) checkReportOutput('--output', flags.output, 'evaluation');
   const trained = findTrained(target);
   const { data: root, pairs: pairsFile, set: sets, heldout: heldOut, count: pairs, folds, seed } = flags;
   const source = given({ root, pairsFile, sets, heldOut, pairs, folds, setFolds: folds, seed });
@@ -71,6 +73,6 @@ export function registerEvaluateCommand(program: Command): void {
     .option('--batch-size <n>', 'images of one forward pass', wholeNumber(1))
     .option('--no-flip', 'do not add the embedding of the mirrored image')
     .addOption(new Option('--backend <name>', 'tfjs backend').choices(['auto', 'tensorflow', 'wasm', 'cpu']))
-    .option('--output <file>', 'also write the evaluation to this JSON file')
+    .option('-o, --output <file>', 'also write the evaluation to this JSON file')
     .action(runEvaluate);
 }

@@ -5,6 +5,7 @@ import { Option, type Command } from 'commander';
 import type { BackendChoice } from '../../backend/index.js';
 import type { IjbProtocol } from '../../evaluate/ijb/layout.js';
 import type { TarRule } from '../../evaluate/tarRules.js';
+import { checkReportOutput } from '../../outputs.js';
 import { TARGET, wholeNumber } from '../options.js';
 import { progressLine } from '../progressLine.js';
 import { writeEvaluation } from '../writeEvaluation.js';
@@ -34,6 +35,7 @@ async function runEvaluateIjb(target: string | undefined, flags: IjbFlags): Prom
       '--save-features: expected a model that embeds, received --features too; leave one out',
     );
   }
+  if (output !== undefined) checkReportOutput('--output', output, 'IJB evaluation');
   const { evaluateIjb } = await import('../../evaluate/ijb/evaluateIjb.js');
   const { formatIjb } = await import('../../evaluate/ijb/format.js');
   const { openTarget } = await import('../openTarget.js');
@@ -79,6 +81,6 @@ export function registerEvaluateIjbCommand(program: Command): void {
     )
     .option('--batch-size <n>', 'images of one forward pass', wholeNumber(1))
     .addOption(new Option('--backend <name>', 'tfjs backend').choices(['auto', 'tensorflow', 'wasm', 'cpu']))
-    .option('--output <file>', 'also write the evaluation to this JSON file')
+    .option('-o, --output <file>', 'also write the evaluation to this JSON file')
     .action(runEvaluateIjb);
 }

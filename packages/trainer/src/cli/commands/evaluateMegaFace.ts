@@ -4,6 +4,7 @@ import { Option, type Command } from 'commander';
 
 import type { BackendChoice } from '../../backend/index.js';
 import type { NoisyProbes } from '../../evaluate/megaface/evaluateMegaFace.js';
+import { checkReportOutput } from '../../outputs.js';
 import { TARGET, wholeNumber } from '../options.js';
 import { progressLine } from '../progressLine.js';
 import { writeEvaluation } from '../writeEvaluation.js';
@@ -33,6 +34,7 @@ async function runEvaluateMegaFace(target: string | undefined, flags: MegaFaceFl
       'run: expected a run, a model or --probe-features and --distractor-features, received none of them',
     );
   }
+  if (output !== undefined) checkReportOutput('--output', output, 'MegaFace evaluation');
   const { evaluateMegaFace } = await import('../../evaluate/megaface/evaluateMegaFace.js');
   const { formatMegaFace } = await import('../../evaluate/megaface/format.js');
   const { openTarget } = await import('../openTarget.js');
@@ -83,6 +85,6 @@ export function registerEvaluateMegaFaceCommand(program: Command): void {
     .option('--no-flip', 'do not add the embedding of the mirrored image')
     .option('--batch-size <n>', 'images of one forward pass', wholeNumber(1))
     .addOption(new Option('--backend <name>', 'tfjs backend').choices(['auto', 'tensorflow', 'wasm', 'cpu']))
-    .option('--output <file>', 'also write the evaluation to this JSON file')
+    .option('-o, --output <file>', 'also write the evaluation to this JSON file')
     .action(runEvaluateMegaFace);
 }

@@ -7,7 +7,9 @@ import type { ImagePair } from '../../data/pairs.js';
 import type { ImageLoader } from '../../evaluate/embed.js';
 import type { FairnessOptions, GroupsOf } from '../../evaluate/fairness/index.js';
 import type { TargetModel } from '../../evaluate/openTarget.js';
+import { checkReportOutput } from '../../outputs.js';
 import { numberFrom, rate, TARGET, wholeNumber } from '../options.js';
+import { writeEvaluation } from '../writeEvaluation.js';
 
 interface FairnessFlags {
   groups: string;
@@ -130,8 +132,9 @@ async function openImagesOfPairs(path: string, flags: FairnessFlags, log: (line:
 }
 
 async function runFairness(path: string, flags: FairnessFlags): Promise<void> {
-  const { embedImages, evaluateFairness, formatFairness, imagesOfPairs, pairSimilarities, writeFairness } =
+  const { embedImages, evaluateFairness, formatFairness, imagesOfPairs, pairSimilarities } =
     await import('../../evaluate/index.js');
+  if (flags.output !== undefined) checkReportOutput('--output', flags.output, 'fairness evaluation');
   const log = (line: string): void => void process.stderr.write(`${line}\n`);
   const subject =
     flags.set === undefined ? await openImagesOfPairs(path, flags, log) : await openSet(path, flags.set, flags, log);
@@ -157,10 +160,7 @@ async function runFairness(path: string, flags: FairnessFlags): Promise<void> {
       seed: flags.seed,
     });
     process.stdout.write(`${formatFairness(fairness)}\n`);
-    if (output !== undefined) {
-      writeFairness(output, fairness);
-      process.stdout.write(`${output} written\n`);
-    }
+    writeEvaluation(fairness, output);
   } finally {
     await subject.close();
   }
@@ -198,6 +198,6 @@ export function registerFairnessCommand(program: Command): void {
     .option('--batch-size <n>', 'images of one forward pass', wholeNumber(1), 64)
     .option('--no-flip', 'do not add the embedding of the mirrored image')
     .addOption(new Option('--backend <name>', 'tfjs backend').choices(['auto', 'tensorflow', 'wasm', 'cpu']))
-    .option('--output <file>', 'JSON file (default: fairness.json in the run folder)')
+    .option('-o, --output <file>', 'JSON file (default: fairness.json in the run folder)')
     .action(runFairness);
 }

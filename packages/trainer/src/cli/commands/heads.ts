@@ -1,8 +1,10 @@
+import { dirname } from 'node:path';
 import type { Explanation } from '@hyperarc/heads';
 import { HyperArcError } from '@hyperarc/kernels-cuda';
 import type { Command } from 'commander';
 
-import { writeAtomically } from '../../files.js';
+import { makeFolder, writeAtomically } from '../../files.js';
+import { checkReportOutput } from '../../outputs.js';
 
 const HEAD = 'a preset, or a family with options: arcface, cosface:margin=0.4 (see hyperarc heads list)';
 
@@ -54,8 +56,11 @@ async function runPlot(words: string[], flags: { output: string }): Promise<void
   if (!flags.output.endsWith('.svg')) {
     throw new HyperArcError('E_RANGE', `--output: expected a name that ends in .svg, received '${flags.output}'`);
   }
+  checkReportOutput('--output', flags.output, 'heads plot');
   const { plotHeads } = await import('@hyperarc/heads/plot');
-  writeAtomically(flags.output, plotHeads(await explainWords(words)));
+  const svg = plotHeads(await explainWords(words));
+  makeFolder(dirname(flags.output));
+  writeAtomically(flags.output, svg);
   process.stdout.write(`${flags.output} written\n`);
 }
 
@@ -73,6 +78,6 @@ export function registerHeadsCommand(program: Command): void {
     .command('plot')
     .description('draw target logit, gradient and decision boundary of one head or several, overlaid, as SVG')
     .argument('<head...>', HEAD)
-    .option('--output <file>', 'SVG file', 'heads.svg')
+    .option('-o, --output <file>', 'SVG file', 'heads.svg')
     .action(runPlot);
 }

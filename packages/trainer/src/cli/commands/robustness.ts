@@ -7,7 +7,9 @@ import type { CorruptionName } from '../../data/augment/corrupt.js';
 import type { ImagePair } from '../../data/pairs.js';
 import type { ImageLoader } from '../../evaluate/embed.js';
 import type { TargetModel } from '../../evaluate/openTarget.js';
+import { checkReportOutput } from '../../outputs.js';
 import { rate, TARGET, wholeNumber } from '../options.js';
+import { writeEvaluation } from '../writeEvaluation.js';
 
 interface RobustnessFlags {
   data?: string;
@@ -93,8 +95,8 @@ async function openImagesOfPairs(path: string, flags: RobustnessFlags, log: (lin
 }
 
 async function runRobustness(path: string, flags: RobustnessFlags): Promise<void> {
-  const { CorruptingLoader, evaluateRobustness, formatRobustness, writeRobustness } =
-    await import('../../evaluate/index.js');
+  const { CorruptingLoader, evaluateRobustness, formatRobustness } = await import('../../evaluate/index.js');
+  if (flags.output !== undefined) checkReportOutput('--output', flags.output, 'robustness evaluation');
   const { nearest } = await import('../../config/suggest.js');
   const { CORRUPTION_NAMES } = await import('../../data/augment/corrupt.js');
   const log = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -131,11 +133,7 @@ async function runRobustness(path: string, flags: RobustnessFlags): Promise<void
       onProgress: (done, total, condition) => log(`${done}/${total} ${condition}`),
     });
     process.stdout.write(`${formatRobustness(robustness)}\n`);
-    const output = flags.output ?? (subject.folder && join(subject.folder, 'robustness.json'));
-    if (output !== undefined) {
-      writeRobustness(output, robustness);
-      process.stdout.write(`${output} written\n`);
-    }
+    writeEvaluation(robustness, flags.output ?? (subject.folder && join(subject.folder, 'robustness.json')));
   } finally {
     await corrupting.close();
     await subject.close();
@@ -180,6 +178,6 @@ export function registerRobustnessCommand(program: Command): void {
     .option('--batch-size <n>', 'images of one forward pass', wholeNumber(1), 64)
     .option('--no-flip', 'do not add the embedding of the mirrored image')
     .addOption(new Option('--backend <name>', 'tfjs backend').choices(['auto', 'tensorflow', 'wasm', 'cpu']))
-    .option('--output <file>', 'JSON file (default: robustness.json in the run folder, which the report shows)')
+    .option('-o, --output <file>', 'JSON file (default: robustness.json in the run folder, which the report shows)')
     .action(runRobustness);
 }

@@ -3,10 +3,10 @@ import type { Command } from 'commander';
 import type { SynthControls } from '../../synth/controls.js';
 import { StopRequest } from '../../train/signals.js';
 import { stoppedExit } from '../exitCodes.js';
-import { decimal, wholeNumber } from '../options.js';
+import { addOutAlias, decimal, wholeNumber } from '../options.js';
 
 interface SynthOptions {
-  out: string;
+  output: string;
   identities: number;
   samples: number;
   seed: number;
@@ -21,10 +21,10 @@ interface SynthOptions {
 
 /** `hyperarc synth`: writes a synthetic face dataset. The drawing library is loaded only when the action runs. */
 export function registerSynthCommand(program: Command): void {
-  program
+  const command = program
     .command('synth')
     .description('Draw a synthetic face dataset (an image folder, one folder an identity)')
-    .requiredOption('--out <folder>', 'folder to write; absent, empty, or holding the same dataset')
+    .requiredOption('-o, --output <folder>', 'folder to write; absent, empty, or holding the same dataset')
     .option('--identities <count>', 'people', wholeNumber(0), 400)
     .option('--samples <count>', 'images of each', wholeNumber(0), 20)
     .option('--seed <number>', 'names the dataset: the same seed gives the same bytes', wholeNumber(0), 1)
@@ -36,20 +36,22 @@ export function registerSynthCommand(program: Command): void {
     .option('--workers <count>', 'threads (default: the number of processors)', wholeNumber(0))
     .option('--contact-sheet <file>', 'also draw a table of faces: a row an identity, a column a sample')
     .action(async (options: SynthOptions) => {
-      const { writeContactSheet, writeSynthDataset } = await import('../../synth/index.js');
+      const { checkContactSheet, writeContactSheet, writeSynthDataset } = await import('../../synth/index.js');
       const { parseShares } = await import('../../synth/controls.js');
-      const { contactSheet, workers, yaw, age, groups, masks, ...parameters } = options;
+      const { output, contactSheet, workers, yaw, age, groups, masks, ...parameters } = options;
       const controls: SynthControls = {
         ...(yaw !== undefined && { yaw: parseShares('yaw', yaw) }),
         ...(age !== undefined && { age: parseShares('age', age) }),
         ...(groups !== undefined && { groups: parseShares('groups', groups) }),
         ...(masks !== undefined && { masks }),
       };
+      if (contactSheet !== undefined) checkContactSheet(contactSheet);
       const interrupt = new AbortController();
       using stop = new StopRequest(() => interrupt.abort());
       try {
         const result = await writeSynthDataset({
           ...parameters,
+          out: output,
           controls,
           ...(workers === undefined ? {} : { workers }),
           onProgress: progressLine(),
@@ -58,11 +60,11 @@ export function registerSynthCommand(program: Command): void {
         const seconds = result.elapsedMs / 1000;
         console.log(
           result.status === 'already there'
-            ? `${options.out}: already there (${result.images} images)`
-            : `${options.out}: ${result.images} images of ${options.identities} identities in ${seconds.toFixed(1)} s (${(result.images / seconds).toFixed(0)} images/s)`,
+            ? `${output}: already there (${result.images} images)`
+            : `${output}: ${result.images} images of ${options.identities} identities in ${seconds.toFixed(1)} s (${(result.images / seconds).toFixed(0)} images/s)`,
         );
         if (contactSheet !== undefined) {
-          await writeContactSheet({ dataset: options.out, file: contactSheet });
+          await writeContactSheet({ dataset: output, file: contactSheet });
           console.log(`${contactSheet}: contact sheet`);
         }
       } catch (error) {
@@ -71,6 +73,7 @@ export function registerSynthCommand(program: Command): void {
         process.exitCode = stoppedExit(stop.signal);
       }
     });
+  addOutAlias(command);
 }
 
 /** Rewrites one line on a terminal; on anything else prints a line every tenth of the work. */

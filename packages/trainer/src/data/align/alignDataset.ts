@@ -1,7 +1,8 @@
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
-import { refuseExisting, writeWholeFolder } from '../convert/wholeFolder.js';
+import { checkNewOutput } from '../../outputs.js';
+import { writeWholeFolder } from '../convert/wholeFolder.js';
 import { alignRows, faceOptions, findFault, isMirrored, withoutExtension, type FaceOptions } from './alignRows.js';
 import { readLandmarks, type BadRow, type LandmarkRow } from './landmarkFile.js';
 
@@ -37,7 +38,7 @@ const MAX_NAMED = 10;
 export async function alignDataset(landmarks: string, to: string, options: AlignOptions = {}): Promise<AlignResult> {
   const { root = dirname(landmarks), skipBad = false, onProgress, onWarning = () => {}, signal } = options;
   const faces = faceOptions(options);
-  refuseExisting(to);
+  checkNewOutput('to', to, 'a folder');
   if (statSync(landmarks, { throwIfNoEntry: false })?.isDirectory() === true) {
     throw new HyperArcError(
       'E_FORMAT',

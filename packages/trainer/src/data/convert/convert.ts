@@ -8,7 +8,8 @@ import { openDataset } from '../openDataset.js';
 import { writeFolder } from './folderWriter.js';
 import { writeRecords } from './recordWriter.js';
 import { DEFAULT_SHARD_BYTES, writeShards } from './shardWriter.js';
-import { refuseExisting, writeWholeFolder } from './wholeFolder.js';
+import { checkNewOutput } from '../../outputs.js';
+import { writeWholeFolder } from './wholeFolder.js';
 
 export interface ConvertResult {
   readonly images: number;
@@ -63,7 +64,7 @@ const BREATH = 64;
 export async function convertDataset(from: string, to: string, options: ConvertOptions = {}): Promise<ConvertResult> {
   const form = formOf(to);
   const folder = form === 'folder' ? to : dirname(to);
-  refuseExisting(folder, form === 'folder' ? undefined : `NEW/${basename(to)}`);
+  checkNewOutput('to', folder, form === 'folder' ? 'a folder' : `NEW/${basename(to)} in a folder`);
   const dataset = await openDataset(from, { ...options, inOrder: true });
   await writeWholeFolder(folder, async (partial) => {
     const images = () => imagesOf(dataset, options);

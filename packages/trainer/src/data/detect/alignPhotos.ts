@@ -1,10 +1,10 @@
-import { existsSync, statSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
-import { refuseExisting, writeWholeFolder } from '../convert/wholeFolder.js';
+import { writeWholeFolder } from '../convert/wholeFolder.js';
 import { alignRows, faceOptions, isMirrored, type FaceOptions } from '../align/alignRows.js';
-import { writeAtomically } from '../../files.js';
+import { makeFolder, writeAtomically } from '../../files.js';
+import { checkNewOutput } from '../../outputs.js';
 import { checkFaceRule, type FaceRule } from './face.js';
 import { detectPhotos, type FoundFace, type FoundFaces } from './detectPhotos.js';
 import { checkMinScore, FaceDetector } from './faceDetector.js';
@@ -64,7 +64,7 @@ export async function alignPhotos(root: string, to: string, options: AlignPhotos
   const faces = faceOptions(options);
   checkMinScore(minScore);
   checkFaceRule(face);
-  refuseExisting(to);
+  checkNewOutput('to', to, 'a folder');
   if (saveLandmarks !== undefined) checkNewList(saveLandmarks);
   const { photos, ignored } = listPhotos(root);
 
@@ -113,7 +113,10 @@ export async function alignPhotos(root: string, to: string, options: AlignPhotos
       `${model}: the landmarks of ${mirrored} of ${found.length} faces fit a face better with left and right exchanged; is it a model of another kind?`,
     );
   }
-  if (saveLandmarks !== undefined) writeAtomically(saveLandmarks, landmarkList(found));
+  if (saveLandmarks !== undefined) {
+    makeFolder(dirname(saveLandmarks));
+    writeAtomically(saveLandmarks, landmarkList(found));
+  }
 
   return writeWholeFolder(to, async (partial) => {
     const images = await alignRows(
@@ -150,18 +153,14 @@ export async function alignPhotos(root: string, to: string, options: AlignPhotos
   });
 }
 
-/** Before hours of work, not after. */
 function checkNewList(path: string): void {
-  const fail = (received: string, mend: string): never => {
+  if (!path.endsWith('.jsonl')) {
     throw new HyperArcError(
       'E_RANGE',
-      `saveLandmarks: expected a new file ending in .jsonl, received ${path}, ${received}; ${mend}`,
+      `saveLandmarks: expected a new file ending in .jsonl, received ${path}, with another ending; name it .jsonl`,
     );
-  };
-  if (!path.endsWith('.jsonl')) fail('with another ending', 'name it .jsonl');
-  if (existsSync(path)) fail('which is there', 'name another or remove it');
-  if (statSync(dirname(resolve(path)), { throwIfNoEntry: false })?.isDirectory() !== true)
-    fail('whose folder is not there', 'make the folder');
+  }
+  checkNewOutput('saveLandmarks', path, 'a file');
 }
 
 /** A line a face, in InsightFace's names. */

@@ -7,7 +7,7 @@ import { checkFar, checkScores } from '../roc.js';
 import { thresholdAtFmr } from '../threshold.js';
 import { bootstrap, type Interval } from './bootstrap.js';
 import { measureFairness, type FairnessMeasures } from './measures.js';
-import { countPairs, weightedRates, type GroupedPair } from './tables.js';
+import { countPairs, weightedRates, type GroupedPair, type GroupTable } from './tables.js';
 
 /** One group at the global threshold. */
 export interface GroupFairness {
@@ -18,13 +18,15 @@ export interface GroupFairness {
   readonly samePairs: number;
   readonly falseNonMatches: number;
   /**
-   * null: no such pair. The intervals are null also where no pair, or every pair, is an error: resampling them gives the same
-   * again and cannot tell what more pairs would give.
+   * null: no such pair. The intervals are null also where they would claim a certainty that is not there, and the notes say
+   * why: fewer than {@link MIN_PEOPLE} have such pairs, or no pair, or every pair, is an error, which resampling gives again.
    */
   readonly fmr: number | null;
   readonly fmrInterval: Interval | null;
+  readonly fmrIntervalNote?: string;
   readonly fnmr: number | null;
   readonly fnmrInterval: Interval | null;
+  readonly fnmrIntervalNote?: string;
 }
 
 /** Contents of fairness.json. */
@@ -54,6 +56,8 @@ export interface Fairness {
   readonly groups: readonly GroupFairness[];
   readonly measures: FairnessMeasures;
   readonly measureIntervals: { readonly [Name in keyof FairnessMeasures]: Interval | null };
+  /** Why the measures have no interval. */
+  readonly measureIntervalNote?: string;
   /** Pairs of two groups, which only the threshold and the overall rates count. */
   readonly pairsAcrossGroups: number;
 }
@@ -148,7 +152,38 @@ function checkOptions({ alpha = 0.5, replicates = 1000, confidence = 0.95, thres
   if (threshold !== undefined && !(Math.abs(threshold) <= 1)) refuse('threshold', 'a cosine in [-1, 1]', threshold);
 }
 
-const varies = (rate: number | null): boolean => rate !== null && rate > 0 && rate < 1;
+/**
+ * The least number of people that a group's bootstrap resamples. Of so few, replicates repeat one another and their percentiles
+ * hold the true rate too rarely: "five to thirty" clusters are few for any method (Cameron, Gelbach and Miller 2008), and with
+ * fewer than eleven bootstraps made for few clusters fail too (Webb, Queen's Economics Department Working Paper 1315, 2014).
+ */
+export const MIN_PEOPLE = 11;
+
+const TOO_FEW = `fewer than ${MIN_PEOPLE} people have such pairs, too few for a bootstrap`;
+
+/** People with pairs of each kind in a group. */
+const peopleOf = ({ impostors, mated }: GroupTable): { fmr: number; fnmr: number } => ({
+  fmr: new Set([...impostors.a, ...impostors.b]).size,
+  fnmr: mated.identity.length,
+});
+
+/** Why a rate has no interval; undefined where it has one. */
+function withoutInterval(rate: number | null, people: number): string | undefined {
+  if (rate === null) return 'no such pair';
+  if (people < MIN_PEOPLE) return TOO_FEW;
+  if (rate === 0) return 'no pair is an error, which resampling cannot vary';
+  if (rate === 1) return 'every pair is an error, which resampling cannot vary';
+  return undefined;
+}
+
+/** Why the measures have no interval: one of the rates that they compare is of too few people. */
+function withoutMeasureIntervals(tables: readonly GroupTable[], alpha: number): string | undefined {
+  const tooFew = tables.some((table) => {
+    const { fmr, fnmr } = peopleOf(table);
+    return (alpha > 0 && fmr < MIN_PEOPLE) || (alpha < 1 && fnmr < MIN_PEOPLE);
+  });
+  return tooFew ? `in a group ${TOO_FEW}` : undefined;
+}
 
 /** The groups of the pairs, in order. @throws HyperArcError E_RANGE for an image without one, or fewer than two. */
 function groupsOfPairs(options: FairnessOptions): string[] {
@@ -200,6 +235,7 @@ export function evaluateFairness(options: FairnessOptions): Fairness {
   const ones = new Float64Array(2 * all.length).fill(1);
   const plain = tables.map((table) => weightedRates(table, ones));
   const drawn = bootstrap(tables, { replicates, confidence, seed, alpha });
+  const measureNote = withoutMeasureIntervals(tables, alpha);
   const sum = (values: Float64Array): number => values.reduce((total, value) => total + value, 0);
   const share = (kind: boolean): number => {
     const ofKind = all.filter((pair) => pair.same === kind);
@@ -217,20 +253,32 @@ export function evaluateFairness(options: FairnessOptions): Fairness {
     overall: { fmr: share(false), fnmr: share(true), differentPairs: same.length - samePairs, samePairs },
     alpha,
     bootstrap: { replicates, confidence, seed },
-    groups: names.map((group, g) => ({
-      group,
-      identities: tables[g]!.identities.length,
-      differentPairs: sum(tables[g]!.impostors.pairs),
-      falseMatches: sum(tables[g]!.impostors.errors),
-      samePairs: sum(tables[g]!.mated.pairs),
-      falseNonMatches: sum(tables[g]!.mated.errors),
-      fmr: plain[g]!.fmr,
-      fmrInterval: varies(plain[g]!.fmr) ? drawn.groups[g]!.fmr : null,
-      fnmr: plain[g]!.fnmr,
-      fnmrInterval: varies(plain[g]!.fnmr) ? drawn.groups[g]!.fnmr : null,
-    })),
+    groups: names.map((group, g) => {
+      const { fmr: fmrOfGroup, fnmr: fnmrOfGroup } = plain[g]!;
+      const people = peopleOf(tables[g]!);
+      const fmrNote = withoutInterval(fmrOfGroup, people.fmr);
+      const fnmrNote = withoutInterval(fnmrOfGroup, people.fnmr);
+      return {
+        group,
+        identities: tables[g]!.identities.length,
+        differentPairs: sum(tables[g]!.impostors.pairs),
+        falseMatches: sum(tables[g]!.impostors.errors),
+        samePairs: sum(tables[g]!.mated.pairs),
+        falseNonMatches: sum(tables[g]!.mated.errors),
+        fmr: fmrOfGroup,
+        ...(fmrNote === undefined
+          ? { fmrInterval: drawn.groups[g]!.fmr }
+          : { fmrInterval: null, fmrIntervalNote: fmrNote }),
+        fnmr: fnmrOfGroup,
+        ...(fnmrNote === undefined
+          ? { fnmrInterval: drawn.groups[g]!.fnmr }
+          : { fnmrInterval: null, fnmrIntervalNote: fnmrNote }),
+      };
+    }),
     measures: measureFairness(plain, alpha),
-    measureIntervals: drawn.measures,
+    ...(measureNote === undefined
+      ? { measureIntervals: drawn.measures }
+      : { measureIntervals: { fdr: null, inequity: null, garbe: null }, measureIntervalNote: measureNote }),
     pairsAcrossGroups: all.filter(({ group }) => group === undefined).length,
   };
 }

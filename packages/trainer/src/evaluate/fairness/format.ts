@@ -1,5 +1,5 @@
 import type { Interval } from './bootstrap.js';
-import type { Fairness } from './fairness.js';
+import type { Fairness, GroupFairness } from './fairness.js';
 
 /** `1.2e-3` below a tenth of a percent, else `0.45%`. */
 function rate(value: number | null): string {
@@ -30,6 +30,25 @@ function undefinedNotes({ groups, measures, alpha }: Fairness): string[] {
       );
     }
   }
+  return notes;
+}
+
+/** Why figures that there are have no interval, a line for each reason. */
+export function intervalNotes({ groups, measures, measureIntervalNote }: Fairness): string[] {
+  const notes: string[] = [];
+  for (const [name, of] of [
+    ['FMR', (group: GroupFairness) => [group.fmr, group.fmrIntervalNote] as const],
+    ['FNMR', (group: GroupFairness) => [group.fnmr, group.fnmrIntervalNote] as const],
+  ] as const) {
+    const groupsOf = new Map<string, string[]>();
+    for (const group of groups) {
+      const [rate, note] = of(group);
+      if (rate !== null && note !== undefined) groupsOf.set(note, [...(groupsOf.get(note) ?? []), group.group]);
+    }
+    for (const [note, names] of groupsOf) notes.push(`no interval of ${name} for ${names.join(', ')}: ${note}`);
+  }
+  const measured = Object.values(measures).some((value) => value !== null);
+  if (measured && measureIntervalNote !== undefined) notes.push(`no intervals of the measures: ${measureIntervalNote}`);
   return notes;
 }
 
@@ -72,5 +91,6 @@ export function formatFairness(fairness: Fairness): string {
     `α = ${alpha}; in brackets ${100 * bootstrap.confidence}% intervals of ${bootstrap.replicates} replicates over people within groups`,
     ...(fairness.people === undefined ? [] : [fairness.people]),
     ...undefinedNotes(fairness),
+    ...intervalNotes(fairness),
   ].join('\n');
 }

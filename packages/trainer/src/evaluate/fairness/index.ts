@@ -1,5 +1,6 @@
 export {
   evaluateFairness,
+  MIN_PEOPLE,
   readFairness,
   writeFairness,
   type Fairness,
@@ -7,7 +8,7 @@ export {
   type GroupFairness,
   type GroupsOf,
 } from './fairness.js';
-export { formatFairness } from './format.js';
+export { formatFairness, intervalNotes } from './format.js';
 export { measureFairness, type FairnessMeasures, type GroupRates } from './measures.js';
 export { type Interval } from './bootstrap.js';
 export { readSetGroups, type SetGroups } from './setGroups.js';

@@ -1,8 +1,10 @@
-import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 
 import type { BackendInfo } from '../../backend/index.js';
+import { makeFolder } from '../../files.js';
+import { checkNewOutput } from '../../outputs.js';
 import type { EmbeddingModel } from '../embed.js';
 import { collectEnvironment, type Environment } from '../environment.js';
 import { readFeatureFile, writeFeatureFile, type ImageFeatures } from '../files/featureFile.js';
@@ -137,7 +139,7 @@ async function embedList(
     );
   }
   checkImages(files, faces);
-  if (saveFeatures !== undefined) checkWritable(saveFeatures);
+  if (saveFeatures !== undefined) checkNewOutput('saveFeatures', saveFeatures, 'a file');
   const features = await embedFaces(source.model, faces, {
     imageSize: source.imageSize,
     images: files.images,
@@ -145,22 +147,11 @@ async function embedList(
     ...(batchSize !== undefined && { batchSize }),
     ...(onProgress && { onProgress }),
   });
-  if (saveFeatures !== undefined) writeFeatureFile(saveFeatures, features);
-  return features;
-}
-
-/** Before hours of embedding. @throws HyperArcError E_RANGE */
-function checkWritable(file: string): void {
-  try {
-    accessSync(dirname(file), constants.W_OK);
-  } catch (cause) {
-    const received = `${file} (${(cause as NodeJS.ErrnoException).code})`;
-    throw new HyperArcError(
-      'E_RANGE',
-      `saveFeatures: expected a folder that can be written, received ${received}; make the folder`,
-      { cause },
-    );
+  if (saveFeatures !== undefined) {
+    makeFolder(dirname(saveFeatures));
+    writeFeatureFile(saveFeatures, features);
   }
+  return features;
 }
 
 /** @throws HyperArcError E_FORMAT if an image of the list is not there */

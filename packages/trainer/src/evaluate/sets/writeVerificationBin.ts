@@ -1,12 +1,13 @@
 import { closeSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 
 import { decodeImage, readImageFile } from '../../data/decodeImage.js';
 import { sniffFormat } from '../../data/imageFormat.js';
 import type { ImagePair } from '../../data/pairs.js';
-import { renameDurably } from '../../files.js';
+import { makeFolder, renameDurably } from '../../files.js';
+import { checkNewOutput } from '../../outputs.js';
 import { OP } from '../../pickle/opcodes.js';
 import { checkFolds, contiguousFolds } from '../../data/folds.js';
 
@@ -71,9 +72,10 @@ async function squareImage(path: string, size: number): Promise<{ bytes: Uint8Ar
  * Writes pairs of image files as a verification set of InsightFace's form: a pickle (protocol 3) of (list of bytes, list of bool), which Python 3's
  * `pickle.load`, arcface_torch and `openVerificationSet` read. Pairs are written by fold, in their order within it; a file that comes again is kept once.
  *
- * @param file Path to write: whole or not at all.
+ * @param file Path to write: whole or not at all. The folders that lead there are made.
  * @param root Folder that the pairs' paths are relative to.
- * @throws HyperArcError E_FORMAT naming an image that cannot be read; E_RANGE without pairs or for a size out of [16, 1024].
+ * @throws HyperArcError E_FORMAT naming an image that cannot be read; E_RANGE without pairs, for a size out of [16, 1024], or if `file` is there already or
+ *   cannot be written.
  */
 export async function writeVerificationBin(
   file: string,
@@ -85,8 +87,10 @@ export async function writeVerificationBin(
     throw new HyperArcError('E_RANGE', `size: expected a whole number in [16, 1024], received ${size}`);
   }
   if (pairs.length === 0) throw new HyperArcError('E_RANGE', 'pairs: expected at least one, received none');
+  checkNewOutput('file', file, 'a file');
   const ordered = [...pairs].sort((x, y) => x.fold - y.fold);
   warnOfFolds(ordered, onWarning);
+  makeFolder(dirname(file));
   const partial = `${file}.partial-${process.pid}`;
   const output = openSync(partial, 'wx');
   const write = (bytes: Uint8Array): void => {

@@ -121,12 +121,14 @@ describe('alignPhotos', () => {
       expect(readFileSync(join(again, path))).toEqual(readFileSync(join(one, path)));
     }
     await expect(align(target(), { saveLandmarks: list })).rejects.toThrow(
-      /saveLandmarks: .* which is there; name another/,
+      /saveLandmarks: expected a file that is not there yet/,
     );
     await expect(align(target(), { saveLandmarks: `${list}.csv` })).rejects.toThrow(
       /with another ending; name it \.jsonl/,
     );
-    await expect(align(target(), { saveLandmarks: '/nowhere/a.jsonl' })).rejects.toThrow(/whose folder is not there/);
+    await expect(align(target(), { saveLandmarks: join(list, 'a.jsonl') })).rejects.toThrow(
+      /saveLandmarks: expected a place that can be written to, .* \(ENOTDIR in /,
+    );
   });
 
   it('takes the face that it is told to', async () => {

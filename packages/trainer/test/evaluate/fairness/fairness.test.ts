@@ -7,13 +7,15 @@ import {
   formatFairness,
   groupPairs,
   measureFairness,
+  MIN_PEOPLE,
   readFairness,
   writeFairness,
   type FairnessOptions,
   type GroupRates,
 } from '../../../dist/evaluate/index.js';
 import { binGroups, readGroups } from '../../../dist/data/index.js';
-import { percentile, resampleIdentities } from '../../../dist/evaluate/fairness/bootstrap.js';
+import { bootstrap, percentile, resampleIdentities } from '../../../dist/evaluate/fairness/bootstrap.js';
+import { fairnessSection } from '../../../dist/report/limits.js';
 import { pairAt } from '../../../dist/evaluate/fairness/pairs.js';
 import { countPairs, weightedRates, type GroupedPair } from '../../../dist/evaluate/fairness/tables.js';
 
@@ -121,28 +123,37 @@ describe('bootstrap', () => {
     for (const sum of sums) expect(Math.abs(sum / 2000 - 1)).toBeLessThan(0.1);
   });
 
-  it('is the same for the same seed, holds the figure, and narrows with more people', () => {
-    const fairness = evaluateFairness(options);
-    const again = evaluateFairness(options);
-    expect({ ...again, createdAt: '' }).toEqual({ ...fairness, createdAt: '' });
-    expect(evaluateFairness({ ...options, seed: 2 }).groups).not.toEqual(fairness.groups);
-    const [, , west] = fairness.groups;
-    expect(west).toMatchObject({ fnmr: 0, falseNonMatches: 0, fnmrInterval: null });
-    for (const { fnmr, fnmrInterval } of fairness.groups.slice(0, 2)) {
-      expect(fnmrInterval!.low).toBeLessThanOrEqual(fnmr!);
-      expect(fnmrInterval!.high).toBeGreaterThanOrEqual(fnmr!);
-      expect(fnmrInterval!.high).toBeGreaterThan(fnmrInterval!.low);
-    }
-    // Every person four times over, as different people.
-    const copies = [0, 1, 2, 3].flatMap((copy) => pairs.map((pair) => ({ ...pair, copy })));
+  /** Every person n times over, as different people. */
+  const times = (n: number): ImageGrouped => {
+    const copies = Array.from({ length: n }, (_, copy) => pairs.map((pair) => ({ ...pair, copy }))).flat();
     const rename = (person: number, copy: number) => `p${person}/c${copy}`;
-    const wide = evaluateFairness({
+    return {
       ...options,
       threshold,
       pairs: copies.map(({ a, b, copy }) => ({ a: rename(a, copy), b: rename(b, copy), same: a === b, fold: 0 })),
       similarities: copies.map(({ similarity }) => similarity),
       identityOf: (path) => path,
+    };
+  };
+
+  it('is the same for the same seed, holds the figure, and narrows with more people', () => {
+    const fairness = evaluateFairness(times(4));
+    const again = evaluateFairness(times(4));
+    expect({ ...again, createdAt: '' }).toEqual({ ...fairness, createdAt: '' });
+    expect(evaluateFairness({ ...times(4), seed: 2 }).groups).not.toEqual(fairness.groups);
+    const [, , west] = fairness.groups;
+    expect(west).toMatchObject({
+      fnmr: 0,
+      falseNonMatches: 0,
+      fnmrInterval: null,
+      fnmrIntervalNote: 'no pair is an error, which resampling cannot vary',
     });
+    for (const { fnmr, fnmrInterval } of fairness.groups.slice(0, 2)) {
+      expect(fnmrInterval!.low).toBeLessThanOrEqual(fnmr!);
+      expect(fnmrInterval!.high).toBeGreaterThanOrEqual(fnmr!);
+      expect(fnmrInterval!.high).toBeGreaterThan(fnmrInterval!.low);
+    }
+    const wide = evaluateFairness(times(16));
     const width = ({ groups }: typeof wide) =>
       groups.slice(0, 2).reduce((sum, { fnmrInterval }) => sum + fnmrInterval!.high - fnmrInterval!.low, 0);
     expect(width(wide) / width(fairness)).toBeLessThan(0.75);
@@ -150,10 +161,50 @@ describe('bootstrap', () => {
   });
 
   it('counts replicates in which a figure is undefined', () => {
-    const { measureIntervals, measures } = evaluateFairness({ ...options, threshold: 0.6, replicates: 100 });
-    expect(measures.fdr).not.toBeNull();
-    const { inequity } = measureIntervals;
-    expect(inequity === null || inequity.undefinedReplicates > 0).toBe(true);
+    const drawn = bootstrap(tables, { replicates: 100, confidence: 0.95, seed: 1, alpha: 1 });
+    // Of the few people in a group those may be drawn who have no false match.
+    expect(drawn.measures.inequity!.undefinedReplicates).toBeGreaterThan(0);
+    expect(drawn.measures.inequity!.undefinedReplicates).toBeLessThan(100);
+  });
+
+  it('claims nothing of fewer than eleven people, and says so', () => {
+    expect(MIN_PEOPLE).toBe(11);
+    // 15, 12 and 9 people.
+    const fairness = evaluateFairness(times(3));
+    const [north, south, west] = fairness.groups;
+    for (const group of [north!, south!]) {
+      expect(group.fnmrInterval).not.toBeNull();
+      expect(group).not.toHaveProperty('fnmrIntervalNote');
+    }
+    const note = 'fewer than 11 people have such pairs, too few for a bootstrap';
+    expect(west).toMatchObject({ fmrInterval: null, fmrIntervalNote: note });
+    expect(fairness).toMatchObject({
+      measureIntervals: { fdr: null, inequity: null, garbe: null },
+      measureIntervalNote: `in a group ${note}`,
+    });
+    const text = formatFairness(fairness);
+    expect(text).toContain(`\nno interval of FMR for west: ${note}\n`);
+    expect(text).toContain(`\nno intervals of the measures: in a group ${note}`);
+    expect(text).toMatch(/^FDR +\d\.\d{4} +\(1 is fair\)$/m);
+    expect(fairnessSection(fairness).markup).toContain(`No interval of FMR for west: ${note}.`);
+  });
+
+  it('counts the people who have pairs of the kind', () => {
+    // Of 15 people in the north, 10 have same pairs.
+    const all = times(3);
+    const [first, second] = groupOfPerson.flatMap((group, person) => (group === 0 ? [person] : []));
+    const without = new Set(
+      [0, 1, 2].flatMap((copy) => [`p${first}/c${copy}`, ...(copy < 2 ? [`p${second}/c${copy}`] : [])]),
+    );
+    const kept = all.pairs.map(({ a, same }) => !(same && without.has(a)));
+    const [north] = evaluateFairness({
+      ...all,
+      pairs: all.pairs.filter((_, i) => kept[i]),
+      similarities: Array.from(all.similarities).filter((_, i) => kept[i]),
+    }).groups;
+    expect(north!.identities).toBe(15);
+    expect(north!.fnmrIntervalNote).toMatch(/fewer than 11 people/);
+    expect(north!.fmrIntervalNote).toBeUndefined();
   });
 });
 

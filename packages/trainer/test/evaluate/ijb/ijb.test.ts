@@ -183,8 +183,11 @@ describe('IJB-B from pictures', () => {
       'E_RANGE: features: expected a run, a model or a file of features',
     );
     await expect(
-      evaluateIjb({ ...options, saveFeatures: join(folder, 'none/kept.safetensors') }, source),
-    ).rejects.toThrow('E_RANGE: saveFeatures: expected a folder that can be written');
+      evaluateIjb({ ...options, saveFeatures: join(folder, 'loose_crop/7.png/kept.safetensors') }, source),
+    ).rejects.toThrow('E_RANGE: saveFeatures: expected a place that can be written to');
+    await expect(evaluateIjb({ ...options, saveFeatures: join(folder, 'loose_crop/7.png') }, source)).rejects.toThrow(
+      'E_RANGE: saveFeatures: expected a file that is not there yet',
+    );
     rmSync(join(folder, 'loose_crop/7.png'));
     rmSync(join(folder, 'loose_crop/9.png'));
     await expect(evaluateIjb(options, source)).rejects.toThrow(
