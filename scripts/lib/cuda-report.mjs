@@ -1,9 +1,9 @@
 // `node scripts/native.mjs cuda-report [--write]`: what ptxas made of every kernel of the addon's own build, against the committed table
 // (native/cuda-report/kernels.json), and whether the tensor-core kernels hold the instructions that they should.
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
+import { compileCommands, compilePtx, compilerOf, cudaSources, output } from './cuda-ptx.mjs';
 import { byArchitecture, differences, faults, tableJson, tableMarkdown } from './kernel-table.mjs';
 import { kernelsOfPtx, missingInstructions } from './ptx.mjs';
 import { parsePtxas, shortName } from './ptxas.mjs';
@@ -14,22 +14,6 @@ Written by \`node scripts/native.mjs cuda-report --write\` from what ptxas says 
 are a thread's, by architecture; static shared memory is a block's, the stack a thread's (the largest over the architectures). Dynamic shared memory is
 asked for at the launch: see each kernel's page.
 `;
-
-function output(command, args, input) {
-  const result = spawnSync(command, args, { input, encoding: 'utf8', maxBuffer: 1 << 28 });
-  if (result.error) throw result.error;
-  if (result.status !== 0)
-    throw new Error(`${command} ${args.join(' ')} ended with ${result.status}\n${result.stderr}`);
-  return result.stdout;
-}
-
-function cudaSources(folder) {
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder, { recursive: true })
-    .map(String)
-    .filter((name) => name.endsWith('.cu'))
-    .sort();
-}
 
 /** Short names of mangled symbols, by symbol. */
 function demangle(symbols) {
@@ -62,17 +46,12 @@ function readReports(native, build) {
   return { kernels, remarks };
 }
 
-/** PTX of a source, compiled by the addon's own command for one architecture. */
+/** Kernels of a source as PTX for one architecture, by name. */
 function ptxOf(source, architecture, commands) {
-  const entry = commands.find(({ file }) => file.endsWith(`/kernels/${source}`));
-  if (!entry) return undefined;
   const folder = mkdtempSync(join(tmpdir(), 'hyperarc-ptx-'));
   try {
-    const words = entry.command.split(/\s+/);
-    const compiler = words.findIndex((word) => /nvcc$/.test(word));
-    const kept = words.slice(compiler + 1).filter((word) => /^(-I|-D|-isystem|-std|-ccbin)/.test(word));
     const file = join(folder, 'kernels.ptx');
-    output(words[compiler], [...kept, '-O3', `-arch=compute_${architecture}`, '--ptx', entry.file, '-o', file]);
+    if (!compilePtx(source, architecture, commands, file)) return undefined;
     const kernels = kernelsOfPtx(readFileSync(file, 'utf8'));
     const names = demangle([...kernels.keys()]);
     return new Map([...kernels].map(([symbol, text]) => [names.get(symbol), text]));
@@ -103,9 +82,8 @@ function checkInstructions(native, commands) {
  */
 export function cudaReport(root, build, write) {
   const native = join(root, 'native');
-  const cache = readFileSync(join(build, 'CMakeCache.txt'), 'utf8');
-  const nvcc = /^CMAKE_CUDA_COMPILER:[^=]*=(.*)$/m.exec(cache)?.[1];
-  if (!nvcc || nvcc.endsWith('NOTFOUND') || /^HYPERARC_CUDA:[^=]*=OFF$/m.test(cache)) {
+  const nvcc = compilerOf(build);
+  if (!nvcc) {
     console.log('cuda-report: SKIPPED: the addon was built without nvcc, so there are no kernels to report on');
     return true;
   }
@@ -114,7 +92,7 @@ export function cudaReport(root, build, write) {
   const architectures = [...new Set(Object.values(kernels).flatMap((entry) => Object.keys(entry)))].sort(
     byArchitecture,
   );
-  const commands = JSON.parse(readFileSync(join(build, 'compile_commands.json'), 'utf8'));
+  const commands = compileCommands(build);
 
   const file = join(native, 'cuda-report/kernels.json');
   const committed = JSON.parse(readFileSync(file, 'utf8'));

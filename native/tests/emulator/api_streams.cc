@@ -4,6 +4,7 @@
 
 #include "executor.h"
 #include "memory.h"
+#include "ptx/library.h"
 #include "runtime.h"
 
 namespace hyperarc::emulator {
@@ -38,7 +39,7 @@ cudaError_t checkLaunch(dim3 grid, dim3 block, size_t sharedBytes, const Setting
 }  // namespace
 
 cudaError_t launch(const char* name, dim3 grid, dim3 block, size_t sharedBytes, cudaStream_t handle,
-                   std::function<void()> body, unsigned cluster) {
+                   std::function<void()> body, unsigned cluster, const Kernel& kernel) {
   return apiCall([&](const Settings& settings) {
     Stream* stream = resolveStream(handle);
     if (stream == nullptr) return cudaErrorInvalidResourceHandle;
@@ -48,6 +49,8 @@ cudaError_t launch(const char* name, dim3 grid, dim3 block, size_t sharedBytes, 
       enqueue(stream, {.run = [] { return cudaErrorLaunchFailure; }});
       return cudaSuccess;
     }
+    if (!settings.ptxFolder.empty() && kernel.function != nullptr)
+      body = ptx::bodyOf(settings.ptxFolder, kernel.function, cluster, kernel.arguments);
     enqueue(stream, {.run = [call = KernelCall{name, grid, block, sharedBytes, std::move(body), cluster},
                              schedule = settings.schedule, device = stream->device] {
               const DeviceMemoryAccess access(device);

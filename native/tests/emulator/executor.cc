@@ -120,6 +120,7 @@ void Executor::startBlock() {
     if (shared_[rank] != nullptr) std::memset(shared_[rank], 0xff, call_->sharedBytes);
   }
   startCluster(threadCount_);
+  ++clusterSerial_;
   exited_ = 0;
   arrived_ = 0;
   readyWarps_ = 0;

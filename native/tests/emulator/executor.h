@@ -77,6 +77,8 @@ class Executor {
   /// moments and in any order.
   void addLanding(std::function<void()> landing) { landings_.push_back(std::move(landing)); }
 
+  /// Of the cluster under way, from 1 on, over all kernels.
+  uint64_t clusterSerial() const { return clusterSerial_; }
   const KernelCall* call() const { return call_; }  // null outside kernels
   Thread* current() const { return current_; }
   unsigned lane() const { return currentNumber_ & 31u; }
@@ -123,6 +125,7 @@ class Executor {
   int barrierCount_ = 0;
   int barrierResult_ = 0;
 
+  uint64_t clusterSerial_ = 0;
   uint64_t schedule_ = 0;  // 0: in order
   uint64_t randomState_ = 1;
   /// With a seed, how warps take turns until the next barrier: one as far as it goes, then another; changing at odd

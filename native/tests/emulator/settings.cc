@@ -12,7 +12,7 @@ namespace hyperarc::emulator {
 namespace {
 
 constexpr char kPrefix[] = "HYPERARC_EMULATED_";
-constexpr const char* kNames[] = {"DEVICES", "DRIVER", "SM", "MEMORY_BYTES", "SHARED_BYTES", "SCHEDULE", "FAIL_KERNEL"};
+constexpr const char* kNames[] = {"DEVICES", "DRIVER", "SM", "MEMORY_BYTES", "SHARED_BYTES", "SCHEDULE", "FAIL_KERNEL", "PTX"};
 
 const char* read(const char* name) {
   const std::string variable = std::string(kPrefix) + name;
@@ -62,6 +62,7 @@ Settings readSettings() {
   readNumber("SHARED_BYTES", &settings.sharedBytes, 0, int64_t{1} << 30);
   readNumber("SCHEDULE", &settings.schedule, 0, int64_t{1} << 62);
   if (const char* kernel = read("FAIL_KERNEL")) settings.failKernel = kernel;
+  if (const char* folder = read("PTX")) settings.ptxFolder = folder;
   return settings;
 }
 

@@ -13,6 +13,7 @@ struct Settings {
   int64_t memoryBytes = int64_t{8} << 30;  // HYPERARC_EMULATED_MEMORY_BYTES, of each device
   int64_t sharedBytes = 163 * 1024;        // HYPERARC_EMULATED_SHARED_BYTES, of a block
   uint64_t schedule = 0;                   // HYPERARC_EMULATED_SCHEDULE
+  std::string ptxFolder;   // HYPERARC_EMULATED_PTX: kernels run from its .ptx files; empty: as compiled for the host
   std::string failKernel;                  // HYPERARC_EMULATED_FAIL_KERNEL: part of a name; empty: none
 };
 

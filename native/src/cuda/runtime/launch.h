@@ -21,7 +21,7 @@ void launch(const char* name, void (*kernel)(Parameters...), const LaunchShape& 
 #ifdef HYPERARC_EMULATED
   (void)::hyperarc::emulator::launch(
       name, shape.grid, shape.block, shape.sharedBytes, stream, [=] { kernel(Parameters(arguments)...); },
-      shape.cluster);
+      shape.cluster, ::hyperarc::emulator::kernelOf(kernel, arguments...));
 #else
   if (shape.sharedBytes > 48 * 1024) {
     check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,

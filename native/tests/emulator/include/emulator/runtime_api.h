@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <functional>
 #include <type_traits>
+#include <vector>
 
 #include "emulator/vector_types.h"
 
@@ -246,10 +247,26 @@ requires std::is_function_v<Function> cudaError_t cudaOccupancyMaxActiveBlocksPe
 
 namespace hyperarc::emulator {
 
+/// A kernel as the launch names it: where the host's build has it, and its arguments' bytes. What HYPERARC_EMULATED_PTX
+/// finds its PTX by.
+struct Kernel {
+  const void* function = nullptr;  // null: code of a test, that has no PTX
+  std::vector<std::vector<std::byte>> arguments{};
+};
+
+template <typename... Parameters, typename... Arguments>
+Kernel kernelOf(void (*function)(Parameters...), const Arguments&... arguments) {
+  const auto bytesOf = [](const auto& value) {
+    const auto* begin = reinterpret_cast<const std::byte*>(&value);
+    return std::vector<std::byte>(begin, begin + sizeof value);
+  };
+  return {reinterpret_cast<const void*>(function), {bytesOf(Parameters(arguments))...}};
+}
+
 /// Enqueues a kernel: `body` is run once for each thread, with threadIdx and its fellows set. What CUDA refuses (block
 /// shape, shared memory) is refused here with CUDA's error. `cluster` blocks, neighbours along x, run together.
 cudaError_t launch(const char* name, dim3 grid, dim3 block, size_t sharedBytes, cudaStream_t stream,
-                   std::function<void()> body, unsigned cluster = 1);
+                   std::function<void()> body, unsigned cluster = 1, const Kernel& kernel = {});
 
 /// Forgets errors, devices in a failed state and work not yet run, as a new process would. For tests.
 void reset();
