@@ -1,11 +1,12 @@
 // Builds and tests native/: `node scripts/native.mjs addon | test | asan | tsan | emulated | emulated-asan | emulated-addon |
-// emulated-asan-addon | cuda-report [--write] | format [--write]`.
+// emulated-asan-addon | cuda-report [--write] | cuda-ptx [--all] | format [--write]`.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildAddon } from './lib/addon.mjs';
+import { compilerOf, writeAllPtx } from './lib/cuda-ptx.mjs';
 import { cudaReport } from './lib/cuda-report.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -71,6 +72,30 @@ function emulatedTests(build, seeds, env = {}) {
   }
 }
 
+/** Of those the ones that run every kernel on the compiled PTX in minutes; the others are the same kernels on more shapes. */
+const CUDA_ON_PTX =
+  'Hopper(Passes|Tails|Test|Engine)|Mma|Cuda(Rows|Sampler|Cosines|TargetTerms|FindNonFinite|FinishForward|FewTerms)|' +
+  'CudaPlain.*(DenseGradient|Bf16Operands)|Dimensions.*EngineShapes|AdamW';
+
+/** C++ tests of the CUDA engine with every kernel run from its PTX: what nvcc made of it (docs/testing-cuda.md). */
+function ptxTests(all) {
+  buildAddon(root);
+  const product = join(native, 'build');
+  if (compilerOf(product) === undefined) {
+    console.log('cuda-ptx: SKIPPED: the addon was built without nvcc, which makes the PTX');
+    return;
+  }
+  const build = buildPlain();
+  const folder = join(build, 'ptx');
+  const missing = writeAllPtx(native, product, '90a', folder);
+  if (missing.length > 0) {
+    console.log(`cuda-ptx: SKIPPED: the addon was built without sm_90a, thus without ${missing.join(', ')}`);
+    return;
+  }
+  const filter = ['-R', all ? CUDA : CUDA_ON_PTX, '-E', `${HARNESS}|Layout|Plan|Table`];
+  runTests(build, { HYPERARC_EMULATED_PTX: folder }, filter);
+}
+
 function sources(folder) {
   if (!existsSync(folder)) return [];
   return readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -114,13 +139,16 @@ switch (task) {
     buildAddon(root);
     if (!cudaReport(root, join(native, 'build'), process.argv.includes('--write'))) process.exit(1);
     break;
+  case 'cuda-ptx':
+    ptxTests(process.argv.includes('--all'));
+    break;
   case 'format':
     format(process.argv.includes('--write'));
     break;
   default:
     console.error(
       'usage: node scripts/native.mjs addon | test | asan | tsan | emulated | emulated-asan | emulated-addon |' +
-        ' emulated-asan-addon | cuda-report [--write] | format [--write]',
+        ' emulated-asan-addon | cuda-report [--write] | cuda-ptx [--all] | format [--write]',
     );
     process.exit(2);
 }

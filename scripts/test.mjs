@@ -27,6 +27,7 @@ const CHECKS = {
     'test:emulated',
     '--parallel=1',
   ),
+  'cuda-ptx': [node, join(root, 'scripts', 'native.mjs'), 'cuda-ptx'],
   'cuda-emulated-asan': nxRun(
     '-p',
     'native,@hyperarc/kernels-cuda',

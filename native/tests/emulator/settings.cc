@@ -12,7 +12,8 @@ namespace hyperarc::emulator {
 namespace {
 
 constexpr char kPrefix[] = "HYPERARC_EMULATED_";
-constexpr const char* kNames[] = {"DEVICES", "DRIVER", "SM", "MEMORY_BYTES", "SHARED_BYTES", "SCHEDULE", "FAIL_KERNEL", "PTX"};
+constexpr const char* kNames[] = {"DEVICES",      "DRIVER",   "SM",          "MEMORY_BYTES",
+                                  "SHARED_BYTES", "SCHEDULE", "FAIL_KERNEL", "PTX"};
 
 const char* read(const char* name) {
   const std::string variable = std::string(kPrefix) + name;

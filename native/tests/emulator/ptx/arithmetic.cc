@@ -170,22 +170,22 @@ void multiplyHigh(Frame& frame, const Instruction& i) {
 
 // Chains over 32 bits: .cc writes the carry, the forms with c read it. `isSecond`: reads; `isSigned`: writes.
 void addChain(Frame& frame, const Instruction& i) {
-  const uint64_t sum = uint64_t{get<uint32_t>(frame, i, 1)} + get<uint32_t>(frame, i, 2) +
-                       (i.isSecond && frame.carry ? 1 : 0);
+  const uint64_t sum =
+      uint64_t{get<uint32_t>(frame, i, 1)} + get<uint32_t>(frame, i, 2) + (i.isSecond && frame.carry ? 1 : 0);
   if (i.isSigned) frame.carry = sum >> 32 != 0;
   put<uint32_t>(frame, i, 0, static_cast<uint32_t>(sum));
 }
 void subtractChain(Frame& frame, const Instruction& i) {
-  const uint64_t difference = uint64_t{get<uint32_t>(frame, i, 1)} - get<uint32_t>(frame, i, 2) -
-                              (i.isSecond && frame.carry ? 1 : 0);
+  const uint64_t difference =
+      uint64_t{get<uint32_t>(frame, i, 1)} - get<uint32_t>(frame, i, 2) - (i.isSecond && frame.carry ? 1 : 0);
   if (i.isSigned) frame.carry = difference >> 63 != 0;
   put<uint32_t>(frame, i, 0, static_cast<uint32_t>(difference));
 }
 /// `number` 32: the upper half of the product, 0: the lower.
 void multiplyAddChain(Frame& frame, const Instruction& i) {
   const uint64_t product = uint64_t{get<uint32_t>(frame, i, 1)} * get<uint32_t>(frame, i, 2);
-  const uint64_t sum = (product >> i.number & 0xffffffffu) + get<uint32_t>(frame, i, 3) +
-                       (i.isSecond && frame.carry ? 1 : 0);
+  const uint64_t sum =
+      (product >> i.number & 0xffffffffu) + get<uint32_t>(frame, i, 3) + (i.isSecond && frame.carry ? 1 : 0);
   if (i.isSigned) frame.carry = sum >> 32 != 0;
   put<uint32_t>(frame, i, 0, static_cast<uint32_t>(sum));
 }

@@ -30,7 +30,9 @@ template <template <typename> class Operation>
 void binaryPredicate(Frame& frame, const Instruction& i) {
   put<uint32_t>(frame, i, 0, Operation<uint32_t>{}(holds(frame, i.operands[1]), holds(frame, i.operands[2])));
 }
-void notPredicate(Frame& frame, const Instruction& i) { put<uint32_t>(frame, i, 0, holds(frame, i.operands[1]) ? 0 : 1); }
+void notPredicate(Frame& frame, const Instruction& i) {
+  put<uint32_t>(frame, i, 0, holds(frame, i.operands[1]) ? 0 : 1);
+}
 template <typename T>
 void complement(Frame& frame, const Instruction& i) {
   put<T>(frame, i, 0, static_cast<T>(~get<T>(frame, i, 1)));
@@ -88,14 +90,15 @@ void copySign(Frame& frame, const Instruction& i) {
   put<double>(frame, i, 0, std::copysign(get<double>(frame, i, 2), get<double>(frame, i, 1)));
 }
 
-void movePredicate(Frame& frame, const Instruction& i) { put<uint32_t>(frame, i, 0, holds(frame, i.operands[1]) ? 1 : 0); }
+void movePredicate(Frame& frame, const Instruction& i) {
+  put<uint32_t>(frame, i, 0, holds(frame, i.operands[1]) ? 1 : 0);
+}
 
 /// A register, a constant, an address; or a word to its parts, or parts to a word. `number`: bits of the type.
 void move(Frame& frame, const Instruction& i) {
   const Operand& to = i.operands[0];
   const Operand& from = i.operands[1];
-  const auto keep = [&i](uint64_t bits, uint32_t width) {
-    (void)i;
+  const auto keep = [](uint64_t bits, uint32_t width) {
     return width == 64 ? bits : bits & ((uint64_t{1} << width) - 1);
   };
   uint64_t bits = 0;

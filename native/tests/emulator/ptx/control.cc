@@ -1,9 +1,9 @@
 // bra, ret, call, and the barriers of a block. PTX ISA, "Control Flow", "Parallel Synchronization".
+#include "../executor.h"
 #include "emulator/hopper_functions.h"
 #include "emulator/warp_functions.h"
 #include "frame.h"
 #include "operations.h"
-#include "../executor.h"
 
 namespace hyperarc::emulator::ptx {
 namespace {
@@ -11,8 +11,8 @@ namespace {
 void branch(Frame& frame, const Instruction& i) { frame.next = i.target; }
 void end(Frame& frame, const Instruction&) { frame.next = frame.function.instructions.size(); }
 
-/// call (results), function, (arguments): operands are addresses of the caller's parameter space, results first, `number`
-/// of them.
+/// call (results), function, (arguments): operands are addresses of the caller's parameter space, results first,
+/// `number` of them.
 void call(Frame& frame, const Instruction& i) {
   Frame inner(frame.module, *i.callee);
   const size_t arguments = i.operands.size() - i.number;
@@ -52,7 +52,8 @@ void barrier(Frame& frame, const Instruction& i) {
 
 /// bar.red.OP.pred p, a, q (`number`: the BarrierKind).
 void reduceAtBarrier(Frame& frame, const Instruction& i) {
-  const bool result = blockBarrier(static_cast<BarrierKind>(i.number), holds(frame, i.operands[2]), siteOf(frame, i)) != 0;
+  const bool result =
+      blockBarrier(static_cast<BarrierKind>(i.number), holds(frame, i.operands[2]), siteOf(frame, i)) != 0;
   put<uint32_t>(frame, i, 0, result ? 1 : 0);
 }
 

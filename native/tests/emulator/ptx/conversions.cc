@@ -1,4 +1,5 @@
-// cvt. PTX ISA, "Data Movement and Conversion". The default rounding of the host is to nearest even, as .rn and .rni ask.
+// cvt. PTX ISA, "Data Movement and Conversion". The default rounding of the host is to nearest even, as .rn and .rni
+// ask.
 #include <bit>
 #include <cmath>
 #include <limits>

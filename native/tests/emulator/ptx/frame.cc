@@ -46,8 +46,9 @@ unsigned char* sharedPlace(const Frame& frame, const Instruction& i, uint64_t ad
     return staticShared(frame.module, rank) + (offset - kStaticShared);
   }
   if (offset + bytes > executor.call()->sharedBytes) {
-    refuse(frame, i, "reaches byte " + std::to_string(offset + bytes) + " of " +
-                         std::to_string(executor.call()->sharedBytes) + " of dynamic shared memory");
+    refuse(frame, i,
+           "reaches byte " + std::to_string(offset + bytes) + " of " + std::to_string(executor.call()->sharedBytes) +
+               " of dynamic shared memory");
   }
   return static_cast<unsigned char*>(executor.sharedMemoryOf(rank)) + offset;
 }
@@ -79,8 +80,9 @@ bool isOwn(const Frame& frame, uint64_t address, size_t bytes) {
 unsigned char* offsetIn(const Frame& frame, const Instruction& i, const Bytes& memory, const char* name,
                         uint64_t address, size_t bytes) {
   if (address > memory.size() || bytes > memory.size() - address) {
-    refuse(frame, i, std::string("reaches byte ") + std::to_string(address + bytes) + " of " +
-                         std::to_string(memory.size()) + " of " + name);
+    refuse(frame, i,
+           std::string("reaches byte ") + std::to_string(address + bytes) + " of " + std::to_string(memory.size()) +
+               " of " + name);
   }
   return memory.data() + address;
 }

@@ -5,8 +5,8 @@
 #include <bit>
 
 #include "../executor.h"
-#include "../memory.h"
 #include "emulator/hopper_functions.h"
+#include "emulator/prefetches.h"
 #include "frame.h"
 #include "operations.h"
 
@@ -39,7 +39,8 @@ void tryWait(Frame& frame, const Instruction& i) {
 void arriveAt(Frame& frame, const Instruction& i) {
   const auto address = get<uint32_t>(frame, i, 1);
   const uint32_t window = address >> kClusterWindowShift;
-  if (window != 0 && !i.isSecond) refuse(frame, i, "an address of the cluster's window where one of the block is asked for");
+  if (window != 0 && !i.isSecond)
+    refuse(frame, i, "an address of the cluster's window where one of the block is asked for");
   arriveBarrier(dynamicOffset(frame, i, address & ((1u << kClusterWindowShift) - 1)),
                 window != 0 ? window - 1 : clusterRank(), siteOf(frame, i));
 }
@@ -69,11 +70,9 @@ void copyTensor(Frame& frame, const Instruction& i) {
            siteOf(frame, i));
 }
 
-void prefetchBulk(Frame& frame, const Instruction& i) {
-  const uint64_t address = bitsOf(frame, i.operands[0]);
-  const auto bytes = get<uint32_t>(frame, i, 1);
-  if (bytes % 16 != 0) refuse(frame, i, "expected a multiple of 16 bytes");
-  place(frame, i, Space::kGlobal, address, bytes, 16);
+void prefetchRange(Frame& frame, const Instruction& i) {
+  prefetchBulk(reinterpret_cast<const void*>(static_cast<uintptr_t>(bitsOf(frame, i.operands[0]))),
+               get<uint32_t>(frame, i, 1), siteOf(frame, i));
 }
 
 // ---- Fences, clusters, registers.
@@ -177,7 +176,8 @@ void waitWgmma(Frame& frame, const Instruction& i) {
   for (const auto& owned : frame.owned) {
     if (!owned->isUnderWay || !lands(owned->group)) continue;
     for (const uint32_t slot : owned->slots) {
-      if (frame.registers[slot] != kOwnedMark) refuse(frame, i, "an accumulator was written while its wgmma was under way");
+      if (frame.registers[slot] != kOwnedMark)
+        refuse(frame, i, "an accumulator was written while its wgmma was under way");
     }
   }
   std::erase_if(frame.read, [&](const ReadRegisters& read) {
@@ -198,7 +198,7 @@ void waitWgmma(Frame& frame, const Instruction& i) {
 }
 
 Handler bulkCopy(const Words& words, Instruction& instruction) {
-  if (words == Words{"cp", "async", "bulk", "prefetch", "L2", "global"}) return prefetchBulk;
+  if (words == Words{"cp", "async", "bulk", "prefetch", "L2", "global"}) return prefetchRange;
   if (words.size() < 8 || words[3] != "tensor" || words[5] != "shared::cluster" || words[6] != "global" ||
       words[7] != "mbarrier::complete_tx::bytes") {
     return nullptr;
@@ -217,7 +217,8 @@ Handler wgmma(const Words& words, Instruction& instruction) {
     return nullptr;
   unsigned columns = 0;
   int read = 0;
-  if (std::sscanf(words[4].c_str(), "m64n%uk16%n", &columns, &read) != 1 || static_cast<size_t>(read) != words[4].size())
+  if (std::sscanf(words[4].c_str(), "m64n%uk16%n", &columns, &read) != 1 ||
+      static_cast<size_t>(read) != words[4].size())
     return nullptr;
   instruction.number = columns;
   return multiplyWgmma;

@@ -1,7 +1,6 @@
 // ld, st, atom, cvta, cp.async, prefetch. PTX ISA, "Data Movement", "Parallel Synchronization". An access must be
 // aligned to its size, and lie in an allocation or a variable.
-#include "../memory.h"
-#include "../warp_instructions.h"
+#include "emulator/prefetches.h"
 #include "frame.h"
 #include "operations.h"
 #include "warp_emulation.h"
@@ -19,7 +18,8 @@ void load(Frame& frame, const Instruction& i) {
   uint64_t values[8] = {};
   for (uint32_t n = 0; n < count; ++n) {
     std::memcpy(&values[n], from + n * i.number, i.number);
-    if (i.isSigned && i.number < 8 && (values[n] >> (8 * i.number - 1) & 1u) != 0) values[n] |= ~uint64_t{0} << 8 * i.number;
+    if (i.isSigned && i.number < 8 && (values[n] >> (8 * i.number - 1) & 1u) != 0)
+      values[n] |= ~uint64_t{0} << 8 * i.number;
   }
   for (uint32_t n = 0; n < count; ++n) put<uint64_t>(frame, element(i, to, n), values[n]);
 }
@@ -61,7 +61,7 @@ void convertAddress(Frame& frame, const Instruction& i) {
   }
   if (i.isSecond) {
     const auto begin = i.space == Space::kParameter ? reinterpret_cast<uintptr_t>(frame.parameters.data())
-                                                     : reinterpret_cast<uintptr_t>(frame.local.data());
+                                                    : reinterpret_cast<uintptr_t>(frame.local.data());
     if (i.space == Space::kShared) {
       put<uint64_t>(frame, i, 0, sharedOffset(reinterpret_cast<const void*>(static_cast<uintptr_t>(address))));
     } else {
@@ -84,8 +84,9 @@ void copyAsync16(Frame& frame, const Instruction& i) {
 void commitAsync(Frame&, const Instruction&) { commitCopies(); }
 void waitAsync(Frame& frame, const Instruction& i) { waitForCopies(static_cast<int>(get<uint32_t>(frame, i, 0))); }
 
-/// Changes nothing that a program sees.
-void prefetch(Frame&, const Instruction&) {}
+void prefetch(Frame& frame, const Instruction& i) {
+  prefetchLine(reinterpret_cast<const void*>(static_cast<uintptr_t>(bitsOf(frame, i.operands[0]))), siteOf(frame, i));
+}
 /// A tensor map is read in any case: it must be one of the kernel's parameters, or lie in memory.
 void prefetchMap(Frame& frame, const Instruction& i) {
   place(frame, i, Space::kGeneric, bitsOf(frame, i.operands[0]), 128, 64);
@@ -129,7 +130,7 @@ Handler memoryHandler(const Words& words, Instruction& instruction) {
   if (words == Words{"cp", "async", "commit_group"}) return commitAsync;
   if (words == Words{"cp", "async", "wait_group"}) return waitAsync;
   if (words == Words{"prefetch", "tensormap"}) return prefetchMap;
-  return name == "prefetch" ? prefetch : nullptr;
+  return words == Words{"prefetch", "global", "L2"} ? prefetch : nullptr;
 }
 
 }  // namespace hyperarc::emulator::ptx

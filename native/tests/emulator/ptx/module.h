@@ -81,13 +81,13 @@ struct Parameter {
 };
 
 struct Function {
-  std::string name;     // mangled
-  std::string symbol;   // demangled, without parameters: what messages say, and what a kernel is found by
+  std::string name;    // mangled
+  std::string symbol;  // demangled, without parameters: what messages say, and what a kernel is found by
   std::vector<Parameter> parameters;
   std::vector<Parameter> results;  // of a .func, behind the parameters
   size_t parameterBytes = 0;       // with results and the arguments of calls
   size_t localBytes = 0;
-  uint32_t slots = 0;              // registers
+  uint32_t slots = 0;  // registers
   unsigned cluster = 1;
   bool isEntry = false;
   std::vector<Instruction> instructions;

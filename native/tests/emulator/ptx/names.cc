@@ -57,11 +57,13 @@ size_t alignedTo(size_t offset, size_t alignment) { return (offset + alignment -
 
 const std::map<std::string, Special>& specials() {
   static const std::map<std::string, Special> all = {
-      {"%tid.x", Special::kThreadX},       {"%tid.y", Special::kThreadY},       {"%tid.z", Special::kThreadZ},
-      {"%ctaid.x", Special::kBlockX},      {"%ctaid.y", Special::kBlockY},      {"%ctaid.z", Special::kBlockZ},
-      {"%ntid.x", Special::kThreadsX},     {"%ntid.y", Special::kThreadsY},     {"%ntid.z", Special::kThreadsZ},
-      {"%nctaid.x", Special::kBlocksX},    {"%nctaid.y", Special::kBlocksY},    {"%nctaid.z", Special::kBlocksZ},
-      {"%laneid", Special::kLane},         {"%cluster_ctarank", Special::kClusterRank},
+      {"%tid.x", Special::kThreadX},    {"%tid.y", Special::kThreadY},
+      {"%tid.z", Special::kThreadZ},    {"%ctaid.x", Special::kBlockX},
+      {"%ctaid.y", Special::kBlockY},   {"%ctaid.z", Special::kBlockZ},
+      {"%ntid.x", Special::kThreadsX},  {"%ntid.y", Special::kThreadsY},
+      {"%ntid.z", Special::kThreadsZ},  {"%nctaid.x", Special::kBlocksX},
+      {"%nctaid.y", Special::kBlocksY}, {"%nctaid.z", Special::kBlocksZ},
+      {"%laneid", Special::kLane},      {"%cluster_ctarank", Special::kClusterRank},
   };
   return all;
 }

@@ -41,11 +41,11 @@ class Names {
 
  private:
   struct Scope {
-    std::map<std::string, uint32_t> registers;                       // single ones
-    std::map<std::string, std::pair<uint32_t, uint32_t>> ranges;     // prefix → first slot, count
-    std::map<std::string, uint64_t> addresses;                       // of variables
+    std::map<std::string, uint32_t> registers;                    // single ones
+    std::map<std::string, std::pair<uint32_t, uint32_t>> ranges;  // prefix → first slot, count
+    std::map<std::string, uint64_t> addresses;                    // of variables
     std::map<std::string, uint32_t> labels;
-    std::vector<std::pair<uint32_t, std::string>> branches;          // instruction, label
+    std::vector<std::pair<uint32_t, std::string>> branches;  // instruction, label
   };
 
   void declareRegisters(const std::string& list, Function& function);

@@ -30,8 +30,8 @@ void refuseUnknown(Frame& frame, const Instruction& instruction) {
 }
 
 Handler handlerOf(const Words& words, Instruction& instruction) {
-  for (const auto find : {bitHandler, arithmeticHandler, conversionHandler, memoryHandler, controlHandler, warpHandler,
-                          hopperHandler}) {
+  for (const auto find :
+       {bitHandler, arithmeticHandler, conversionHandler, memoryHandler, controlHandler, warpHandler, hopperHandler}) {
     Instruction noted = instruction;
     if (const Handler handler = find(words, noted)) {
       instruction = std::move(noted);
@@ -127,8 +127,8 @@ class Parser {
     const std::string directives = takeUntil('{');
     const size_t cluster = directives.find(".reqnctapercluster");
     if (cluster != std::string::npos) {
-      function.cluster =
-          static_cast<unsigned>(std::strtoul(directives.c_str() + cluster + std::strlen(".reqnctapercluster"), nullptr, 10));
+      function.cluster = static_cast<unsigned>(
+          std::strtoul(directives.c_str() + cluster + std::strlen(".reqnctapercluster"), nullptr, 10));
     }
     names_.enterScope();
     for (const std::string& parameter : splitAtCommas(parameters))

@@ -33,7 +33,8 @@ LoadedFile fileOf(const void* address) {
         for (int n = 0; n < info->dlpi_phnum; ++n) {
           const ElfW(Phdr)& segment = info->dlpi_phdr[n];
           const uintptr_t begin = info->dlpi_addr + segment.p_vaddr;
-          if (segment.p_type != PT_LOAD || wanted.address < begin || wanted.address >= begin + segment.p_memsz) continue;
+          if (segment.p_type != PT_LOAD || wanted.address < begin || wanted.address >= begin + segment.p_memsz)
+            continue;
           wanted.found = {info->dlpi_name[0] != '\0' ? info->dlpi_name : "/proc/self/exe", info->dlpi_addr};
           return 1;
         }

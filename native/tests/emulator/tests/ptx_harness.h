@@ -48,8 +48,9 @@ inline void runPtx(const std::string& text, const std::string& name, dim3 grid, 
                    const ptx::Arguments& arguments, unsigned cluster = 1) {
   const std::unique_ptr<ptx::Module> module = ptx::parse(text, "test.ptx");
   const ptx::Function& function = *module->functions.at(name);
-  ASSERT_EQ(launch("kernel", grid, block, sharedBytes, nullptr, ptx::bodyOf(*module, function, cluster, arguments), cluster),
-            cudaSuccess);
+  ASSERT_EQ(
+      launch("kernel", grid, block, sharedBytes, nullptr, ptx::bodyOf(*module, function, cluster, arguments), cluster),
+      cudaSuccess);
   ASSERT_EQ(cudaDeviceSynchronize(), cudaSuccess);
 }
 

@@ -172,11 +172,15 @@ TEST(PtxHopperDeathTest, WgmmaRefusesWhatIsUndefined) {
   EXPECT_DEATH(run(kFence + kMultiply + kCommit + "mov.f32 %f3, 0f00000000;\n" + kWait, products),
                "an accumulator was written while its wgmma was under way");
   EXPECT_DEATH(run(kMultiply + kCommit + kWait, products), "without wgmma.fence");
-  const std::string shifted = kName + "{%f32" + listed("%f", 31).substr(0).replace(0, 1, ", ") + ", %rd5, %rd6, 1, 1, 1, 0, 0;\n";
+  const std::string shifted =
+      kName + "{%f32" + listed("%f", 31).substr(0).replace(0, 1, ", ") + ", %rd5, %rd6, 1, 1, 1, 0, 0;\n";
   EXPECT_DEATH(run(kFence + kMultiply + shifted + kCommit + kWait, products), "in another order");
-  EXPECT_DEATH(run(kFence + kName + listed("%f", 31) + ", %rd5, %rd6, 1, 1, 1, 0, 0;\n", products), "another number of operands");
-  EXPECT_DEATH(run(kFence + kName + listed("%f", 32) + ", %rd5, %rd6, 1, 1, 1, 0;\n", products), "another number of operands");
-  EXPECT_DEATH(run(kFence + kName + listed("%f", 32) + ", %rd5, %rd6, 1, -1, 1, 0, 0;\n", products), "a negated operand");
+  EXPECT_DEATH(run(kFence + kName + listed("%f", 31) + ", %rd5, %rd6, 1, 1, 1, 0, 0;\n", products),
+               "another number of operands");
+  EXPECT_DEATH(run(kFence + kName + listed("%f", 32) + ", %rd5, %rd6, 1, 1, 1, 0;\n", products),
+               "another number of operands");
+  EXPECT_DEATH(run(kFence + kName + listed("%f", 32) + ", %rd5, %rd6, 1, -1, 1, 0, 0;\n", products),
+               "a negated operand");
   EXPECT_DEATH(run("setmaxnreg.inc.sync.aligned.u32 100;\n", products), "multiple of 8");
 }
 

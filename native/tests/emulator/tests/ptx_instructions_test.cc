@@ -18,18 +18,19 @@ struct Case {
 
 /// Runs the instructions and gives %rd0. %rN are the lower words of %rdN, %fN and %dN the same bits as numbers.
 uint64_t resultOf(const Case& one) {
-  const std::string text = kHeader +
-                           ".visible .entry kernel(.param .u64 out, .param .u64 pa, .param .u64 pb, .param .u64 pc)\n{\n"
-                           ".reg .b64 %rd<8>;\n.reg .b32 %r<8>;\n.reg .f32 %f<8>;\n.reg .f64 %d<8>;\n.reg .b16 %h<8>;\n"
-                           ".reg .pred %p<4>;\n"
-                           "mov.b64 %rd0, 0; mov.b32 %r0, 0;\n"
-                           "ld.param.u64 %rd4, [out];\n"
-                           "ld.param.u64 %rd1, [pa];\nld.param.u64 %rd2, [pb];\nld.param.u64 %rd3, [pc];\n"
-                           "cvt.u32.u64 %r1, %rd1; cvt.u32.u64 %r2, %rd2; cvt.u32.u64 %r3, %rd3;\n"
-                           "cvt.u16.u32 %h1, %r1; cvt.u16.u32 %h2, %r2;\n"
-                           "mov.b32 %f1, %r1; mov.b32 %f2, %r2; mov.b32 %f3, %r3;\n"
-                           "mov.b64 %d1, %rd1; mov.b64 %d2, %rd2; mov.b64 %d3, %rd3;\n" +
-                           std::string(one.instructions) + "\nst.global.u64 [%rd4], %rd0;\nret;\n}\n";
+  const std::string text =
+      kHeader +
+      ".visible .entry kernel(.param .u64 out, .param .u64 pa, .param .u64 pb, .param .u64 pc)\n{\n"
+      ".reg .b64 %rd<8>;\n.reg .b32 %r<8>;\n.reg .f32 %f<8>;\n.reg .f64 %d<8>;\n.reg .b16 %h<8>;\n"
+      ".reg .pred %p<4>;\n"
+      "mov.b64 %rd0, 0; mov.b32 %r0, 0;\n"
+      "ld.param.u64 %rd4, [out];\n"
+      "ld.param.u64 %rd1, [pa];\nld.param.u64 %rd2, [pb];\nld.param.u64 %rd3, [pc];\n"
+      "cvt.u32.u64 %r1, %rd1; cvt.u32.u64 %r2, %rd2; cvt.u32.u64 %r3, %rd3;\n"
+      "cvt.u16.u32 %h1, %r1; cvt.u16.u32 %h2, %r2;\n"
+      "mov.b32 %f1, %r1; mov.b32 %f2, %r2; mov.b32 %f3, %r3;\n"
+      "mov.b64 %d1, %rd1; mov.b64 %d2, %rd2; mov.b64 %d3, %rd3;\n" +
+      std::string(one.instructions) + "\nst.global.u64 [%rd4], %rd0;\nret;\n}\n";
   const DeviceArray<uint64_t> out({0});
   runPtx(text, "kernel", 1, 1, 0, argumentsOf(out.get(), one.a, one.b, one.c));
   return out.values()[0];
@@ -70,8 +71,8 @@ TEST(PtxInstructions, WholeNumbers) {
       {"{.reg .b32 l, h, x, y; mov.b64 {l, h}, %rd1; mov.b64 {x, y}, %rd2; sub.cc.u32 l, l, x; subc.u32 h, h, y;"
        " mov.b64 %rd0, {l, h};}",
        0x400000000, 1, 0, 0x3ffffffff},
-      {"{.reg .b32 l, h; mad.lo.cc.u32 l, %r1, %r2, %r3; madc.hi.u32 h, %r1, %r2, 0; mov.b64 %rd0, {l, h};}", 0xffffffff,
-       0xffffffff, 0xffffffff, 0xffffffff00000000},
+      {"{.reg .b32 l, h; mad.lo.cc.u32 l, %r1, %r2, %r3; madc.hi.u32 h, %r1, %r2, 0; mov.b64 %rd0, {l, h};}",
+       0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff00000000},
   });
 }
 

@@ -190,8 +190,7 @@ TEST(PtxPrograms, Shuffle) {
       {"shfl.sync.idx.b32 %r5|%p1, %r2, 7, 31, -1;", [](int) { return 7; }},
       {"shfl.sync.up.b32 %r5|%p1, %r2, 3, 0, -1;", [](int lane) { return lane >= 3 ? lane - 3 : -1; }},
       {"shfl.sync.down.b32 %r5|%p1, %r2, 3, 31, -1;", [](int lane) { return lane + 3 < 32 ? lane + 3 : -1; }},
-      {"shfl.sync.down.b32 %r5|%p1, %r2, 3, 6175, -1;",
-       [](int lane) { return lane % 8 + 3 < 8 ? lane + 3 : -1; }},
+      {"shfl.sync.down.b32 %r5|%p1, %r2, 3, 6175, -1;", [](int lane) { return lane % 8 + 3 < 8 ? lane + 3 : -1; }},
       {"shfl.sync.idx.b32 %r5|%p1, %r2, 2, 6175, -1;", [](int lane) { return lane / 8 * 8 + 2; }},
   };
   for (const Shuffled& one : cases) {
@@ -230,7 +229,8 @@ TEST(PtxPrograms, AnUnknownInstructionMayStandWhereNothingReachesIt) {
 
 TEST(PtxProgramsDeathTest, ArgumentsAndClustersMustBeTheText) {
   const DeviceArray<uint32_t> out({0});
-  EXPECT_DEATH(runPtx(kSums, "kernel", 1, 32, 0, argumentsOf(out.get())), "takes 2 parameters in test.ptx and is launched with 1");
+  EXPECT_DEATH(runPtx(kSums, "kernel", 1, 32, 0, argumentsOf(out.get())),
+               "takes 2 parameters in test.ptx and is launched with 1");
   EXPECT_DEATH(runPtx(kSums, "kernel", 1, 32, 0, argumentsOf(out.get(), uint64_t{3})),
                "takes 4 bytes in test.ptx as parameter 1 and is launched with 8");
   EXPECT_DEATH(runPtx(kSums, "kernel", 2, 32, 0, argumentsOf(out.get(), uint32_t{3}), 2),
@@ -238,13 +238,16 @@ TEST(PtxProgramsDeathTest, ArgumentsAndClustersMustBeTheText) {
 }
 
 TEST(PtxNames, AreTheSameOfBothCompilers) {
-  const std::string expected = "hyperarc::cuda::wgmma::(anonymous namespace)::sumPartialsKernel<hyperarc::cuda::hopper::Shape<128> >";
-  EXPECT_EQ(ptx::qualifiedName("_ZN8hyperarc4cuda5wgmma41_GLOBAL__N__a1ad1ca1_9_passes_cu_500cb7e417sumPartialsKernelINS0_"
-                               "6hopper5ShapeILi128EEEEEvNS1_17NegativeArgumentsEiPfS8_"),
-            expected);
-  EXPECT_EQ(ptx::qualifiedName("_ZN8hyperarc4cuda5wgmma12_GLOBAL__N_117sumPartialsKernelINS0_6hopper5ShapeILi128EEEEEvNS1_"
-                               "17NegativeArgumentsEiPfS8_"),
-            expected);
+  const std::string expected =
+      "hyperarc::cuda::wgmma::(anonymous namespace)::sumPartialsKernel<hyperarc::cuda::hopper::Shape<128> >";
+  EXPECT_EQ(
+      ptx::qualifiedName("_ZN8hyperarc4cuda5wgmma41_GLOBAL__N__a1ad1ca1_9_passes_cu_500cb7e417sumPartialsKernelINS0_"
+                         "6hopper5ShapeILi128EEEEEvNS1_17NegativeArgumentsEiPfS8_"),
+      expected);
+  EXPECT_EQ(
+      ptx::qualifiedName("_ZN8hyperarc4cuda5wgmma12_GLOBAL__N_117sumPartialsKernelINS0_6hopper5ShapeILi128EEEEEvNS1_"
+                         "17NegativeArgumentsEiPfS8_"),
+      expected);
   EXPECT_EQ(ptx::qualifiedName("kernel"), "kernel");
 }
 
@@ -261,8 +264,7 @@ class PtxFolder : public testing::Test {
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
   void write(const std::string& name) const {
-    std::ofstream(folder_ / "kernels.ptx") << kHeader << ".entry " << name
-                                           << R"((.param .u64 out, .param .u32 n)
+    std::ofstream(folder_ / "kernels.ptx") << kHeader << ".entry " << name << R"((.param .u64 out, .param .u32 n)
 {
 	.reg .b32 %r<4>;
 	.reg .b64 %rd<4>;
@@ -300,10 +302,13 @@ TEST_F(PtxFolder, HasTheKernelThatIsLaunched) {
 
 TEST_F(PtxFolder, LacksTheKernelThatIsLaunched) {
   write("_ZN8hyperarc8emulator16addNumbersKernelEPfi");
-  EXPECT_DEATH(launched(), "no file of .* has the kernel hyperarc::emulator::\\(anonymous namespace\\)::addNumbersKernel");
+  EXPECT_DEATH(launched(),
+               "no file of .* has the kernel hyperarc::emulator::\\(anonymous namespace\\)::addNumbersKernel");
 }
 
-TEST_F(PtxFolder, IsEmpty) { EXPECT_DEATH(launched(), "HYPERARC_EMULATED_PTX is '.*'; expected a folder with .ptx files"); }
+TEST_F(PtxFolder, IsEmpty) {
+  EXPECT_DEATH(launched(), "HYPERARC_EMULATED_PTX is '.*'; expected a folder with .ptx files");
+}
 
 }  // namespace
 }  // namespace hyperarc::emulator
