@@ -98,7 +98,7 @@ TEST_P(MmaRules, GiveTheSameBitsInAnyOrderOfWork) {
 
 std::string caseName(const testing::TestParamInfo<Case>& info) {
   const auto [dim, shared, precision, isList] = info.param;
-  return "D" + std::to_string(dim) + (shared == kAdaShared ? "SmallShared" : "") +
+  return std::string("D").append(std::to_string(dim)) + (shared == kAdaShared ? "SmallShared" : "") +
          (precision == Precision::kBf16Master ? "Bf16Master" : "Bf16Compute") + (isList ? "List" : "");
 }
 
