@@ -1,12 +1,12 @@
 // Builds and tests native/: `node scripts/native.mjs addon | test | asan | tsan | emulated | emulated-asan | emulated-addon |
 // emulated-asan-addon | cuda-report [--write] | cuda-ptx [--all] | format [--write]`.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildAddon } from './lib/addon.mjs';
-import { compilerOf, writeAllPtx } from './lib/cuda-ptx.mjs';
+import { allKernels, compilerOf, writeAllPtx } from './lib/cuda-ptx.mjs';
 import { cudaReport } from './lib/cuda-report.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -75,7 +75,7 @@ function emulatedTests(build, seeds, env = {}) {
 /** Of those the ones that run every kernel on the compiled PTX in minutes; the others are the same kernels on more shapes. */
 const CUDA_ON_PTX =
   'Hopper(Passes|Tails|Test|Engine)|Mma|Cuda(Rows|Sampler|Cosines|TargetTerms|FindNonFinite|FinishForward|FewTerms)|' +
-  'CudaPlain.*(DenseGradient|Bf16Operands)|Dimensions.*EngineShapes|AdamW';
+  'CudaPlain.*(DenseGradient|Bf16Operands|NegativeRules)|Dimensions.*EngineShapes|AdamW';
 
 /** C++ tests of the CUDA engine with every kernel run from its PTX: what nvcc made of it (docs/testing-cuda.md). */
 function ptxTests(all) {
@@ -93,7 +93,14 @@ function ptxTests(all) {
     return;
   }
   const filter = ['-R', all ? CUDA : CUDA_ON_PTX, '-E', `${HARNESS}|Layout|Plan|Table`];
-  runTests(build, { HYPERARC_EMULATED_PTX: folder }, filter);
+  const launched = join(folder, 'launched');
+  runTests(build, { HYPERARC_EMULATED_PTX: folder, HYPERARC_EMULATED_PTX_LAUNCHED: launched }, filter);
+  const ran = new Set(readFileSync(launched, 'utf8').split('\n'));
+  const kernels = allKernels(folder);
+  const idle = kernels.filter((kernel) => !ran.has(kernel));
+  for (const kernel of idle) console.error(`cuda-ptx: no test launched ${kernel}`);
+  console.log(`cuda-ptx: ${kernels.length - idle.length} of ${kernels.length} kernels ran from their PTX`);
+  if (idle.length > 0) process.exit(1);
 }
 
 function sources(folder) {

@@ -19,6 +19,9 @@ std::vector<float> secondMomentOf(const Problem& p) {
   return second;
 }
 
+const UpdateOptions kOptions = {
+    .learningRate = 0.01f, .weightDecay = 0.125f, .beta1 = 0.875, .beta2 = 0.99, .epsilon = 1e-6};
+
 class AdamW : public EachEngine {
  protected:
   std::unique_ptr<ClassCenters> makeAdamW(const Problem& p, uint64_t updates) {
@@ -42,18 +45,8 @@ class AdamW : public EachEngine {
       ASSERT_NEAR(actual[n], expected[n], tolerance) << what << ' ' << n;
     }
   }
-};
-
-const UpdateOptions kOptions = {
-    .learningRate = 0.01f, .weightDecay = 0.125f, .beta1 = 0.875, .beta2 = 0.99, .epsilon = 1e-6};
-
-TEST_P(AdamW, UpdatesWithTheDenseGradient) {
-  for (Unsampled unsampled : {Unsampled::kFrozen, Unsampled::kDecayed}) {
-    Problem p = problem(9, 40, 2, 37, 91);
-    p.isSampled = true;
-    for (int32_t c = 0; c < 40; ++c) {
-      if (c % 2 == 0 || std::ranges::find(p.labelsB, c) != p.labelsB.end()) p.sampled.push_back(c);
-    }
+  /// An update moves the rows as the dense gradient does in doubles; those that were not drawn decay, or stay.
+  void expectUpdate(const Problem& p, Unsampled unsampled) {
     auto centers = makeAdamW(p, 11);
     auto step = forwardOf(*centers, p.asBatch());
     const std::vector<float> gradient = gradientOf(*centers, {step.get()});
@@ -68,7 +61,8 @@ TEST_P(AdamW, UpdatesWithTheDenseGradient) {
     Doubles weights(weights0.begin(), weights0.end()), first(first0.begin(), first0.end()),
         second(second0.begin(), second0.end());
     for (size_t n = 0; n < weights.size(); ++n) {
-      const bool isDrawn = std::ranges::binary_search(p.sampled, static_cast<int32_t>(n / (2 * 37)));
+      const bool isDrawn =
+          std::ranges::binary_search(p.sampled, static_cast<int32_t>(n / static_cast<size_t>(p.subCenters * p.dim)));
       if (!isDrawn && unsampled == Unsampled::kFrozen) continue;
       const double g = isDrawn ? gradient[n] : 0.0;
       first[n] = 0.875 * first[n] + 0.125 * g;
@@ -79,6 +73,56 @@ TEST_P(AdamW, UpdatesWithTheDenseGradient) {
     expectNear(rowsOf(*centers), weights, "weight");
     expectNear(rowsOf(*centers, Buffer::kMomentum), first, "first moment");
     expectNear(rowsOf(*centers, Buffer::kSecondMoment), second, "second moment");
+  }
+};
+
+/// Every other class is drawn, and those of the labels.
+void drawHalf(Problem* p) {
+  p->isSampled = true;
+  for (int32_t c = 0; c < static_cast<int32_t>(p->classes); ++c) {
+    if (c % 2 == 0 || std::ranges::find(p->labelsB, c) != p->labelsB.end()) p->sampled.push_back(c);
+  }
+}
+
+TEST_P(AdamW, UpdatesWithTheDenseGradient) {
+  for (Unsampled unsampled : {Unsampled::kFrozen, Unsampled::kDecayed}) {
+    Problem p = problem(9, 40, 2, 37, 91);
+    drawHalf(&p);
+    expectUpdate(p, unsampled);
+  }
+}
+
+// On CUDA two, four and eight warps share a row.
+TEST_P(AdamW, UpdatesLongRowsWithTheDenseGradient) {
+  for (int64_t dim : {600, 1100, 2100}) {
+    SCOPED_TRACE(testing::Message() << "D = " << dim);
+    Problem p = problem(3, 10, 1, dim, 91);
+    drawHalf(&p);
+    expectUpdate(p, Unsampled::kDecayed);
+  }
+}
+
+TEST_P(AdamW, DecaysLongRowsThatWereNotDrawnBySgdToo) {
+  for (int64_t dim : {600, 1100, 2100}) {
+    SCOPED_TRACE(testing::Message() << "D = " << dim);
+    Problem p = problem(3, 10, 1, dim, 91);
+    drawHalf(&p);
+    auto centers = makeCenters(*engine, p);
+    auto step = forwardOf(*centers, p.asBatch());
+    const std::vector<float> weights0 = rowsOf(*centers), momentum0 = rowsOf(*centers, Buffer::kMomentum);
+    Step* steps[] = {step.get()};
+    ASSERT_TRUE(centers->update(
+        steps, {.learningRate = 0.25f, .momentum = 0.5f, .weightDecay = 0.125f, .unsampled = Unsampled::kDecayed}));
+    const std::vector<float> weights = rowsOf(*centers), momentum = rowsOf(*centers, Buffer::kMomentum);
+    int64_t compared = 0;
+    for (size_t n = 0; n < weights.size(); ++n) {
+      if (std::ranges::binary_search(p.sampled, static_cast<int32_t>(n / static_cast<size_t>(dim)))) continue;
+      const double m = 0.5 * momentum0[n] + 0.125 * weights0[n], w = weights0[n] - 0.25 * m;
+      ASSERT_NEAR(momentum[n], m, storedTolerance(m, 1e-6 * std::abs(m) + 1e-9)) << n;
+      ASSERT_NEAR(weights[n], w, storedTolerance(w, 1e-6 * std::abs(w) + 1e-9)) << n;
+      ++compared;
+    }
+    EXPECT_GE(compared, 2 * dim);
   }
 }
 

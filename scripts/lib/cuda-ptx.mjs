@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { kernelsOfPtx } from './ptx.mjs';
 
 /** Runs a command and gives what it writes. */
 export function output(command, args, input) {
@@ -59,4 +60,11 @@ export function writeAllPtx(native, build, architecture, folder) {
     const file = join(folder, `${source.replace(/\.cu$/, '').replaceAll('/', '-')}.ptx`);
     return !compilePtx(source, architecture, commands, file);
   });
+}
+
+/** @returns {string[]} mangled names of the kernels in a folder's .ptx files */
+export function allKernels(folder) {
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.ptx'))
+    .flatMap((name) => [...kernelsOfPtx(readFileSync(join(folder, name), 'utf8')).keys()]);
 }

@@ -50,7 +50,7 @@ cudaError_t launch(const char* name, dim3 grid, dim3 block, size_t sharedBytes, 
       return cudaSuccess;
     }
     if (!settings.ptxFolder.empty() && kernel.function != nullptr)
-      body = ptx::bodyOf(settings.ptxFolder, kernel.function, cluster, kernel.arguments);
+      body = ptx::bodyOf(settings.ptxFolder, settings.ptxLaunched, kernel.function, cluster, kernel.arguments);
     enqueue(stream, {.run = [call = KernelCall{name, grid, block, sharedBytes, std::move(body), cluster},
                              schedule = settings.schedule, device = stream->device] {
               const DeviceMemoryAccess access(device);

@@ -12,8 +12,8 @@ namespace hyperarc::emulator {
 namespace {
 
 constexpr char kPrefix[] = "HYPERARC_EMULATED_";
-constexpr const char* kNames[] = {"DEVICES",      "DRIVER",   "SM",          "MEMORY_BYTES",
-                                  "SHARED_BYTES", "SCHEDULE", "FAIL_KERNEL", "PTX"};
+constexpr const char* kNames[] = {"DEVICES",  "DRIVER",      "SM",  "MEMORY_BYTES", "SHARED_BYTES",
+                                  "SCHEDULE", "FAIL_KERNEL", "PTX", "PTX_LAUNCHED"};
 
 const char* read(const char* name) {
   const std::string variable = std::string(kPrefix) + name;
@@ -64,6 +64,7 @@ Settings readSettings() {
   readNumber("SCHEDULE", &settings.schedule, 0, int64_t{1} << 62);
   if (const char* kernel = read("FAIL_KERNEL")) settings.failKernel = kernel;
   if (const char* folder = read("PTX")) settings.ptxFolder = folder;
+  if (const char* file = read("PTX_LAUNCHED")) settings.ptxLaunched = file;
   return settings;
 }
 

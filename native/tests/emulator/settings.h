@@ -13,8 +13,9 @@ struct Settings {
   int64_t memoryBytes = int64_t{8} << 30;  // HYPERARC_EMULATED_MEMORY_BYTES, of each device
   int64_t sharedBytes = 163 * 1024;        // HYPERARC_EMULATED_SHARED_BYTES, of a block
   uint64_t schedule = 0;                   // HYPERARC_EMULATED_SCHEDULE
-  std::string ptxFolder;   // HYPERARC_EMULATED_PTX: kernels run from its .ptx files; empty: as compiled for the host
-  std::string failKernel;  // HYPERARC_EMULATED_FAIL_KERNEL: part of a name; empty: none
+  std::string ptxFolder;    // HYPERARC_EMULATED_PTX: kernels run from its .ptx files; empty: as compiled for the host
+  std::string ptxLaunched;  // HYPERARC_EMULATED_PTX_LAUNCHED: file to which each kernel run from PTX adds its name
+  std::string failKernel;   // HYPERARC_EMULATED_FAIL_KERNEL: part of a name; empty: none
 };
 
 /// Aborts with a clear message on a value it does not understand, or a variable HYPERARC_EMULATED_* that it does not

@@ -64,14 +64,18 @@ class Library {
     if (kernels_.empty()) fail("HYPERARC_EMULATED_PTX is '%s'; expected a folder with .ptx files", folder.c_str());
   }
 
-  const Kernel& find(const std::string& name) {
+  const Kernel& find(const std::string& name, const std::string& launched) {
     const auto found = kernels_.find(name);
     if (found == kernels_.end()) {
       fail("HYPERARC_EMULATED_PTX: no file of %s has the kernel %s: make them anew from these sources", folder_.c_str(),
            name.c_str());
     }
     Kernel& kernel = found->second;
-    if (kernel.module == nullptr) kernel.module = parse(withoutOthers(kernel), kernel.file);
+    if (kernel.module == nullptr) {
+      kernel.module = parse(withoutOthers(kernel), kernel.file);
+      if (!launched.empty() && !(std::ofstream(launched, std::ios::app) << kernel.name + '\n'))
+        fail("HYPERARC_EMULATED_PTX_LAUNCHED: %s cannot be written", launched.c_str());
+    }
     return kernel;
   }
 
@@ -127,9 +131,9 @@ std::function<void()> bodyOf(const Module& module, const Function& function, uns
   };
 }
 
-std::function<void()> bodyOf(const std::string& folder, const void* kernel, unsigned cluster,
-                             const Arguments& arguments) {
-  const Kernel& found = libraryOf(folder).find(qualifiedName(symbolAt(kernel)));
+std::function<void()> bodyOf(const std::string& folder, const std::string& launched, const void* kernel,
+                             unsigned cluster, const Arguments& arguments) {
+  const Kernel& found = libraryOf(folder).find(qualifiedName(symbolAt(kernel)), launched);
   return bodyOf(*found.module, *found.module->functions.at(found.name), cluster, arguments);
 }
 

@@ -18,8 +18,8 @@ std::function<void()> bodyOf(const Module& module, const Function& function, uns
                              const Arguments& arguments);
 
 /// The same of a function of the host's build: its PTX from the .ptx files of `folder`. Fails where no file
-/// has it.
-std::function<void()> bodyOf(const std::string& folder, const void* kernel, unsigned cluster,
-                             const Arguments& arguments);
+/// has it. Where `launched` is not empty, a line with the kernel's mangled name goes to that file at its first launch.
+std::function<void()> bodyOf(const std::string& folder, const std::string& launched, const void* kernel,
+                             unsigned cluster, const Arguments& arguments);
 
 }  // namespace hyperarc::emulator::ptx

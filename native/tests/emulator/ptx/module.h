@@ -89,7 +89,6 @@ struct Function {
   size_t localBytes = 0;
   uint32_t slots = 0;  // registers
   unsigned cluster = 1;
-  bool isEntry = false;
   std::vector<Instruction> instructions;
 };
 

@@ -56,7 +56,7 @@ class Parser {
         at_ += word.size();
       } else if (word == ".entry" || word == ".func") {
         at_ += word.size();
-        parseFunction(word == ".entry");
+        parseFunction();
       } else if (word == ".pragma") {
         takeUntil(';');
       } else {
@@ -100,7 +100,7 @@ class Parser {
   }
 
   /// What follows .entry or .func.
-  void parseFunction(bool isEntry) {
+  void parseFunction() {
     skipBlanks();
     std::string results;
     if (text_[at_] == '(') {
@@ -111,7 +111,6 @@ class Parser {
     const std::string name = peekWord();
     at_ += name.size();
     Function& function = names_.functionOf(name);
-    function.isEntry = isEntry;
     skipBlanks();
     std::string parameters;
     if (text_[at_] == '(') {

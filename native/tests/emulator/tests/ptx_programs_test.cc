@@ -300,6 +300,17 @@ TEST_F(PtxFolder, HasTheKernelThatIsLaunched) {
   EXPECT_EQ(launched(), 8.0f);
 }
 
+TEST_F(PtxFolder, SaysWhatWasLaunched) {
+  write("_ZN8hyperarc8emulator12_GLOBAL__N_116addNumbersKernelEPfi");
+  const std::string file = (folder_ / "launched").string();
+  const ScopedSetting setting("PTX_LAUNCHED", file);
+  launched();
+  launched();
+  std::ifstream lines(file);
+  const std::string text((std::istreambuf_iterator<char>(lines)), {});
+  EXPECT_EQ(text, "_ZN8hyperarc8emulator12_GLOBAL__N_116addNumbersKernelEPfi\n");
+}
+
 TEST_F(PtxFolder, LacksTheKernelThatIsLaunched) {
   write("_ZN8hyperarc8emulator16addNumbersKernelEPfi");
   EXPECT_DEATH(launched(),
