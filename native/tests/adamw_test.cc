@@ -38,15 +38,19 @@ class AdamW : public EachEngine {
     EXPECT_TRUE(centers->setUpdates(updates));
     return centers;
   }
-  void expectNear(const std::vector<float>& actual, const Doubles& expected, const char* what) {
+  /// `slack` [R, D]: what an element may be off beside; none where empty.
+  void expectNear(const std::vector<float>& actual, const Doubles& expected, const char* what,
+                  const Doubles& slack = {}) {
     ASSERT_EQ(actual.size(), expected.size());
     for (size_t n = 0; n < actual.size(); ++n) {
-      const double tolerance = storedTolerance(expected[n], 1e-6 * std::abs(expected[n]) + 1e-9);
+      const double beside = slack.empty() ? 0.0 : slack[n];
+      const double tolerance = storedTolerance(expected[n], 1e-6 * std::abs(expected[n]) + 1e-9 + beside);
       ASSERT_NEAR(actual[n], expected[n], tolerance) << what << ' ' << n;
     }
   }
-  /// An update moves the rows as the dense gradient does in doubles; those that were not drawn decay, or stay.
-  void expectUpdate(const Problem& p, Unsampled unsampled) {
+  /// An update moves the rows as the dense gradient does in doubles; those that were not drawn decay, or stay. Of so
+  /// many elements that some weight nearly cancels with its step, `ofStep` of the step is allowed.
+  void expectUpdate(const Problem& p, Unsampled unsampled, double ofStep = 0.0) {
     auto centers = makeAdamW(p, 11);
     auto step = forwardOf(*centers, p.asBatch());
     const std::vector<float> gradient = gradientOf(*centers, {step.get()});
@@ -59,7 +63,7 @@ class AdamW : public EachEngine {
     ASSERT_TRUE(status) << status.message();
     EXPECT_EQ(centers->updates(), 12u);
     Doubles weights(weights0.begin(), weights0.end()), first(first0.begin(), first0.end()),
-        second(second0.begin(), second0.end());
+        second(second0.begin(), second0.end()), slack(weights0.size(), 0.0);
     for (size_t n = 0; n < weights.size(); ++n) {
       const bool isDrawn =
           std::ranges::binary_search(p.sampled, static_cast<int32_t>(n / static_cast<size_t>(p.subCenters * p.dim)));
@@ -68,9 +72,11 @@ class AdamW : public EachEngine {
       first[n] = 0.875 * first[n] + 0.125 * g;
       second[n] = 0.99 * second[n] + 0.01 * g * g;
       const double m = first[n] / (1 - std::pow(0.875, 12)), v = second[n] / (1 - std::pow(0.99, 12));
-      weights[n] = weights[n] * (1 - 0.01 * 0.125) - 0.01 * m / (std::sqrt(v) + 1e-6);
+      const double move = 0.01 * m / (std::sqrt(v) + 1e-6);
+      weights[n] = weights[n] * (1 - 0.01 * 0.125) - move;
+      slack[n] = ofStep * std::abs(move);
     }
-    expectNear(rowsOf(*centers), weights, "weight");
+    expectNear(rowsOf(*centers), weights, "weight", slack);
     expectNear(rowsOf(*centers, Buffer::kMomentum), first, "first moment");
     expectNear(rowsOf(*centers, Buffer::kSecondMoment), second, "second moment");
   }
@@ -98,7 +104,7 @@ TEST_P(AdamW, UpdatesLongRowsWithTheDenseGradient) {
     SCOPED_TRACE(testing::Message() << "D = " << dim);
     Problem p = problem(3, 10, 1, dim, 91);
     drawHalf(&p);
-    expectUpdate(p, Unsampled::kDecayed);
+    expectUpdate(p, Unsampled::kDecayed, 5e-7);
   }
 }
 
