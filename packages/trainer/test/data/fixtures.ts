@@ -4,11 +4,16 @@ import { dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll } from 'vitest';
 
+let folders: string | undefined;
+// Asked for here, while the file's tests are collected: within a test that runs, vitest takes no hook.
+afterAll(() => {
+  if (folders !== undefined) rmSync(folders, { recursive: true, force: true });
+});
+
 /** A new empty folder, removed after the file's tests. */
 export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'hyperarc-test-'));
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
+  folders ??= mkdtempSync(join(tmpdir(), 'hyperarc-test-'));
+  return mkdtempSync(join(folders, 'folder-'));
 }
 
 /** A picture that no other number gives: a gradient whose left half is darker than its right half. */
