@@ -13,6 +13,10 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const native = join(root, 'native');
 const jobs = String(availableParallelism());
 
+const [TESTS, HARNESS_TESTS] = ['hyperarc_tests', 'hyperarc_emulator_tests'];
+/** Where a build has its programs. */
+const PROGRAMS = { [TESTS]: join('tests', TESTS), [HARNESS_TESTS]: join('tests', 'emulator', 'tests', HARNESS_TESTS) };
+
 function run(command, args, env = {}) {
   const result = spawnSync(command, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } });
   if (result.error) throw result.error;
@@ -28,11 +32,27 @@ function threadSanitizer() {
   const options = ['-DHYPERARC_BUILD_TESTS=ON', '-DHYPERARC_CUDA=OFF', '-DHYPERARC_SANITIZE=thread'];
   run('cmake', ['-S', native, '-B', build, ...options]);
   run('cmake', ['--build', build, '-j', jobs]);
-  runTests(build, { TSAN_OPTIONS: 'halt_on_error=1' });
+  runTests(build, TESTS, { TSAN_OPTIONS: 'halt_on_error=1' });
 }
 
-function runTests(build, env, filter = []) {
-  run('ctest', ['--test-dir', build, '--output-on-failure', '--no-tests=error', '-j', jobs, ...filter], env);
+/**
+ * Runs tests of a program of `build`, `jobs` of its shares at once (native/tests/CMakeLists.txt).
+ * @param filter GoogleTest's: patterns with `:` between them, and after `-` those of tests to leave out
+ */
+function runTests(build, program, env, filter = '*') {
+  const tests = { ...env, GTEST_FILTER: filter };
+  const listed = spawnSync(join(build, PROGRAMS[program]), ['--gtest_list_tests'], {
+    env: { ...process.env, ...tests },
+    encoding: 'utf8',
+  });
+  const count = (listed.stdout ?? '').split('\n').filter((line) => line.startsWith('  ')).length;
+  if (count === 0) {
+    console.error(`native: ${program} has no test ${filter}\n${listed.stderr ?? ''}`);
+    process.exit(1);
+  }
+  const settings = Object.entries(env).filter(([name]) => name.startsWith('HYPERARC_'));
+  console.log(`native: ${count} tests of ${program} ${settings.map(([name, value]) => `${name}=${value}`).join(' ')}`);
+  run('ctest', ['--test-dir', build, '--output-on-failure', '-j', jobs, '-R', `^${program}-`], tests);
 }
 
 /**
@@ -51,13 +71,15 @@ const SANITIZED = {
   UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1',
 };
 
-const HARNESS = '^Emulator';
+const HOPPER = '*HopperPasses*:*HopperTails*:*HopperTest*:*HopperEngine*';
 /** Tests of the CUDA engine, some of which take the CPU's in turn. */
-const CUDA = '[Cc]uda|EngineShapes|Mma|Hopper(Passes|Tails|Test|Engine)|KernelTable';
+const CUDA = `*Cuda*:*cuda*:*EngineShapes*:*Mma*:*KernelTable*:${HOPPER}`;
+/** Of those the ones that launch no kernel. */
+const WITHOUT_KERNELS = '*Layout*:*Plan*:*Table*';
 
 /** All other C++ tests: of the CPU engine, and of what both engines share. */
 function hostTests(build, env = {}) {
-  runTests(build, env, ['-E', `${HARNESS}|${CUDA}`]);
+  runTests(build, TESTS, env, `-${CUDA}`);
 }
 
 /**
@@ -65,17 +87,17 @@ function hostTests(build, env = {}) {
  * in another order.
  */
 function emulatedTests(build, seeds, env = {}) {
-  runTests(build, env, ['-R', `${HARNESS}|${CUDA}`]);
+  runTests(build, HARNESS_TESTS, env);
+  runTests(build, TESTS, env, CUDA);
   for (const seed of seeds) {
-    const filter = ['-R', CUDA, '-E', `${HARNESS}|Layout|Plan|Table`];
-    runTests(build, { ...env, HYPERARC_EMULATED_SCHEDULE: seed }, filter);
+    runTests(build, TESTS, { ...env, HYPERARC_EMULATED_SCHEDULE: seed }, `${CUDA}-${WITHOUT_KERNELS}`);
   }
 }
 
 /** Of those the ones that run every kernel on the compiled PTX in minutes; the others are the same kernels on more shapes. */
 const CUDA_ON_PTX =
-  'Hopper(Passes|Tails|Test|Engine)|Mma|Cuda(Rows|Sampler|Cosines|TargetTerms|FindNonFinite|FinishForward|FewTerms)|' +
-  'CudaPlain.*(DenseGradient|Bf16Operands|NegativeRules)|Dimensions.*EngineShapes|AdamW';
+  `${HOPPER}:*Mma*:*CudaRows*:*CudaSampler*:*CudaCosines*:*CudaTargetTerms*:*CudaFindNonFinite*:*CudaFinishForward*:*CudaFewTerms*:` +
+  '*CudaPlain*DenseGradient*:*CudaPlain*Bf16Operands*:*CudaPlain*NegativeRules*:*Dimensions*EngineShapes*:*AdamW*';
 
 /** C++ tests of the CUDA engine with every kernel run from its PTX: what nvcc made of it (docs/testing-cuda.md). */
 function ptxTests(all) {
@@ -92,9 +114,9 @@ function ptxTests(all) {
     console.log(`cuda-ptx: SKIPPED: the addon was built without sm_90a, thus without ${missing.join(', ')}`);
     return;
   }
-  const filter = ['-R', all ? CUDA : CUDA_ON_PTX, '-E', `${HARNESS}|Layout|Plan|Table`];
   const launched = join(folder, 'launched');
-  runTests(build, { HYPERARC_EMULATED_PTX: folder, HYPERARC_EMULATED_PTX_LAUNCHED: launched }, filter);
+  const env = { HYPERARC_EMULATED_PTX: folder, HYPERARC_EMULATED_PTX_LAUNCHED: launched };
+  runTests(build, TESTS, env, `${all ? CUDA : CUDA_ON_PTX}-${WITHOUT_KERNELS}`);
   const ran = new Set(readFileSync(launched, 'utf8').split('\n'));
   const kernels = allKernels(folder);
   const idle = kernels.filter((kernel) => !ran.has(kernel));
