@@ -12,6 +12,8 @@ export interface UnitRows {
   readonly units: tf.Tensor2D;
   /** 1/‖row‖, 0 for zero rows [N, 1]. */
   readonly inverseLengths: tf.Tensor2D;
+  /** Whether the row counts as zero, bool [N, 1]. The inverse of an infinite length is 0 too. */
+  readonly isZero: tf.Tensor2D;
 }
 
 export function unitRows(rawRows: tf.Tensor2D): UnitRows {
@@ -19,13 +21,13 @@ export function unitRows(rawRows: tf.Tensor2D): UnitRows {
   const shrink = tf.where(isLong, tf.fill(isLong.shape, SHRINK), tf.ones(isLong.shape));
   const rows = tf.mul(rawRows, shrink);
   const lengths = tf.norm(rows, 2, 1, true);
-  const isZero = tf.less(lengths, ZERO_NORM);
+  const isZero: tf.Tensor2D = tf.less(lengths, ZERO_NORM);
   const ones = tf.onesLike(lengths);
   const inverseLengths = tf.where(isZero, tf.zerosLike(lengths), tf.div(shrink, lengths)) as tf.Tensor2D;
   // Divided, not multiplied by the inverse: one rounding less in every cosine.
   const nonZero = tf.where(isZero, tf.zerosLike(rows), rows);
   const units = tf.div(nonZero, tf.where(isZero, ones, lengths)) as tf.Tensor2D;
-  return { units, inverseLengths };
+  return { units, inverseLengths, isZero };
 }
 
 /** Row by row, the part of `vectors` orthogonal to `units`: v − (v·u)u. Both [N, D]. */
@@ -34,13 +36,12 @@ export function tangentPart(vectors: tf.Tensor2D, units: tf.Tensor2D): tf.Tensor
 }
 
 /**
- * ‖x‖ of each row [N, 1], 0 for zero rows; differentiable once, with x̂ (0 for zero rows), also without the gradients of tfjs's own
+ * ‖x‖ of each row [N, 1], 0 for zero rows and not finite for rows that are not; differentiable once, with x̂ (0 for zero rows), also without the gradients of tfjs's own
  * ops.
  */
 export function rowNorms(rows: tf.Tensor2D): tf.Tensor2D {
   const norms = tf.customGrad((input, save) => {
-    const { units, inverseLengths } = unitRows(input as tf.Tensor2D);
-    const isZero = tf.equal(inverseLengths, 0);
+    const { units, inverseLengths, isZero } = unitRows(input as tf.Tensor2D);
     (save as tf.GradSaveFunc)([units]);
     return {
       value: tf.where(isZero, tf.zerosLike(inverseLengths), tf.div(1, inverseLengths)),

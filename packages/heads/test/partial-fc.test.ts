@@ -14,7 +14,9 @@ import {
   classVariant,
   curricularFace,
   elasticFace,
+  magFace,
   MarginHead,
+  sphereFace,
   type MarginSpec,
 } from '../dist/index.js';
 import { headCases, SHAPE } from './adaptive-cases.js';
@@ -284,10 +286,12 @@ describe('PartialFC', () => {
   });
 
   it('takes nothing of a batch that fails into the margin', () => {
-    for (const spec of [adaFace(), curricularFace(), elasticFace()]) {
+    for (const spec of [adaFace(), curricularFace(), elasticFace(), magFace(), sphereFace()]) {
       const head = makeHead({ margin: spec });
       const before = head.state();
-      expectCode(() => head.loss(tf.fill([2, 6], NaN) as tf.Tensor2D, [0, 1]), 'E_NONFINITE', 'embeddings');
+      for (const wrong of [NaN, Infinity]) {
+        expectCode(() => head.loss(tf.fill([2, 6], wrong) as tf.Tensor2D, [0, 1]), 'E_NONFINITE', 'embeddings');
+      }
       expect(head.state()).toEqual(before);
       expect(head.pending).toBe(0);
       head.dispose();
