@@ -269,6 +269,28 @@ describe('PartialFC', () => {
     points.dispose();
   });
 
+  it('an update by promise that fails leaves everything as it was', async () => {
+    const head = makeHead();
+    head.loss(tf.ones([2, 6]), [0, 1]).dispose();
+    const before = head.state();
+    await expect(head.updateAsync({ learningRate: -1 })).rejects.toMatchObject({ code: 'E_RANGE' });
+    expect(head.state()).toEqual(before);
+    expect(head.pending).toBe(1);
+    await head.updateAsync(SGD);
+    expect(head.state()).toEqual({ ...before, updateStep: 1 });
+    head.dispose();
+  });
+
+  it('leaves no tensors behind where logits fail', async () => {
+    const head = makeHead({ margin: sphereFace() });
+    const x = tf.fill([2, 6], NaN);
+    const before = tf.memory().numTensors;
+    await expect(head.logits(x)).rejects.toMatchObject({ code: 'E_NONFINITE' });
+    expect(tf.memory().numTensors).toBe(before);
+    x.dispose();
+    head.dispose();
+  });
+
   it('leaves no tensors behind, whatever the margin', () => {
     const [points, labels] = clusters(29, 10, 5, 6);
     const specs: MarginSpec[] = Object.values(headCases).map(({ spec }) => spec);
