@@ -87,7 +87,9 @@ export function pairLoss(
     const raw = embeddingsBD as tf.Tensor2D;
     const { units, inverseLengths } = normalize ? unitRows(raw) : { units: raw, inverseLengths: tf.ones([1, 1]) };
     const measuresBB = measuresOf(units, measure);
-    const { value, slopesBB } = terms(measuresBB, pairMasks(labels));
+    const { value: ofPairs, slopesBB } = terms(measuresBB, pairMasks(labels));
+    // A row that is not finite spoils the gradient of all, and may be in no pair that counts: the loss shall tell.
+    const value: tf.Scalar = tf.add(ofPairs, tf.sum(tf.mul(units, 0)));
     (save as tf.GradSaveFunc)([units, inverseLengths, measuresBB, slopesBB]);
     const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) => {
       const [points, inverses, measures, slopes] = saved as tf.Tensor2D[];
