@@ -188,7 +188,7 @@ export class PartialFC {
     });
     const result = marginSoftmax(this.centers, embeddings, labels, {
       margin: margin.rule,
-      rowParameters: margin.rowParameters ?? (rowParameters as tf.Tensor2D | undefined), // the op checks the shape
+      rowParameters: margin.rowParameters ?? rowParameters, // the op checks the shape
       sampled,
       step,
     });
