@@ -17,7 +17,6 @@ import {
   MarginHead,
   marginLogits,
   marginSoftmaxLoss,
-  needsNorms,
   normFace,
   sphereFace,
   type MarginSpec,
@@ -236,11 +235,7 @@ describe('MarginHead', () => {
       const before = head.state();
       for (const wrong of [NaN, Infinity]) {
         const x = tf.tensor2d([1, 2, wrong, 1], [2, 2]);
-        expectCode(
-          () => head.loss(x, [0, 1]),
-          'E_NONFINITE',
-          `received ${wrong === Infinity && !needsNorms(spec) ? NaN : wrong} from row 1`,
-        );
+        expectCode(() => head.loss(x, [0, 1]), 'E_NONFINITE', 'received NaN from row 1');
         x.dispose();
       }
       expect(head.state()).toEqual(before);
