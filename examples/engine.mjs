@@ -1,5 +1,5 @@
 // Class centres of 10,000 identities, trained by hand: node examples/engine.mjs
-import { ClassCenters } from '@hyperarc/kernels-cuda';
+import { checkMarginRule, ClassCenters } from '@hyperarc/kernels-cuda';
 
 const [classes, dim, batch] = [10_000, 128, 64];
 const centers = ClassCenters.create({ classes, dim, device: 'auto', seed: 1 });
@@ -9,7 +9,7 @@ console.log(`${centers.device.info.name}: ${(centers.bytes / 1e6).toFixed(1)} MB
 const labels = Int32Array.from({ length: batch }, (_, i) => (i * 157) % classes);
 const embeddings = Float32Array.from({ length: batch * dim }, (_, i) => Math.sin(1 + i * i));
 
-const margin = { scale: 64, m1: 1, m2: 0.5, m3: 0, fallback: 'hard', gradient: 'exact' }; // ArcFace
+const margin = checkMarginRule({ scale: 64, m1: 1, m2: 0.5, m3: 0, fallback: 'hard', gradient: 'exact' }); // ArcFace
 for (let i = 0; i < 10; i += 1) {
   const sampled = centers.sample({ labels, rate: 0.1, seed: 1, step: i }); // partial FC: a tenth of the classes
   const { loss, embeddingGradient, step } = await centers.forwardAsync({ embeddings, labels, margin, sampled });

@@ -1,8 +1,8 @@
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 import * as tf from '@tensorflow/tfjs-core';
 
-/** Class indices [B]: an int32 tensor, or numbers. */
-export type Labels = tf.Tensor1D | Int32Array | readonly number[];
+/** Class indices [B]: an int32 tensor, whatever rank its type states, or numbers. */
+export type Labels = tf.Tensor | Int32Array | readonly number[];
 
 export function checkShape(name: string, tensor: tf.Tensor, expected: string, isRight: boolean): void {
   if (!isRight)

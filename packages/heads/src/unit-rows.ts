@@ -8,9 +8,9 @@ const LONG_ELEMENT = 1e16;
 const SHRINK = 2 ** -80;
 
 export interface UnitRows {
-  /** Rows scaled to unit length, zero rows left 0 [N, D]. */
+  /** Rows scaled to unit length, zero rows left 0; NaN where a row is not finite [N, D]. */
   readonly units: tf.Tensor2D;
-  /** 1/‖row‖, 0 for zero rows [N, 1]. */
+  /** 1/‖row‖, 0 for zero rows, NaN for rows that are not finite [N, 1]. */
   readonly inverseLengths: tf.Tensor2D;
 }
 
@@ -18,7 +18,9 @@ export function unitRows(rawRows: tf.Tensor2D): UnitRows {
   const isLong = tf.greater(tf.max(tf.abs(rawRows), 1, true), LONG_ELEMENT);
   const shrink = tf.where(isLong, tf.fill(isLong.shape, SHRINK), tf.ones(isLong.shape));
   const rows = tf.mul(rawRows, shrink);
-  const lengths = tf.norm(rows, 2, 1, true);
+  const measured = tf.norm(rows, 2, 1, true);
+  // NaN where infinite: 1/∞ would be the 0 of a zero row, and to WebGL ∞/∞ is 1.
+  const lengths = tf.add(measured, tf.mul(measured, 0));
   const isZero = tf.less(lengths, ZERO_NORM);
   const ones = tf.onesLike(lengths);
   const inverseLengths = tf.where(isZero, tf.zerosLike(lengths), tf.div(shrink, lengths)) as tf.Tensor2D;
@@ -34,7 +36,7 @@ export function tangentPart(vectors: tf.Tensor2D, units: tf.Tensor2D): tf.Tensor
 }
 
 /**
- * ‖x‖ of each row [N, 1], 0 for zero rows; differentiable once, with x̂ (0 for zero rows), also without the gradients of tfjs's own
+ * ‖x‖ of each row [N, 1], 0 for zero rows and NaN for rows that are not finite; differentiable once, with x̂ (0 for zero rows), also without the gradients of tfjs's own
  * ops.
  */
 export function rowNorms(rows: tf.Tensor2D): tf.Tensor2D {

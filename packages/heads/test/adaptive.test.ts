@@ -119,15 +119,23 @@ describe('MarginAdapter', () => {
   });
 
   it('refuses to learn from embeddings or cosines that are not finite', () => {
-    const batch = makeBatch([0, NaN, 0, 0]);
-    const bad = { ...batch, embeddings: tf.mul(batch.embeddings, tf.tensor2d([[1], [NaN], [1], [1]])) as tf.Tensor2D };
-    for (const spec of [adaFace(), curricularFace(), adaCos({ classes: 3 })]) {
-      const adapter = new MarginAdapter(spec, 3);
-      expectCode(
-        () => adapter.prepare(bad),
-        'E_NONFINITE',
-        'embeddings: expected finite numbers, received NaN from row 1',
-      );
+    const learning = [curricularFace(), adaCos({ classes: 3 }), elasticFace({ plus: true })];
+    const followingNorms = [adaFace(), magFace(), sphereFace()];
+    for (const wrong of [NaN, Infinity]) {
+      const batch = makeBatch([0, wrong, 0, 0]);
+      const rows = batch.embeddings.arraySync() as number[][];
+      rows[1][2] = wrong;
+      const bad = { ...batch, embeddings: tf.tensor2d(rows) };
+      const expected = 'embeddings: expected finite numbers, received';
+      for (const spec of learning) {
+        const adapter = new MarginAdapter(spec, 3);
+        expectCode(() => adapter.prepare(bad), 'E_NONFINITE', `${expected} ${wrong} from row 1`);
+      }
+      for (const spec of followingNorms) {
+        const adapter = new MarginAdapter(spec, 3);
+        expectCode(() => adapter.prepare(bad), 'E_NONFINITE', `${expected} NaN from row 1`);
+        expectCode(() => adapter.evaluate(bad), 'E_NONFINITE', `${expected} NaN from row 1`);
+      }
     }
   });
 

@@ -8,7 +8,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { build } from 'esbuild';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { findChromium, openPage } from './browser/chromium.js';
-import type { PageResult } from './browser/page.js';
+import type { OnBackend, PageResult } from './browser/page.js';
 import { trainHeads, type Training } from './browser/train.js';
 
 /** How long the page may take; a second or two where nothing else runs. A browser that hangs is replaced once. */
@@ -117,15 +117,29 @@ if (chromium === undefined && !process.env['CI']) {
       expect(own.filter((path) => /\.node$|addon|loader|centers\.js|\/engine\//.test(path))).toEqual([]);
     });
 
+    const resultsOn = (backend: keyof PageResult): Exclude<OnBackend, { error: string }> => {
+      const results = inBrowser[backend];
+      if ('error' in results) throw new Error(results.error);
+      return results;
+    };
+
     it('learn on the cpu backend, with the numbers of Node', () => {
-      if ('error' in inBrowser.cpu) throw new Error(inBrowser.cpu.error);
-      inNode.forEach((expected, i) => expectSameTraining((inBrowser.cpu as Training[])[i]!, expected, 1e-5));
+      const { trainings } = resultsOn('cpu');
+      inNode.forEach((expected, i) => expectSameTraining(trainings[i]!, expected, 1e-5));
     });
 
     // Without a GPU Chromium draws with SwiftShader, whose sine and cosine are off by up to 2e-4.
     it('learn on the webgl backend', () => {
-      if ('error' in inBrowser.webgl) throw new Error(inBrowser.webgl.error);
-      inNode.forEach((expected, i) => expectSameTraining((inBrowser.webgl as Training[])[i]!, expected, 1e-3));
+      const { trainings } = resultsOn('webgl');
+      inNode.forEach((expected, i) => expectSameTraining(trainings[i]!, expected, 1e-3));
+    });
+
+    it.each(['cpu', 'webgl'] as const)('on %s tell identities apart, and tell of what is not finite', (backend) => {
+      const { nearIdentities, infinite } = resultsOn(backend).edges;
+      expect(nearIdentities[0]).toBeCloseTo(0.004256, 5);
+      expect(nearIdentities[1]).toBe(nearIdentities[0]);
+      expect(Number(infinite['arcFace'])).not.toSatisfy(Number.isFinite);
+      expect(infinite['magFace']).toBe('E_NONFINITE');
     });
   });
 }

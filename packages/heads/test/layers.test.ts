@@ -6,6 +6,7 @@ import {
   adaCos,
   adaFace,
   arcFace,
+  classCosines,
   curricularFace,
   elasticFace,
   magFace,
@@ -53,6 +54,13 @@ describe('ClassCosines', () => {
     const head = new MarginHead({ classes: CLASSES, dim: 8, subCenters, seed: 9, margin: arcFace({ scale: 1 }) });
     expect((model.predict(x) as tf.Tensor).dataSync()).toEqual(head.logits(x).dataSync());
     expect(model.getWeights()[0]!.shape).toEqual(head.centers.shape);
+  });
+
+  it('can be the whole model, over embeddings that are there already', () => {
+    const { x } = toyData();
+    const layer = new ClassCosines({ units: CLASSES, seed: 7, inputShape: [8] });
+    const predicted = tfl.sequential({ layers: [layer] }).predict(x) as tf.Tensor;
+    expect(predicted.dataSync()).toEqual(classCosines(x, layer.getWeights()[0]!).dataSync());
   });
 
   it('gives the norm last where it is asked for', () => {

@@ -229,6 +229,20 @@ describe('MarginHead', () => {
     points.dispose();
   });
 
+  it('takes nothing of a batch that is not finite into the margin', () => {
+    for (const spec of [adaFace(), magFace(), sphereFace(), elasticFace({ plus: true })]) {
+      const head = new MarginHead({ classes: 3, dim: 2, margin: spec });
+      const before = head.state();
+      for (const wrong of [NaN, Infinity]) {
+        const x = tf.tensor2d([1, 2, wrong, 1], [2, 2]);
+        expectCode(() => head.loss(x, [0, 1]), 'E_NONFINITE', 'received NaN from row 1');
+        x.dispose();
+      }
+      expect(head.state()).toEqual(before);
+      head.dispose();
+    }
+  });
+
   it('answers bad input with an error that names it', () => {
     const head = new MarginHead({ classes: 3, dim: 4, margin: arcFace() });
     const x = tf.zeros([2, 4]) as tf.Tensor2D;

@@ -14,7 +14,9 @@ import {
   classVariant,
   curricularFace,
   elasticFace,
+  magFace,
   MarginHead,
+  sphereFace,
   type MarginSpec,
 } from '../dist/index.js';
 import { headCases, SHAPE } from './adaptive-cases.js';
@@ -267,6 +269,28 @@ describe('PartialFC', () => {
     points.dispose();
   });
 
+  it('an update by promise that fails leaves everything as it was', async () => {
+    const head = makeHead();
+    head.loss(tf.ones([2, 6]), [0, 1]).dispose();
+    const before = head.state();
+    await expect(head.updateAsync({ learningRate: -1 })).rejects.toMatchObject({ code: 'E_RANGE' });
+    expect(head.state()).toEqual(before);
+    expect(head.pending).toBe(1);
+    await head.updateAsync(SGD);
+    expect(head.state()).toEqual({ ...before, updateStep: 1 });
+    head.dispose();
+  });
+
+  it('leaves no tensors behind where logits fail', async () => {
+    const head = makeHead({ margin: sphereFace() });
+    const x = tf.fill([2, 6], NaN);
+    const before = tf.memory().numTensors;
+    await expect(head.logits(x)).rejects.toMatchObject({ code: 'E_NONFINITE' });
+    expect(tf.memory().numTensors).toBe(before);
+    x.dispose();
+    head.dispose();
+  });
+
   it('leaves no tensors behind, whatever the margin', () => {
     const [points, labels] = clusters(29, 10, 5, 6);
     const specs: MarginSpec[] = Object.values(headCases).map(({ spec }) => spec);
@@ -284,10 +308,12 @@ describe('PartialFC', () => {
   });
 
   it('takes nothing of a batch that fails into the margin', () => {
-    for (const spec of [adaFace(), curricularFace(), elasticFace()]) {
+    for (const spec of [adaFace(), curricularFace(), elasticFace(), magFace(), sphereFace()]) {
       const head = makeHead({ margin: spec });
       const before = head.state();
-      expectCode(() => head.loss(tf.fill([2, 6], NaN) as tf.Tensor2D, [0, 1]), 'E_NONFINITE', 'embeddings');
+      for (const wrong of [NaN, Infinity]) {
+        expectCode(() => head.loss(tf.fill([2, 6], wrong) as tf.Tensor2D, [0, 1]), 'E_NONFINITE', 'embeddings');
+      }
       expect(head.state()).toEqual(before);
       expect(head.pending).toBe(0);
       head.dispose();

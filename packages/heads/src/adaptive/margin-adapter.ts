@@ -8,7 +8,7 @@ import { curriculum } from './curriculum.js';
 import { magnitude } from './magnitude.js';
 import { normQuality } from './norm-quality.js';
 import { normScale } from './norm-scale.js';
-import { normsOf } from './norms.js';
+import { checkNorms, normsOf } from './norms.js';
 import { randomMargin } from './random-margin.js';
 import { penaltyOf, rowParametersOf } from './rows.js';
 import type { AdaptationRuntime, AdapterBatch, Column, ColumnName, Contribution, TrainingBatch } from './runtime.js';
@@ -102,7 +102,7 @@ export class MarginAdapter {
 
   /**
    * The margin of a training batch. Changes nothing until its `commit`.
-   * @throws HyperArcError E_NONFINITE for embeddings that a running mean must not take in.
+   * @throws HyperArcError E_NONFINITE for embeddings or cosines that a margin follows and that are not finite.
    */
   prepare(batch: TrainingBatch): PreparedMargin {
     const results = this.runtimes.map((runtime, i) => runtime.train(this.states[i], batch));
@@ -162,6 +162,7 @@ export class MarginAdapter {
   private adapt(batch: AdapterBatch, contributions: readonly Contribution[]): AdaptedMargin {
     const { rule, columns } = merge(this.spec, contributions);
     if (Object.keys(columns).length === 0) return { rule };
+    if (Object.values(columns).some((column) => typeof column === 'function')) checkNorms(batch);
     return { rule, rowParameters: rowParametersOf(batch, rule, columns) };
   }
 }

@@ -28,6 +28,15 @@ export function readNorms(batch: AdapterBatch): Float32Array {
   return norms;
 }
 
+/**
+ * Refuses norms that are not finite. What a margin makes of them would be refused too, but as a number out of its range that nobody
+ * gave. WebGPU cannot read back synchronously: there such a batch has a loss that is not finite.
+ * @throws HyperArcError E_NONFINITE naming the row; E_RANGE as {@link normsOf}.
+ */
+export function checkNorms(batch: AdapterBatch): void {
+  if (tf.getBackend() !== 'webgpu') readNorms(batch);
+}
+
 /** Numbers of an array, or of a tensor read back from its device. */
 export function numbersOf(values: ArrayLike<number> | tf.Tensor): number[] {
   return Array.from(values instanceof tf.Tensor ? values.dataSync() : values);

@@ -1,6 +1,6 @@
 import type { MarginSpec, RandomMarginAdaptation } from '../specs/index.js';
 import { normalNumbers } from './random-normal.js';
-import { numbersOf } from './norms.js';
+import { checkFinite, numbersOf } from './norms.js';
 import type { AdaptationRuntime } from './runtime.js';
 import { readCount, readObject } from './state-fields.js';
 
@@ -9,8 +9,12 @@ interface RandomMarginState {
   readonly step: number;
 }
 
-/** `margins` so that the sample nearest its centre gets the smallest; ties keep the batch's order. */
+/**
+ * `margins` so that the sample nearest its centre gets the smallest; ties keep the batch's order.
+ * @throws HyperArcError E_NONFINITE.
+ */
 function byNearness(margins: Float64Array, cosines: readonly number[]): Float64Array {
+  checkFinite('embeddings', cosines);
   const ascending = margins.slice().sort();
   const nearestFirst = Array.from(margins, (_, i) => i).sort((a, b) => cosines[b]! - cosines[a]! || a - b);
   const assigned = new Float64Array(margins.length);

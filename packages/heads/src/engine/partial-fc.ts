@@ -188,7 +188,7 @@ export class PartialFC {
     });
     const result = marginSoftmax(this.centers, embeddings, labels, {
       margin: margin.rule,
-      rowParameters: margin.rowParameters ?? (rowParameters as tf.Tensor2D | undefined), // the op checks the shape
+      rowParameters: margin.rowParameters ?? rowParameters, // the op checks the shape
       sampled,
       step,
     });
@@ -232,6 +232,7 @@ export class PartialFC {
       await this.centers.updateAsync(steps, complete);
     } catch (error) {
       this.remembered.unshift(...steps);
+      this.updateStep -= 1;
       throw error;
     }
     this.spare.push(...steps);
@@ -269,16 +270,17 @@ export class PartialFC {
   async logits(embeddings: tf.Tensor): Promise<tf.Tensor2D> {
     this.checkEmbeddings(embeddings);
     const scale = this.adapter.scaleOf(embeddings);
-    const values = await embeddings.data<'float32'>();
-    const common = typeof scale === 'number' ? scale : 1;
-    const logitsBC = await this.centers.logitsAsync(values, { scale: common });
-    const logits = tf.tensor2d(logitsBC, [embeddings.shape[0], this.centers.shape[0]]);
-    if (typeof scale === 'number') return logits;
-    return tf.tidy(() => {
-      const scaled: tf.Tensor2D = tf.mul(logits, scale);
-      tf.dispose([logits, scale]);
-      return scaled;
-    });
+    try {
+      const values = await embeddings.data<'float32'>();
+      const common = typeof scale === 'number' ? scale : 1;
+      const logitsBC = await this.centers.logitsAsync(values, { scale: common });
+      return tf.tidy((): tf.Tensor2D => {
+        const logits = tf.tensor2d(logitsBC, [embeddings.shape[0], this.centers.shape[0]]);
+        return typeof scale === 'number' ? logits : tf.mul(logits, scale);
+      });
+    } finally {
+      tf.dispose(scale);
+    }
   }
 
   /**

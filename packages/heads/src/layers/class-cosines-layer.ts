@@ -18,6 +18,8 @@ export interface ClassCosinesConfig {
   readonly stddev?: number;
   /** Whether ‖x‖ follows the cosines as one more column, which margins that depend on it need (`needsNorms`); default false. */
   readonly withNorm?: boolean;
+  /** [D], where this is the model's first layer: for embeddings that another model has made. */
+  readonly inputShape?: tfl.Shape;
   readonly name?: string;
   readonly trainable?: boolean;
 }
@@ -49,7 +51,10 @@ class SeededCenters extends tf.serialization.Serializable {
   }
 }
 
-function checkConfig({ units, subCenters, seed, stddev, withNorm }: Required<Omit<ClassCosinesConfig, 'name'>>): void {
+/** The options that are the layer's own. */
+type OwnConfig = Required<Omit<ClassCosinesConfig, 'inputShape' | 'name' | 'trainable'>>;
+
+function checkConfig({ units, subCenters, seed, stddev, withNorm }: OwnConfig): void {
   checkPositiveInteger('units', units);
   checkPositiveInteger('subCenters', subCenters);
   if (!Number.isSafeInteger(seed) || seed < 0) {
@@ -72,7 +77,7 @@ function checkConfig({ units, subCenters, seed, stddev, withNorm }: Required<Omi
  */
 export class ClassCosines extends tfl.layers.Layer {
   static readonly className = 'HyperArcClassCosines';
-  private readonly config: Required<Omit<ClassCosinesConfig, 'name' | 'trainable'>>;
+  private readonly config: OwnConfig;
   private centers!: tfl.LayerVariable;
 
   /** @throws HyperArcError E_RANGE naming the option. */
@@ -86,8 +91,8 @@ export class ClassCosines extends tfl.layers.Layer {
     ...rest
   }: ClassCosinesConfig) {
     super({ ...rest, trainable });
-    checkConfig({ units, subCenters, seed, stddev, withNorm, trainable });
     this.config = { units, subCenters, seed, stddev, withNorm };
+    checkConfig(this.config);
   }
 
   /** @throws HyperArcError E_SHAPE unless the input is [B, D]. */

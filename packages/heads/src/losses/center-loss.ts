@@ -156,7 +156,8 @@ export class CenterLoss {
 
   /**
    * Moves the centres of the classes in the batches since the last update, all batches as one, and forgets those.
-   * @throws HyperArcError E_RANGE when nothing is pending; E_DISPOSED.
+   * @throws HyperArcError E_RANGE when nothing is pending; E_NONFINITE for embeddings that are not finite (not on WebGPU, which cannot be
+   * read back synchronously), E_DISPOSED: then everything stays as it was.
    */
   update(): void {
     this.requireLive();
@@ -169,8 +170,12 @@ export class CenterLoss {
       const pulls = tf.sub(tf.matMul(members, points, true), tf.mul(counts, this.centers));
       return tf.add(this.centers, tf.mul(tf.div(pulls, tf.add(counts, 1)), this.rate)) as tf.Tensor2D;
     });
-    this.centers.assign(moved);
-    moved.dispose();
+    try {
+      requireFinite(moved);
+      this.centers.assign(moved);
+    } finally {
+      moved.dispose();
+    }
     this.discard();
   }
 
@@ -191,6 +196,16 @@ export class CenterLoss {
     if (this.isDisposed)
       throw new HyperArcError('E_DISPOSED', 'CenterLoss: expected a live loss, received one that was disposed');
   }
+}
+
+/**
+ * One embedding that is not finite reaches every centre: the sum over the members of a class is a product with 0 for the others.
+ * @throws HyperArcError E_NONFINITE.
+ */
+function requireFinite(centers: tf.Tensor2D): void {
+  if (tf.getBackend() === 'webgpu' || tf.tidy(() => tf.all(tf.isFinite(centers)).dataSync()[0] === 1)) return;
+  const fix = 'discard() forgets the batches';
+  throw new HyperArcError('E_NONFINITE', `embeddings: expected finite numbers, received others; ${fix}`);
 }
 
 /** @throws HyperArcError E_RANGE unless there is a batch to update with. */

@@ -25,7 +25,7 @@ export interface BinaryTerms {
 export function binaryClassLoss(
   embeddings: tf.Tensor,
   centers: tf.Tensor,
-  bias: tf.Scalar | number,
+  bias: tf.Tensor | number,
   labels: Labels,
   terms: (cosinesBC: tf.Tensor2D, isTargetBC: tf.Tensor, bias: tf.Scalar) => BinaryTerms,
 ): tf.Scalar {

@@ -18,9 +18,16 @@ export interface PairTerms {
   readonly slopesBB: tf.Tensor2D;
 }
 
+/** The same identities, numbered from 0: WebGL keeps integers as floats, which makes one of 2²⁴ and 2²⁴ + 1. */
+function renumbered(labels: Int32Array): Int32Array {
+  const numberOf = new Map<number, number>();
+  for (const label of labels) if (!numberOf.has(label)) numberOf.set(label, numberOf.size);
+  return labels.map((label) => numberOf.get(label)!);
+}
+
 function pairMasks(labels: Int32Array): PairMasks {
-  const batch = labels.length;
-  const [column, row] = [tf.tensor2d(labels, [batch, 1], 'int32'), tf.tensor2d(labels, [1, batch], 'int32')];
+  const [batch, numbers] = [labels.length, renumbered(labels)];
+  const [column, row] = [tf.tensor2d(numbers, [batch, 1], 'int32'), tf.tensor2d(numbers, [1, batch], 'int32')];
   const isSelf = indicators(tf.range(0, batch, 1, 'int32'), batch);
   return {
     positiveBB: tf.logicalAnd(tf.equal(column, row), tf.logicalNot(isSelf)),
@@ -87,7 +94,9 @@ export function pairLoss(
     const raw = embeddingsBD as tf.Tensor2D;
     const { units, inverseLengths } = normalize ? unitRows(raw) : { units: raw, inverseLengths: tf.ones([1, 1]) };
     const measuresBB = measuresOf(units, measure);
-    const { value, slopesBB } = terms(measuresBB, pairMasks(labels));
+    const { value: ofPairs, slopesBB } = terms(measuresBB, pairMasks(labels));
+    // A row that is not finite spoils the gradient of all, and may be in no pair that counts: the loss shall tell.
+    const value: tf.Scalar = tf.add(ofPairs, tf.sum(tf.mul(units, 0)));
     (save as tf.GradSaveFunc)([units, inverseLengths, measuresBB, slopesBB]);
     const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) => {
       const [points, inverses, measures, slopes] = saved as tf.Tensor2D[];

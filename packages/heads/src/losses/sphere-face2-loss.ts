@@ -36,7 +36,7 @@ export interface SphereFace2Options {
 export function sphereFace2Loss(
   embeddings: tf.Tensor,
   centers: tf.Tensor,
-  bias: tf.Scalar | number,
+  bias: tf.Tensor | number,
   labels: Labels,
   options: SphereFace2Options = {},
 ): tf.Scalar {

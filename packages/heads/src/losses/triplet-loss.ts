@@ -29,7 +29,7 @@ export interface TripletLossOptions {
  * - 'batch-hard': for each anchor that has both, its farthest positive and its nearest negative; ties to the lowest index.
  * - 'semi-hard': every triplet with d(a,p) < d(a,n) < d(a,p) + α.
  *
- * A batch without such a triplet has loss 0 and gradient 0. Where two embeddings are the same point, the direction between them is
+ * A batch without such a triplet has loss 0 and gradient 0; one with an embedding that is not finite has a loss that is not. Where two embeddings are the same point, the direction between them is
  * undefined and their distance adds nothing to the gradient. Differentiable once. Time O(B³ + B²·D); intermediates of 64 MiB at most
  * (B ≤ 4096).
  *

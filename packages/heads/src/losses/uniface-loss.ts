@@ -33,7 +33,7 @@ export interface UnifaceOptions {
 export function unifaceLoss(
   embeddings: tf.Tensor,
   centers: tf.Tensor,
-  bias: tf.Scalar | number,
+  bias: tf.Tensor | number,
   labels: Labels,
   options: UnifaceOptions = {},
 ): tf.Scalar {

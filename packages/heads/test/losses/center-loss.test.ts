@@ -1,4 +1,5 @@
 import '@tensorflow/tfjs-backend-cpu';
+import '@tensorflow/tfjs-backend-wasm';
 import '@tensorflow/tfjs-layers';
 import { ClassCenters } from '@hyperarc/kernels-cuda';
 import * as tf from '@tensorflow/tfjs-core';
@@ -128,6 +129,27 @@ describe.each(Object.entries(makers))('%s', (_, make) => {
       loss.dispose();
       expectCode(() => loss.loss(x(), labels), 'E_DISPOSED', '');
     });
+  });
+});
+
+describe('CenterLoss', () => {
+  it.each(['cpu', 'wasm'])('moves no centre by a batch that is not finite, on %s', async (backend) => {
+    await tf.setBackend(backend);
+    const loss = new CenterLoss({ classes: 3, dim: 2, seed: 3 });
+    const before = loss.centers.dataSync().slice();
+    for (const wrong of [NaN, Infinity]) {
+      const x = tf.tensor2d([1, 2, wrong, 4], [2, 2]);
+      loss.loss(x, [0, 1]).dispose();
+      const { numTensors } = tf.memory();
+      expectCode(() => loss.update(), 'E_NONFINITE', 'embeddings: expected finite numbers, received others; discard()');
+      expect(tf.memory().numTensors).toBe(numTensors);
+      expect(loss.centers.dataSync()).toEqual(before);
+      expect(loss.pending).toBe(1);
+      loss.discard();
+      x.dispose();
+    }
+    loss.dispose();
+    await tf.setBackend('cpu');
   });
 });
 

@@ -70,6 +70,13 @@ describe.each(Object.entries(metrics))('%s', (name, loss) => {
       expect(gradient.every(Number.isFinite)).toBe(true);
     }
   });
+
+  it('is not finite where an embedding is not, also one that no triplet holds', () => {
+    for (const wrong of [NaN, Infinity]) {
+      const rows = [...embeddings.slice(0, 3), embeddings[3].with(1, wrong)];
+      expect(runMetric(loss, rows, [0, 0, 1, 2]).value).toBeNaN();
+    }
+  });
 });
 
 describe('tripletLoss', () => {

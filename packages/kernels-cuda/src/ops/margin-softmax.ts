@@ -20,9 +20,9 @@ export interface MarginSoftmaxOptions {
    * [B, 4] float32: per-sample (s, m1, m2, m3) instead of the rule's four numbers. The loss is differentiable with respect to a tensor;
    * with `negatives` in the rule the gradient of its first column is NaN: the passes do not form it.
    */
-  readonly rowParameters?: tf.Tensor2D | Float32Array | undefined;
+  readonly rowParameters?: tf.Tensor | Float32Array | undefined;
   /** [n] int32: sorted unique local class indices that take part (partial FC); all by default. */
-  readonly sampled?: tf.Tensor1D | Int32Array | undefined;
+  readonly sampled?: tf.Tensor | Int32Array | undefined;
   /** A step whose memory to use again; a new one by default. */
   readonly step?: Step | undefined;
 }
@@ -30,9 +30,9 @@ export interface MarginSoftmaxOptions {
 export interface MarginSoftmaxResult {
   /** Mean loss in nats, differentiable with respect to the embeddings and the row parameters. */
   readonly loss: tf.Scalar;
-  /** [B]; not differentiable. */
+  /** [B]; not differentiable: a gradient that comes back to it is an error. */
   readonly lossPerSample: tf.Tensor1D;
-  /** [B] cosine of the angle to the target centre; not differentiable. */
+  /** [B] cosine of the angle to the target centre; not differentiable, as `lossPerSample`. */
   readonly targetCosine: tf.Tensor1D;
   /** What `centers.update` needs. It is the caller's to dispose. */
   readonly step: Step;
@@ -96,8 +96,8 @@ function requireTensor(name: string, value: tf.Tensor, dtype: tf.DataType, shape
 /** The kernel's inputs, checked. Arrays become tensors, which `made` collects. */
 function toInputs(
   centers: ClassCenters,
-  embeddings: tf.Tensor2D,
-  labels: tf.Tensor1D | Int32Array,
+  embeddings: tf.Tensor,
+  labels: tf.Tensor | Int32Array,
   options: MarginSoftmaxOptions,
   made: tf.Tensor[],
 ): MarginSoftmaxInputs & Record<string, tf.Tensor> {
@@ -106,9 +106,9 @@ function toInputs(
     return tensor;
   };
   const dim = centers.shape[2];
-  const fits = embeddings?.rank === 2 && embeddings.shape[0] > 0 && embeddings.shape[1] === dim;
+  const fits = embeddings?.rank === 2 && embeddings.shape[0]! > 0 && embeddings.shape[1] === dim;
   requireTensor('embeddings', embeddings, 'float32', `[B, ${dim}] with B ≥ 1`, fits);
-  const batch = embeddings.shape[0];
+  const batch = embeddings.shape[0]!;
   const labelsB = labels instanceof Int32Array ? make(tf.tensor1d(labels, 'int32')) : labels;
   requireTensor('labels', labelsB, 'int32', `[${batch}]`, labelsB?.rank === 1 && labelsB.size === batch);
   const inputs: MarginSoftmaxInputs & Record<string, tf.Tensor> = { embeddings, labels: labelsB };
@@ -133,6 +133,19 @@ function toInputs(
   return inputs;
 }
 
+/** `values`, which it disposes, such that their gradient is an error: tfjs would take it for 0. */
+function withoutGradient<T extends tf.Tensor>(name: string, values: T): T {
+  const guarded = tf.customGrad((input) => ({
+    value: tf.clone(input as tf.Tensor),
+    gradFunc: () => {
+      const expected = 'no gradient to come back to it: the engine has that of the mean loss alone';
+      throw new HyperArcError('E_RANGE', `${name}: expected ${expected}, received one; differentiate loss`);
+    },
+  }))(values);
+  values.dispose();
+  return guarded as T;
+}
+
 /**
  * Margin softmax over class centres as a tfjs op: loss of a micro-batch, differentiable with respect to the embeddings and
  * to `rowParameters` (docs/numerics.md, "Loss and gradients"). The weights of `centers` never move here; `centers.update(step, …)` moves them.
@@ -144,8 +157,8 @@ function toInputs(
  */
 export function marginSoftmax(
   centers: ClassCenters,
-  embeddings: tf.Tensor2D,
-  labels: tf.Tensor1D | Int32Array,
+  embeddings: tf.Tensor,
+  labels: tf.Tensor | Int32Array,
   options: MarginSoftmaxOptions,
 ): MarginSoftmaxResult {
   const rule = checkMarginRule(requireObject('options', options).margin);
@@ -163,8 +176,8 @@ export function marginSoftmax(
     tf.dispose([gradient!, rowGradient!]);
     return {
       loss: loss as tf.Scalar,
-      lossPerSample: lossPerSample as tf.Tensor1D,
-      targetCosine: targetCosine as tf.Tensor1D,
+      lossPerSample: withoutGradient('lossPerSample', lossPerSample as tf.Tensor1D),
+      targetCosine: withoutGradient('targetCosine', targetCosine as tf.Tensor1D),
       step,
     };
   } catch (error) {

@@ -192,6 +192,24 @@ describe.each(BACKENDS)('marginSoftmax on %s', (backend) => {
     tf.dispose([x, rows]);
   });
 
+  it('refuses a gradient of what has none, in place of 0', () => {
+    const { centers, labels } = problem;
+    const through = (name: 'lossPerSample' | 'targetCosine') => (x: tf.Tensor) => {
+      const { [name]: values, step } = marginSoftmax(centers, x, labels, { margin: rule });
+      step.dispose();
+      return tf.sum(values);
+    };
+    const x = embeddingsOf(problem);
+    for (const name of ['lossPerSample', 'targetCosine'] as const) {
+      const message = `E_RANGE: ${name}: expected no gradient to come back to it`;
+      const differentiate = () => tf.tidy(() => tf.grad(through(name))(x));
+      expect(differentiate).toThrow(
+        expect.objectContaining({ code: 'E_RANGE', message: expect.stringContaining(message) }),
+      );
+    }
+    x.dispose();
+  });
+
   it('back-propagates through what made the embeddings', () => {
     const { centers, labels, batch, dim } = problem;
     const features = tf.tensor2d(normal(batch * 5, 3), [batch, 5]);
