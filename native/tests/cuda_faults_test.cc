@@ -95,6 +95,18 @@ TEST_F(CudaFaults, DevicesOlderThanTheKernelsAreRefused) {
   expectError(createEngine(kCuda, &engine), StatusCode::kDevice, "sm_80 or newer");
 }
 
+TEST_F(CudaFaults, DevicesThatTheBuildHasNoCodeForAreRefused) {
+  harness.set("SM", "110");
+  const std::string has = "80-real 86-real 89-real 90a-real 100-real 120-real 120-virtual";
+  const std::string mend = "build with HYPERARC_CUDA_ARCHITECTURES=110-real";
+  EXPECT_NE(whyNoCuda().find("no device here runs this build's kernels, which are for " + has), std::string::npos)
+      << whyNoCuda();
+  EXPECT_NE(whyNoCuda().find("of sm_110); " + mend), std::string::npos) << whyNoCuda();
+  std::unique_ptr<Engine> engine;
+  expectError(createEngine(kCuda, &engine), StatusCode::kDevice, mend);
+  EXPECT_EQ(engine, nullptr);
+}
+
 TEST_F(CudaFaults, CentresThatDoNotFitAreRefusedWithThePlan) {
   harness.set("MEMORY_BYTES", std::to_string(64 << 20));
   auto engine = makeEngine(kCuda);

@@ -43,7 +43,7 @@ class Core {
   StepMemory takeStep(int64_t deviceBytes, int64_t hostBytes);
   void recycle(StepMemory memory);
 
-  /// Throws CudaError if this build has none for the line.
+  /// Of a line that this build has. Throws CudaError.
   Passes& passes(const KernelRow& row);
 
   const Device device;

@@ -30,6 +30,8 @@ struct Device {
   std::string architecture() const;
 };
 
+/// E_DEVICE unless this build has kernels that run on the device.
+Status checkDevice(const Device& device);
 /// Empty when there is a device this build can use; else why not, in a sentence without a full stop.
 std::string whyNoDevice();
 /// Devices of this process (CUDA_VISIBLE_DEVICES numbers them); none without a usable driver. Opens no context.
