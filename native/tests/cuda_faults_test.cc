@@ -3,31 +3,13 @@
 #include <cuda_runtime.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <limits>
 
 #include "engines.h"
+#include "harness_settings.h"
 
 namespace hyperarc::test {
 namespace {
-
-/// Sets variables of the harness, and puts back what was there.
-class Harness {
- public:
-  ~Harness() {
-    for (const std::string& name : set_) unsetenv(name.c_str());
-    emulator::reset();
-  }
-  void set(const std::string& name, const std::string& value) {
-    const std::string variable = "HYPERARC_EMULATED_" + name;
-    setenv(variable.c_str(), value.c_str(), 1);
-    set_.push_back(variable);
-  }
-  void unset(const std::string& name) { unsetenv(("HYPERARC_EMULATED_" + name).c_str()); }
-
- private:
-  std::vector<std::string> set_;
-};
 
 class CudaFaults : public testing::Test {
  protected:

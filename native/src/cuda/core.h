@@ -16,6 +16,7 @@
 #include "common/guard.h"
 #include "dispatch/dispatch.h"
 #include "runtime/device.h"
+#include "runtime/scope.h"
 #include "runtime/staging.h"
 #include "runtime/stream.h"
 

@@ -7,6 +7,7 @@
 #include "common/plan.h"
 #include "common/validation.h"
 #include "plan.h"
+#include "runtime/scope.h"
 
 namespace hyperarc::cuda {
 

@@ -137,15 +137,4 @@ Status checkDeviceMemory(const char* name, const void* memory, const Device& dev
                                    ", received memory of " + received + "; copy it, or use that device's engine"};
 }
 
-DeviceScope::DeviceScope(int index) {
-  const cudaError_t error = cudaGetDevice(&before_);
-  if (error != cudaSuccess) before_ = -1;
-  ignore(error);
-  check(cudaSetDevice(index), "device");
-}
-
-DeviceScope::~DeviceScope() {
-  if (before_ >= 0) ignore(cudaSetDevice(before_));
-}
-
 }  // namespace hyperarc::cuda

@@ -42,16 +42,4 @@ DeviceInfo describe(const Device& device);
 /// E_DEVICE unless `memory` is the device's own, or managed. `name` is the argument's. Throws CudaError.
 Status checkDeviceMemory(const char* name, const void* memory, const Device& device);
 
-/// Makes a device the calling thread's current one, and gives the thread its own back. Throws CudaError.
-class DeviceScope {
- public:
-  explicit DeviceScope(int index);
-  ~DeviceScope();
-  DeviceScope(const DeviceScope&) = delete;
-  DeviceScope& operator=(const DeviceScope&) = delete;
-
- private:
-  int before_ = -1;
-};
-
 }  // namespace hyperarc::cuda

@@ -6,6 +6,7 @@
 
 #include "passes.h"
 #include "runtime/memory.h"
+#include "runtime/scope.h"
 
 namespace hyperarc::cuda {
 
@@ -24,6 +25,7 @@ class Event {
   cudaEvent_t get() const { return event_; }
 
  private:
+  HomeDevice home_;
   cudaEvent_t event_ = nullptr;
   bool isRecorded_ = false;
 };
@@ -44,7 +46,7 @@ class Stream {
   void synchronize();
   /// Throws if something enqueued has failed; does not wait.
   void poll();
-  /// Waits without a report.
+  /// Waits without a report, whichever device the thread is on.
   void drain() noexcept;
   /// Kernels enqueued since the stream was last known to be done; empty if none.
   std::string kernelsUnderWay() const;
@@ -52,6 +54,7 @@ class Stream {
   void waitFor(const Event& event);
 
  private:
+  HomeDevice home_;
   cudaStream_t stream_ = nullptr;
 };
 

@@ -159,7 +159,7 @@ cudaError_t cudaDeviceReset();
 cudaError_t cudaDeviceCanAccessPeer(int* canAccess, int device, int peer);
 cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned flags);
 cudaError_t cudaDriverGetVersion(int* version);
-/// Knows cuTensorMapEncodeTiled alone.
+/// Knows what cuda.h declares here.
 cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function, unsigned version,
                                              unsigned long long flags, cudaDriverEntryPointQueryResult* result);
 cudaError_t cudaRuntimeGetVersion(int* version);
