@@ -3,6 +3,7 @@
 #include <cuda_runtime.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "engines.h"
@@ -145,6 +146,45 @@ TEST_F(CudaFaults, AnUpdateThatFindsNoMemoryHasChangedNothing) {
   harness.unset("MEMORY_BYTES");
   ASSERT_TRUE(centers->update(steps, {}));
   EXPECT_NE(rowsOf(*centers), before);
+}
+
+TEST_F(CudaFaults, ACallThatFailedUnderWayHasNoTimes) {
+  auto engine = makeEngine(kCuda);
+  Problem p = makeProblem(40, 20000, 1, 64, 3);
+  auto centers = makeCenters(*engine, p);
+  // Few classes: little scratch.
+  p.isSampled = true;
+  p.sampled.assign(p.labelsB.begin(), p.labelsB.end());
+  std::sort(p.sampled.begin(), p.sampled.end());
+  p.sampled.erase(std::unique(p.sampled.begin(), p.sampled.end()), p.sampled.end());
+  const auto stepOnce = [&] {
+    auto step = forwardOf(*centers, p.asBatch());
+    Step* steps[] = {step.get()};
+    EXPECT_TRUE(centers->update(steps, {}));
+    const StepTimes times = centers->lastTimes();
+    EXPECT_TRUE(times.measured);
+    EXPECT_GT(times.forwardMs, 0.0);
+    EXPECT_GT(times.updateMs, 0.0);
+  };
+  stepOnce();
+
+  auto first = forwardOf(*centers, p.asBatch()), second = forwardOf(*centers, p.asBatch());
+  Step* steps[] = {first.get(), second.get()};
+  harness.set("MEMORY_BYTES", "1");
+  expectError(centers->update(steps, {}), StatusCode::kMemory, "update");
+  EXPECT_FALSE(centers->lastTimes().measured);
+  harness.unset("MEMORY_BYTES");
+  stepOnce();
+
+  // There is a recycled step, and no memory for the scratch of all classes.
+  harness.set("MEMORY_BYTES", "1");
+  p.isSampled = false;
+  std::unique_ptr<Step> none;
+  expectError(centers->forward(p.asBatch(), &none), StatusCode::kMemory, "forward");
+  EXPECT_FALSE(centers->lastTimes().measured);
+  harness.unset("MEMORY_BYTES");
+  p.isSampled = true;
+  stepOnce();
 }
 
 TEST_F(CudaFaults, RecycledMemoryIsGivenBackBeforeACallIsRefused) {

@@ -19,6 +19,8 @@ class Event {
   Event& operator=(const Event&) = delete;
 
   void record(cudaStream_t stream);
+  /// As if it had never been recorded.
+  void forget() { isRecorded_ = false; }
   /// Blocks the host. Returns at once if never recorded.
   void wait() const;
   bool isRecorded() const { return isRecorded_; }
