@@ -1,11 +1,15 @@
 # nvcc is there: the language, the architectures and the flags of every CUDA file.
-set(HYPERARC_CUDA_ARCHITECTURES "default" CACHE STRING
-  "Architectures of the CUDA kernels, in the form of CMAKE_CUDA_ARCHITECTURES; default: all that are supported")
 set(architectures ${HYPERARC_CUDA_ARCHITECTURES})
 if(architectures STREQUAL "default")
-  # The last one is PTX, for devices that come later.
-  set(architectures 80-real 86-real 89-real 90a-real 100-real 120-real 120-virtual)
+  set(architectures ${HYPERARC_DEFAULT_ARCHITECTURES})
 endif()
+# The engine must know which devices it has code for (runtime/build.h), and CMake's own lists have no 90a.
+foreach(architecture IN LISTS architectures)
+  if(NOT architecture MATCHES "^[0-9]+[af]?(-real|-virtual)?$")
+    message(FATAL_ERROR "HyperArc: HYPERARC_CUDA_ARCHITECTURES: expected architectures such as 80-real;90a-real, "
+      "received ${architecture}; name each one")
+  endif()
+endforeach()
 set(CMAKE_CUDA_ARCHITECTURES ${architectures})
 # One host compiler for all: nvcc's own default may be another one.
 if(NOT CMAKE_CUDA_HOST_COMPILER)

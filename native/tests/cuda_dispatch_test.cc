@@ -4,14 +4,34 @@
 
 #include "cuda/dispatch/dispatch.h"
 #include "cuda/few_terms.h"
+#include "cuda/runtime/build.h"
 #include "proven_table.h"
 
 namespace hyperarc::cuda {
 namespace {
 
+// What lines do is the same in every build that has them.
+const std::vector<KernelRow>& builtTable() {
+  static const std::vector<KernelRow> table = test::changedTable([](KernelRow& row) { row.isBuilt = true; });
+  return table;
+}
+const std::vector<KernelRow>& provenTable() {
+  static const std::vector<KernelRow> table =
+      test::changedTable([](KernelRow& row) { row.isBuilt = row.provenOnHardware = true; });
+  return table;
+}
+/// Proven, in a build without sm_90a.
+const std::vector<KernelRow>& tableWithoutWgmma() {
+  static const std::vector<KernelRow> table = test::changedTable([](KernelRow& row) {
+    row.provenOnHardware = true;
+    row.isBuilt = row.family != Kernels::kWgmma;
+  });
+  return table;
+}
+
 constexpr int32_t kCapabilities[] = {80, 86, 89, 90, 100, 120};
 
-std::string chosen(int32_t capability, const KernelRequest& request, KernelTable table = kernelTable()) {
+std::string chosen(int32_t capability, const KernelRequest& request, KernelTable table = builtTable()) {
   KernelChoice choice;
   const Status status = chooseKernels(table, capability, request, &choice);
   EXPECT_TRUE(status) << status.message();
@@ -49,7 +69,7 @@ TEST(KernelTable, ServesEveryProblemOnEveryDevice) {
 }
 
 TEST(KernelTable, EveryLineCanBeReached) {
-  for (const KernelRow& row : kernelTable()) {
+  for (const KernelRow& row : builtTable()) {
     const KernelRequest request = {.asked = row.family,
                                    .precision = row.takesFp32 ? Precision::kFp32 : Precision::kBf16Compute,
                                    .subCenters = row.maxSubCenters,
@@ -58,7 +78,7 @@ TEST(KernelTable, EveryLineCanBeReached) {
                                    .negativeRules = row.maxRules,
                                    .optimizer = row.takesAdamW ? Optimizer::kAdamW : Optimizer::kSgd};
     KernelChoice choice;
-    ASSERT_TRUE(chooseKernels(kernelTable(), row.minCapability, request, &choice));
+    ASSERT_TRUE(chooseKernels(builtTable(), row.minCapability, request, &choice));
     EXPECT_EQ(choice.row, &row) << choice.name;
   }
 }
@@ -69,7 +89,7 @@ TEST(KernelTable, WhatIsNotProvenRunsOnlyWhenAskedFor) {
   asking.asked = Kernels::kWgmma;
   EXPECT_EQ(chosen(90, asking), "wgmma-bf16-d512");
   const KernelRow* wgmma = nullptr;
-  for (const KernelRow& row : kernelTable()) {
+  for (const KernelRow& row : builtTable()) {
     if (row.family == Kernels::kWgmma && row.dimPadded == 512) wgmma = &row;
   }
   ASSERT_NE(wgmma, nullptr);
@@ -93,16 +113,16 @@ TEST(KernelTable, NamesSayWhatRunsAndWhy) {
   EXPECT_EQ(chosen(80, rules), "plain-bf16 (steps of different negative rules)");
   // Where wgmma would run by itself, a rule or AdamW is the reason that it does not.
   const KernelRequest adamw = {.precision = Precision::kBf16Compute, .dim = 512, .optimizer = Optimizer::kAdamW};
-  EXPECT_EQ(chosen(80, adamw, test::provenTable()), "mma-bf16-d512");
-  EXPECT_EQ(chosen(90, adamw, test::provenTable()), "mma-bf16-d512 (AdamW)");
-  EXPECT_EQ(chosen(90, rule, test::provenTable()), "mma-bf16-d512 (negative rule)");
+  EXPECT_EQ(chosen(80, adamw, provenTable()), "mma-bf16-d512");
+  EXPECT_EQ(chosen(90, adamw, provenTable()), "mma-bf16-d512 (AdamW)");
+  EXPECT_EQ(chosen(90, rule, provenTable()), "mma-bf16-d512 (negative rule)");
 }
 
 TEST(KernelTable, FewTermsAreForALineThatHoldsItsTolerances) {
   const auto proven = [](int64_t samples, int64_t classes, int32_t dim) {
     const KernelRequest request = {
         .precision = Precision::kBf16Compute, .dim = dim, .samples = samples, .classes = classes};
-    return chosen(90, request, test::provenTable());
+    return chosen(90, request, provenTable());
   };
   for (const auto& [dim, row] : {std::pair{500, "d512"}, {200, "d256"}, {100, "d128"}}) {
     const std::string mma = std::string("mma-bf16-") + row, wgmma = std::string("wgmma-bf16-") + row;
@@ -118,22 +138,85 @@ TEST(KernelTable, FewTermsAreForALineThatHoldsItsTolerances) {
   // What a line cannot serve at all says more than that it is small.
   KernelRequest few = {.precision = Precision::kBf16Compute, .dim = 512, .samples = 3, .classes = 5};
   few.negativeRules = 1;
-  EXPECT_EQ(chosen(90, few, test::provenTable()), "mma-bf16-d512 (negative rule)");
+  EXPECT_EQ(chosen(90, few, provenTable()), "mma-bf16-d512 (negative rule)");
   few.needsMask = true;
-  EXPECT_EQ(chosen(90, few, test::provenTable()), "plain-bf16 (steps of different samples)");
+  EXPECT_EQ(chosen(90, few, provenTable()), "plain-bf16 (steps of different samples)");
   // Nothing faster is passed over on other devices, nor where a request does not say how much there is of it.
   few = {.precision = Precision::kBf16Compute, .dim = 3, .samples = 3, .classes = 5};
-  EXPECT_EQ(chosen(80, few, test::provenTable()), "mma-bf16-d128");
-  EXPECT_EQ(chosen(90, {.precision = Precision::kBf16Compute, .dim = 512}, test::provenTable()), "wgmma-bf16-d512");
+  EXPECT_EQ(chosen(80, few, provenTable()), "mma-bf16-d128");
+  EXPECT_EQ(chosen(90, {.precision = Precision::kBf16Compute, .dim = 512}, provenTable()), "wgmma-bf16-d512");
   // Asked for by name a family takes few terms too.
   few.asked = Kernels::kWgmma;
   EXPECT_EQ(chosen(90, few), "wgmma-bf16-d128");
 }
 
+TEST(KernelTable, AutoRunsWhatTheBuildHas) {
+  KernelRequest request = {.precision = Precision::kBf16Compute, .dim = 512, .samples = 1024, .classes = 1'000'000};
+  EXPECT_EQ(chosen(90, request, provenTable()), "wgmma-bf16-d512");
+  EXPECT_EQ(chosen(90, request, tableWithoutWgmma()), "mma-bf16-d512 (build without sm_90a)");
+  // Nothing was passed over.
+  EXPECT_EQ(chosen(80, request, tableWithoutWgmma()), "mma-bf16-d512");
+  EXPECT_EQ(chosen(100, request, tableWithoutWgmma()), "mma-bf16-d512");
+  request.dim = 100;
+  EXPECT_EQ(chosen(90, request, tableWithoutWgmma()), "mma-bf16-d128 (build without sm_90a)");
+  // These no build would give to wgmma.
+  request.samples = 3;
+  EXPECT_EQ(chosen(90, request, tableWithoutWgmma()), "mma-bf16-d128 (few samples)");
+  request.optimizer = Optimizer::kAdamW;
+  EXPECT_EQ(chosen(90, request, tableWithoutWgmma()), "mma-bf16-d128 (AdamW)");
+  EXPECT_EQ(chosen(90, {.precision = Precision::kFp32, .dim = 512}, tableWithoutWgmma()), "plain-fp32");
+
+  // As long as a line is not proven, it is not the build that keeps `auto` from it.
+  std::vector<KernelRow> unproven = tableWithoutWgmma();
+  for (KernelRow& row : unproven) row.provenOnHardware = false;
+  EXPECT_EQ(chosen(90, {.precision = Precision::kBf16Compute, .dim = 512}, unproven), "mma-bf16-d512");
+
+  KernelChoice choice;
+  const KernelRequest asking = {.asked = Kernels::kWgmma, .precision = Precision::kBf16Compute, .dim = 512};
+  const Status status = chooseKernels(tableWithoutWgmma(), 90, asking, &choice);
+  EXPECT_STREQ(codeName(status.code()), "E_DEVICE");
+  EXPECT_EQ(status.message(),
+            "kernels: expected a build with the wgmma kernels, received one without sm_90a; use kernels 'auto', or "
+            "build with 90a-real among HYPERARC_CUDA_ARCHITECTURES");
+  EXPECT_EQ(choice.row, nullptr);
+}
+
+TEST(KernelTable, EveryLineOfThisBuildHasKernels) {
+  for (const KernelRow& row : kernelTable()) {
+    EXPECT_EQ(row.isBuilt, row.family != Kernels::kWgmma || kHasWgmma);
+    const Device device = {.major = 9, .multiprocessors = 4, .sharedBytesPerBlock = 232448};
+    if (row.isBuilt) EXPECT_NE(makePasses(row, device), nullptr);
+  }
+}
+
+TEST(CudaBuild, KnowsTheDevicesThatItsCodeRunsOn) {
+  const auto runs = [](const char* architectures, int capability) {
+    return hasCodeFor(architectures, capability / 10, capability % 10);
+  };
+  // Machine code: its major version, from its minor one on.
+  EXPECT_TRUE(runs("80-real", 80) && runs("80-real", 86) && runs("80-real", 89));
+  EXPECT_FALSE(runs("86-real", 80) || runs("80-real", 90) || runs("80-real", 120) || runs("90-real", 89));
+  EXPECT_TRUE(runs("100-real", 103) && runs("120-real", 121));
+  EXPECT_FALSE(runs("100-real", 110) || runs("120-real", 80));
+  // Architecture's own: that one alone. Family's own: its major version.
+  EXPECT_TRUE(runs("90a-real", 90));
+  EXPECT_FALSE(runs("90a-real", 100) || runs("100a-real", 103) || runs("90a-virtual", 100) || runs("90a", 120));
+  EXPECT_TRUE(runs("100f-real", 103) && runs("100f-virtual", 103));
+  EXPECT_FALSE(runs("103f-real", 100) || runs("100f-virtual", 110));
+  // PTX, and both.
+  EXPECT_TRUE(runs("80-virtual", 80) && runs("80-virtual", 90) && runs("80-virtual", 121) && runs("86", 120));
+  EXPECT_FALSE(runs("120-virtual", 110) || runs("86", 80));
+
+  EXPECT_TRUE(runs("80-real 90a-real", 90) && runs("80-real 90a-real", 86));
+  EXPECT_FALSE(runs("80-real 90a-real", 100) || runs("", 80));
+  for (int capability : {80, 86, 87, 89, 90, 100, 103, 120, 121, 130})
+    EXPECT_TRUE(runs("80-real 86-real 89-real 90a-real 100-real 120-real 120-virtual", capability)) << capability;
+}
+
 TEST(KernelTable, RefusesWhatCannotBeWithTheReason) {
   const auto refuses = [](int32_t capability, const KernelRequest& request, StatusCode code, const std::string& part) {
     KernelChoice choice;
-    const Status status = chooseKernels(kernelTable(), capability, request, &choice);
+    const Status status = chooseKernels(builtTable(), capability, request, &choice);
     EXPECT_STREQ(codeName(status.code()), codeName(code));
     EXPECT_NE(status.message().find(part), std::string::npos) << status.message();
     EXPECT_EQ(choice.row, nullptr);

@@ -3,31 +3,14 @@
 #include <cuda_runtime.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
+#include <algorithm>
 #include <limits>
 
 #include "engines.h"
+#include "harness_settings.h"
 
 namespace hyperarc::test {
 namespace {
-
-/// Sets variables of the harness, and puts back what was there.
-class Harness {
- public:
-  ~Harness() {
-    for (const std::string& name : set_) unsetenv(name.c_str());
-    emulator::reset();
-  }
-  void set(const std::string& name, const std::string& value) {
-    const std::string variable = "HYPERARC_EMULATED_" + name;
-    setenv(variable.c_str(), value.c_str(), 1);
-    set_.push_back(variable);
-  }
-  void unset(const std::string& name) { unsetenv(("HYPERARC_EMULATED_" + name).c_str()); }
-
- private:
-  std::vector<std::string> set_;
-};
 
 class CudaFaults : public testing::Test {
  protected:
@@ -95,6 +78,18 @@ TEST_F(CudaFaults, DevicesOlderThanTheKernelsAreRefused) {
   expectError(createEngine(kCuda, &engine), StatusCode::kDevice, "sm_80 or newer");
 }
 
+TEST_F(CudaFaults, DevicesThatTheBuildHasNoCodeForAreRefused) {
+  harness.set("SM", "110");
+  const std::string has = "80-real 86-real 89-real 90a-real 100-real 120-real 120-virtual";
+  const std::string mend = "build with HYPERARC_CUDA_ARCHITECTURES=110-real";
+  EXPECT_NE(whyNoCuda().find("no device here runs this build's kernels, which are for " + has), std::string::npos)
+      << whyNoCuda();
+  EXPECT_NE(whyNoCuda().find("of sm_110); " + mend), std::string::npos) << whyNoCuda();
+  std::unique_ptr<Engine> engine;
+  expectError(createEngine(kCuda, &engine), StatusCode::kDevice, mend);
+  EXPECT_EQ(engine, nullptr);
+}
+
 TEST_F(CudaFaults, CentresThatDoNotFitAreRefusedWithThePlan) {
   harness.set("MEMORY_BYTES", std::to_string(64 << 20));
   auto engine = makeEngine(kCuda);
@@ -151,6 +146,45 @@ TEST_F(CudaFaults, AnUpdateThatFindsNoMemoryHasChangedNothing) {
   harness.unset("MEMORY_BYTES");
   ASSERT_TRUE(centers->update(steps, {}));
   EXPECT_NE(rowsOf(*centers), before);
+}
+
+TEST_F(CudaFaults, ACallThatFailedUnderWayHasNoTimes) {
+  auto engine = makeEngine(kCuda);
+  Problem p = makeProblem(40, 20000, 1, 64, 3);
+  auto centers = makeCenters(*engine, p);
+  // Few classes: little scratch.
+  p.isSampled = true;
+  p.sampled.assign(p.labelsB.begin(), p.labelsB.end());
+  std::sort(p.sampled.begin(), p.sampled.end());
+  p.sampled.erase(std::unique(p.sampled.begin(), p.sampled.end()), p.sampled.end());
+  const auto stepOnce = [&] {
+    auto step = forwardOf(*centers, p.asBatch());
+    Step* steps[] = {step.get()};
+    EXPECT_TRUE(centers->update(steps, {}));
+    const StepTimes times = centers->lastTimes();
+    EXPECT_TRUE(times.measured);
+    EXPECT_GT(times.forwardMs, 0.0);
+    EXPECT_GT(times.updateMs, 0.0);
+  };
+  stepOnce();
+
+  auto first = forwardOf(*centers, p.asBatch()), second = forwardOf(*centers, p.asBatch());
+  Step* steps[] = {first.get(), second.get()};
+  harness.set("MEMORY_BYTES", "1");
+  expectError(centers->update(steps, {}), StatusCode::kMemory, "update");
+  EXPECT_FALSE(centers->lastTimes().measured);
+  harness.unset("MEMORY_BYTES");
+  stepOnce();
+
+  // There is a recycled step, and no memory for the scratch of all classes.
+  harness.set("MEMORY_BYTES", "1");
+  p.isSampled = false;
+  std::unique_ptr<Step> none;
+  expectError(centers->forward(p.asBatch(), &none), StatusCode::kMemory, "forward");
+  EXPECT_FALSE(centers->lastTimes().measured);
+  harness.unset("MEMORY_BYTES");
+  p.isSampled = true;
+  stepOnce();
 }
 
 TEST_F(CudaFaults, RecycledMemoryIsGivenBackBeforeACallIsRefused) {

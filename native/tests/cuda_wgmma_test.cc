@@ -15,6 +15,7 @@
 
 #include "cuda_pass_checks.h"
 #include "device/update_element.h"
+#include "runtime/build.h"
 #include "runtime/error.h"
 #include "sanitized.h"
 
@@ -34,6 +35,7 @@ class HopperTest : public testing::Test {
     int major = 0;
     if (cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0) != cudaSuccess || major != 9)
       GTEST_SKIP() << "no CUDA device of compute capability 9.0";
+    if (!cuda::kHasWgmma) GTEST_SKIP() << "the build has no wgmma kernels";
 #endif
   }
   void TearDown() override {

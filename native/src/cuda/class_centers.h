@@ -97,7 +97,7 @@ class CudaClassCenters final : public ClassCenters {
   uint64_t version_ = 1;
   uint64_t updates_ = 0;  // AdamW: t
   CentersMemory memory_;
-  Event forwardBegin_, forwardEnd_, updateBegin_, updateEnd_;
+  Event forwardBegin_, forwardEnd_, updateBegin_, updateEnd_;  // an end belongs to the begin before it, or is forgotten
 };
 
 template <typename Body>

@@ -61,9 +61,7 @@ void Core::recycle(StepMemory memory) {
 
 Passes& Core::passes(const KernelRow& row) {
   std::unique_ptr<Passes>& made = passes_[{row.family, row.dimPadded}];
-  if (made == nullptr) {
-    if (Status status = makePasses(row, device, &made); !status) throw CudaError(status.code(), status.message());
-  }
+  if (made == nullptr) made = makePasses(row, device);
   return *made;
 }
 

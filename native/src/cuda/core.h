@@ -16,6 +16,7 @@
 #include "common/guard.h"
 #include "dispatch/dispatch.h"
 #include "runtime/device.h"
+#include "runtime/scope.h"
 #include "runtime/staging.h"
 #include "runtime/stream.h"
 
@@ -43,7 +44,7 @@ class Core {
   StepMemory takeStep(int64_t deviceBytes, int64_t hostBytes);
   void recycle(StepMemory memory);
 
-  /// Throws CudaError if this build has none for the line.
+  /// Of a line that this build has. Throws CudaError.
   Passes& passes(const KernelRow& row);
 
   const Device device;

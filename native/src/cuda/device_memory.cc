@@ -2,8 +2,10 @@
 
 #include <cuda_runtime.h>
 
-#include "runtime/device.h"
+#include <cstring>
+
 #include "runtime/error.h"
+#include "runtime/scope.h"
 
 namespace hyperarc {
 namespace {
@@ -18,6 +20,14 @@ Status answered(Body body) {
   }
 }
 
+/// The device that owns `memory`, −1 for the host's. Throws CudaError.
+int deviceOf(const void* memory) {
+  cudaPointerAttributes attributes{};
+  cuda::check(cudaPointerGetAttributes(&attributes, memory), "device memory");
+  const bool isDevice = attributes.type == cudaMemoryTypeDevice || attributes.type == cudaMemoryTypeManaged;
+  return isDevice ? attributes.device : -1;
+}
+
 }  // namespace
 
 bool readsDeviceMemory() { return true; }
@@ -25,12 +35,9 @@ bool readsDeviceMemory() { return true; }
 Status waitForDeviceOf(const void* memory, int32_t* device) {
   *device = -1;
   return answered([&]() -> Status {
-    cudaPointerAttributes attributes{};
-    cuda::check(cudaPointerGetAttributes(&attributes, memory), "embeddings: device memory");
-    if (attributes.type != cudaMemoryTypeDevice && attributes.type != cudaMemoryTypeManaged) return Status::ok();
-    *device = attributes.device;
-    // The calling thread is TensorFlow's: it gets its device back.
-    const cuda::DeviceScope scope(attributes.device);
+    *device = deviceOf(memory);
+    if (*device < 0) return Status::ok();
+    const cuda::DeviceScope scope(*device);
     cuda::check(cudaDeviceSynchronize(), "embeddings: waiting for their device");
     return Status::ok();
   });
@@ -38,6 +45,13 @@ Status waitForDeviceOf(const void* memory, int32_t* device) {
 
 Status copyMemory(void* to, const void* from, int64_t bytes) {
   return answered([&]() -> Status {
+    const int source = deviceOf(from);
+    const int device = source >= 0 ? source : deviceOf(to);
+    if (device < 0) {
+      std::memcpy(to, from, static_cast<size_t>(bytes));
+      return Status::ok();
+    }
+    const cuda::DeviceScope scope(device);
     cuda::check(cudaMemcpy(to, from, static_cast<size_t>(bytes), cudaMemcpyDefault), "device copy");
     // Within a device, and from pageable memory, cudaMemcpy answers before the copy has landed (CUDA runtime API, "API
     // synchronization behavior"), and no stream of TensorFlow's waits for the one it ran on.

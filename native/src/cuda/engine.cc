@@ -7,6 +7,7 @@
 #include "common/plan.h"
 #include "common/validation.h"
 #include "plan.h"
+#include "runtime/scope.h"
 
 namespace hyperarc::cuda {
 
@@ -98,10 +99,7 @@ Status createCudaEngine(const EngineConfig& config, KernelTable table, std::uniq
         return {StatusCode::kRange, "kernels: expected 0 to 3, received " +
                                         std::to_string(static_cast<int32_t>(config.kernels)) + "; see Kernels"};
       const Device& device = devices[config.index];
-      if (device.capability() < kMinCapability)
-        return {StatusCode::kDevice, "index: expected a device of sm_" + std::to_string(kMinCapability) +
-                                         " or newer, received " + device.name + " (" + device.architecture() +
-                                         "); use device 'cpu'"};
+      if (Status status = checkDevice(device); !status) return status;
       const DeviceScope scope(config.index);
       *engine = std::make_unique<CudaEngine>(std::make_shared<Core>(device, config.kernels, table));
       return Status::ok();

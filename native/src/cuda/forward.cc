@@ -210,6 +210,7 @@ Status CudaClassCenters::forward(const Batch& batch, std::unique_ptr<Step>* out)
     auto step = std::make_unique<CudaStep>(core_, *passes, id_, version_, config_, batch);
     // The update under way is not this pass's time.
     core_->forwardStream.waitFor(core_->updated);
+    forwardEnd_.forget();
     forwardBegin_.record(core_->forwardStream.get());
     enqueueTargets(*step);
     enqueueNegatives(*step);

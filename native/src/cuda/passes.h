@@ -71,7 +71,7 @@ class Passes {
 std::unique_ptr<Passes> makePlainPasses(const Device& device);
 /// bf16 precisions, K = 1, D ≤ 512, compute capability ≥ 8.0. kernels/mma/.
 std::unique_ptr<Passes> makeMmaPasses(const Device& device, int32_t dimPadded);
-/// bf16 precisions, K = 1, D ≤ 512, compute capability 9.0. kernels/wgmma/. Null in builds without sm_90a.
+/// bf16 precisions, K = 1, D ≤ 512, compute capability 9.0. kernels/wgmma/. Throws in builds without sm_90a.
 std::unique_ptr<Passes> makeWgmmaPasses(const Device& device, int32_t dimPadded);
 
 }  // namespace hyperarc::cuda

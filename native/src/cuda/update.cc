@@ -59,6 +59,7 @@ Status CudaClassCenters::update(std::span<Step* const> steps, const UpdateOption
     sink.update = {options.learningRate, options.momentum, options.weightDecay, options.roundingStep, isAdamW, {}};
     if (isAdamW) sink.update.adamw = adamwFactors(options, updates_ + 1);
     const cudaStream_t stream = core_->updateStream.get();
+    updateEnd_.forget();
     updateBegin_.record(stream);
     enqueueGradient(steps, *passes, sink, options.unsampled == Unsampled::kDecayed);
     updateEnd_.record(stream);

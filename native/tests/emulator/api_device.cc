@@ -33,7 +33,9 @@ Stream* resolveStream(cudaStream_t stream) {
 
 void reset() {
   const std::lock_guard<std::recursive_mutex> lock(runtimeMutex());
-  for (int device = 0; device < 16; ++device) resetDevice(device);
+  for (int device = 0; device < kMostDevices; ++device) resetDevice(device);
+  closeContexts();
+  restartTurns();
   hostThread() = {};
 }
 
@@ -78,6 +80,16 @@ constexpr ErrorText kErrors[] = {
     {cudaErrorNotSupported, "cudaErrorNotSupported", "operation not supported"},
 };
 
+struct DriverFunction {
+  const char* name;
+  void* address;
+};
+const DriverFunction kDriverFunctions[] = {
+    {"cuTensorMapEncodeTiled", reinterpret_cast<void*>(&cuTensorMapEncodeTiled)},
+    {"cuCtxGetCurrent", reinterpret_cast<void*>(&cuCtxGetCurrent)},
+    {"cuCtxSetCurrent", reinterpret_cast<void*>(&cuCtxSetCurrent)},
+};
+
 const ErrorText& textOf(cudaError_t error) {
   static constexpr ErrorText kUnknown = {cudaErrorUnknown, "cudaErrorUnknown", "unknown error"};
   for (const ErrorText& text : kErrors) {
@@ -117,9 +129,12 @@ cudaError_t cudaDriverGetVersion(int* version) {
 
 cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function, unsigned, unsigned long long,
                                              cudaDriverEntryPointQueryResult* result) {
-  return apiCall([&](const Settings&) {
-    const bool isKnown = std::strcmp(symbol, "cuTensorMapEncodeTiled") == 0;
-    *function = isKnown ? reinterpret_cast<void*>(&cuTensorMapEncodeTiled) : nullptr;
+  return apiQuery([&](const Settings&) {
+    const auto* known =
+        std::find_if(std::begin(kDriverFunctions), std::end(kDriverFunctions),
+                     [symbol](const DriverFunction& function) { return std::strcmp(symbol, function.name) == 0; });
+    const bool isKnown = known != std::end(kDriverFunctions);
+    *function = isKnown ? known->address : nullptr;
     *result = isKnown ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
     return cudaSuccess;
   });
@@ -146,6 +161,7 @@ cudaError_t cudaSetDevice(int device) {
   if (error != cudaSuccess) return remember(error);
   if (device < 0 || device >= settings.devices) return remember(cudaErrorInvalidDevice);
   hostThread().device = device;
+  takeContext();  // since CUDA 12
   return remember(deviceError(device));
 }
 
@@ -157,7 +173,7 @@ cudaError_t cudaGetDevice(int* device) {
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
-  return apiCall([&](const Settings& settings) {
+  return apiQuery([&](const Settings& settings) {
     if (device < 0 || device >= settings.devices) return cudaErrorInvalidDevice;
     *properties = {};
     std::snprintf(properties->name, sizeof properties->name, "HyperArc emulated device %d (sm_%d)", device,
@@ -186,7 +202,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
 }
 
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device) {
-  return apiCall([&](const Settings& settings) {
+  return apiQuery([&](const Settings& settings) {
     if (device < 0 || device >= settings.devices) return cudaErrorInvalidDevice;
     switch (attribute) {
       case cudaDevAttrMaxThreadsPerBlock:
@@ -258,7 +274,7 @@ cudaError_t cudaDeviceReset() {
 }
 
 cudaError_t cudaDeviceCanAccessPeer(int* canAccess, int device, int peer) {
-  return apiCall([&](const Settings& settings) {
+  return apiQuery([&](const Settings& settings) {
     if (std::min(device, peer) < 0 || std::max(device, peer) >= settings.devices) return cudaErrorInvalidDevice;
     *canAccess = device != peer;
     return cudaSuccess;

@@ -148,6 +148,7 @@ cudaError_t cudaMallocAsync(void** pointer, size_t bytes, cudaStream_t stream) {
 cudaError_t cudaFree(void* pointer) {
   if (pointer == nullptr) return cudaSuccess;
   const std::lock_guard<std::recursive_mutex> lock(runtimeMutex());
+  takeContext();
   const Allocation* allocation = findAllocation(pointer);
   if (allocation == nullptr || allocation->begin != pointer || allocation->kind != MemoryKind::kDevice) {
     return remember(cudaErrorInvalidValue);
@@ -185,6 +186,7 @@ cudaError_t cudaHostAlloc(void** pointer, size_t bytes, unsigned) {
 cudaError_t cudaFreeHost(void* pointer) {
   if (pointer == nullptr) return cudaSuccess;
   const std::lock_guard<std::recursive_mutex> lock(runtimeMutex());
+  takeContext();
   const Allocation* allocation = findAllocation(pointer);
   if (allocation == nullptr || allocation->begin != pointer || allocation->kind != MemoryKind::kPinned) {
     return remember(cudaErrorInvalidValue);
@@ -212,7 +214,7 @@ cudaError_t cudaHostUnregister(void* pointer) {
 }
 
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* pointer) {
-  return apiCall([&](const Settings&) {
+  return apiQuery([&](const Settings&) {
     const Allocation* allocation = findAllocation(pointer);
     void* address = const_cast<void*>(pointer);
     if (allocation == nullptr) {

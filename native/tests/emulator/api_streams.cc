@@ -73,6 +73,7 @@ cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, i
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   const std::lock_guard<std::recursive_mutex> lock(runtimeMutex());
+  takeContext();
   if (!isStream(stream) || stream->isDefault) return remember(cudaErrorInvalidResourceHandle);
   const int device = stream->device;
   destroyStream(stream);
@@ -136,6 +137,7 @@ cudaError_t cudaEventCreate(cudaEvent_t* event) { return cudaEventCreateWithFlag
 
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
   const std::lock_guard<std::recursive_mutex> lock(runtimeMutex());
+  takeContext();
   if (!isEvent(event)) return remember(cudaErrorInvalidResourceHandle);
   const int device = event->device;
   events().erase(event);

@@ -52,7 +52,7 @@ void refuseUnknownNames() {
 Settings readSettings() {
   refuseUnknownNames();
   Settings settings;
-  readNumber("DEVICES", &settings.devices, 0, 16);
+  readNumber("DEVICES", &settings.devices, 0, kMostDevices);
   readNumber("DRIVER", &settings.driverVersion, 0, 1000000);
   readNumber("SM", &settings.computeCapability, 50, 121);
   readNumber("MEMORY_BYTES", &settings.memoryBytes, 1, int64_t{1} << 50);

@@ -6,6 +6,8 @@
 
 namespace hyperarc::emulator {
 
+inline constexpr int kMostDevices = 16;
+
 struct Settings {
   int devices = 1;                         // HYPERARC_EMULATED_DEVICES
   int driverVersion = 13000;               // HYPERARC_EMULATED_DRIVER, 0: no driver

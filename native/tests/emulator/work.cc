@@ -8,12 +8,14 @@
 namespace hyperarc::emulator {
 namespace {
 
+constexpr uint64_t kFirstState = 0x9E3779B97F4A7C15u;
+
 struct Queues {
   std::map<int, Stream*> defaults;
   std::vector<std::unique_ptr<Stream>> streams;
   std::map<int, cudaError_t> errors;
   uint64_t nextSequence = 1;
-  uint64_t randomState = 0x9E3779B97F4A7C15u;
+  uint64_t randomState = kFirstState;
 };
 
 Queues& queues() {
@@ -168,5 +170,7 @@ void resetDevice(int device) {
   queues().errors.erase(device);
   sweep();
 }
+
+void restartTurns() { queues().randomState = kFirstState; }
 
 }  // namespace hyperarc::emulator

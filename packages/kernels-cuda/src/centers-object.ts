@@ -65,8 +65,8 @@ export abstract class CentersObject {
   }
 
   /**
-   * Which kernels a step of `batch` samples over all classes runs, e.g. 'cpu-avx512', 'plain-fp32', 'mma-bf16-d512 (few samples)': for
-   * records.
+   * Which kernels a step of `batch` samples over all classes runs, e.g. 'cpu-avx512', 'plain-fp32', 'mma-bf16-d512 (few samples)',
+   * 'mma-bf16-d512 (build without sm_90a)': for records.
    * @throws HyperArcError E_RANGE, E_BUSY, E_DISPOSED.
    */
   kernels(batch: number): string {

@@ -3,6 +3,8 @@
 #include <limits>
 
 #include "few_terms.h"
+#include "runtime/build.h"
+#include "runtime/error.h"
 
 namespace hyperarc::cuda {
 
@@ -15,14 +17,14 @@ constexpr PassSize kBeyondFew = {kFewSamples + 1, kFewClasses + 1, kFewDimension
 constexpr PassSize kAnySize = {};  // a shard may have no class of a pass
 
 constexpr KernelRow kTable[] = {
-    // family, capabilities, Dp, fp32, bf16, K, mask, negative rules, AdamW, least, harness suffices, proven on hardware
-    {Kernels::kWgmma, 90, 90, 512, false, true, 1, false, 0, false, kBeyondFew, false, false},
-    {Kernels::kWgmma, 90, 90, 256, false, true, 1, false, 0, false, kBeyondFew, false, false},
-    {Kernels::kWgmma, 90, 90, 128, false, true, 1, false, 0, false, kBeyondFew, false, false},
-    {Kernels::kMma, 80, kAny, 512, false, true, 1, false, 1, true, kAnySize, true, false},
-    {Kernels::kMma, 80, kAny, 256, false, true, 1, false, 1, true, kAnySize, true, false},
-    {Kernels::kMma, 80, kAny, 128, false, true, 1, false, 1, true, kAnySize, true, false},
-    {Kernels::kPlain, 80, kAny, 0, true, true, 16, true, kAny, true, kAnySize, true, false},
+    // family, capabilities, Dp, fp32, bf16, K, mask, rules, AdamW, least, harness suffices, proven on hardware, built
+    {Kernels::kWgmma, 90, 90, 512, false, true, 1, false, 0, false, kBeyondFew, false, false, kHasWgmma},
+    {Kernels::kWgmma, 90, 90, 256, false, true, 1, false, 0, false, kBeyondFew, false, false, kHasWgmma},
+    {Kernels::kWgmma, 90, 90, 128, false, true, 1, false, 0, false, kBeyondFew, false, false, kHasWgmma},
+    {Kernels::kMma, 80, kAny, 512, false, true, 1, false, 1, true, kAnySize, true, false, true},
+    {Kernels::kMma, 80, kAny, 256, false, true, 1, false, 1, true, kAnySize, true, false, true},
+    {Kernels::kMma, 80, kAny, 128, false, true, 1, false, 1, true, kAnySize, true, false, true},
+    {Kernels::kPlain, 80, kAny, 0, true, true, 16, true, kAny, true, kAnySize, true, false, true},
 };
 
 const char* familyName(Kernels family) {
@@ -66,6 +68,13 @@ bool runsOn(const KernelRow& row, int32_t capability) {
   return capability >= row.minCapability && capability <= row.maxCapability;
 }
 
+/// The lines that a build may lack are those of one architecture's own instructions.
+Status notBuilt(Kernels family) {
+  return {StatusCode::kDevice, std::string("kernels: expected a build with the ") + familyName(family) +
+                                   " kernels, received one without sm_90a; use kernels 'auto', or build with 90a-real "
+                                   "among HYPERARC_CUDA_ARCHITECTURES"};
+}
+
 std::string nameOf(const KernelRow& row, const KernelRequest& request) {
   std::string name = std::string(familyName(row.family)) + "-" + precisionName(request.precision);
   if (row.dimPadded != 0) name += "-d" + std::to_string(row.dimPadded);
@@ -87,6 +96,10 @@ Status chooseKernels(KernelTable table, int32_t capability, const KernelRequest&
     familyRuns = true;
     std::string why = misfit(row, request);
     if (why.empty() && isAuto) why = fewTerms(row.least, request);
+    if (why.empty() && !row.isBuilt) {
+      if (!isAuto) return notBuilt(row.family);
+      why = "build without sm_90a";
+    }
     if (!why.empty()) {
       // Of a family's lines the first says it best, unless it is only of another row length.
       if (reason.empty() || reason.starts_with("D = ")) {
@@ -112,23 +125,18 @@ Status chooseKernels(KernelTable table, int32_t capability, const KernelRequest&
                                   reason + "; use kernels 'auto', which takes others for it"};
 }
 
-Status makePasses(const KernelRow& row, const Device& device, std::unique_ptr<Passes>* passes) {
+std::unique_ptr<Passes> makePasses(const KernelRow& row, const Device& device) {
   switch (row.family) {
     case Kernels::kPlain:
-      *passes = makePlainPasses(device);
-      break;
+      return makePlainPasses(device);
     case Kernels::kMma:
-      *passes = makeMmaPasses(device, row.dimPadded);
-      break;
+      return makeMmaPasses(device, row.dimPadded);
     case Kernels::kWgmma:
-      *passes = makeWgmmaPasses(device, row.dimPadded);
-      break;
+      return makeWgmmaPasses(device, row.dimPadded);
     case Kernels::kAuto:
       break;
   }
-  if (*passes != nullptr) return Status::ok();
-  return {StatusCode::kDevice, std::string("kernels: expected a build with the ") + familyName(row.family) +
-                                   " kernels, received one without; use kernels 'auto', or build with nvcc for sm_90a"};
+  throw CudaError(StatusCode::kInternal, "kernel table: expected a line of plain, mma or wgmma, received one of auto");
 }
 
 }  // namespace hyperarc::cuda

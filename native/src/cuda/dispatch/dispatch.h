@@ -39,6 +39,7 @@ struct KernelRow {
   PassSize least;         // that `auto` gives it (few_terms.h); asked for by name it takes less
   bool harnessSuffices;   // its tests in the host harness (tests/emulator) are proof enough to run it
   bool provenOnHardware;  // it has passed `run test` on such a device
+  bool isBuilt;           // this build has its kernels
 
   /// The other lines run only when asked for by name.
   constexpr bool isAutomatic() const { return harnessSuffices || provenOnHardware; }
@@ -66,10 +67,10 @@ struct KernelChoice {
 };
 
 /// The first line of the table that serves the request on a device of `capability`. A family asked for by name is taken
-/// or refused: E_DEVICE where the device cannot run it, E_RANGE where the problem is not one of its.
+/// or refused: E_DEVICE where the device or this build cannot run it, E_RANGE where the problem is not one of its.
 Status chooseKernels(KernelTable table, int32_t capability, const KernelRequest& request, KernelChoice* choice);
 
-/// The passes of a line. E_DEVICE where this build has none for it.
-Status makePasses(const KernelRow& row, const Device& device, std::unique_ptr<Passes>* passes);
+/// The passes of a line that this build has. Throws CudaError.
+std::unique_ptr<Passes> makePasses(const KernelRow& row, const Device& device);
 
 }  // namespace hyperarc::cuda

@@ -1,5 +1,6 @@
 #include "runtime/device.h"
 
+#include "runtime/build.h"
 #include "runtime/error.h"
 
 namespace hyperarc::cuda {
@@ -31,20 +32,46 @@ Device findDevice(int index) {
   return device;
 }
 
+bool isNewEnough(const Device& device) { return device.capability() >= kMinCapability; }
+
+std::string builtText() { return std::string(builtArchitectures()); }
+
+/// What a build for the device needs.
+std::string howToBuildFor(const Device& device) {
+  return "build with HYPERARC_CUDA_ARCHITECTURES=" + std::to_string(device.capability()) + "-real";
+}
+
 /// Why none of the devices will do; empty if one does.
-std::string whyTooOld() {
+std::string whyNoneWillDo() {
   std::string found;
-  for (const Device& device : findDevices()) {
-    if (device.capability() >= kMinCapability) return "";
+  const Device* notBuiltFor = nullptr;
+  const std::vector<Device> devices = findDevices();
+  for (const Device& device : devices) {
+    if (checkDevice(device)) return "";
     found += (found.empty() ? "" : ", ") + device.name + " of " + device.architecture();
+    if (isNewEnough(device)) notBuiltFor = &device;
   }
-  return "no device here is of sm_" + std::to_string(kMinCapability) + " or newer (" + found + ")";
+  if (notBuiltFor == nullptr)
+    return "no device here is of sm_" + std::to_string(kMinCapability) + " or newer (" + found + ")";
+  return "no device here runs this build's kernels, which are for " + builtText() + " (" + found + "); " +
+         howToBuildFor(*notBuiltFor);
 }
 
 }  // namespace
 
 std::string Device::architecture() const {
-  return "sm_" + std::to_string(capability()) + (major == 9 && minor == 0 ? "a" : "");
+  return "sm_" + std::to_string(capability()) + (kHasWgmma && major == 9 && minor == 0 ? "a" : "");
+}
+
+Status checkDevice(const Device& device) {
+  const std::string received = "received " + device.name + " (" + device.architecture() + "); ";
+  if (!isNewEnough(device))
+    return {StatusCode::kDevice, "index: expected a device of sm_" + std::to_string(kMinCapability) + " or newer, " +
+                                     received + "use device 'cpu'"};
+  if (!hasCodeFor(builtArchitectures(), device.major, device.minor))
+    return {StatusCode::kDevice, "index: expected a device that this build has kernels for (" + builtText() + "), " +
+                                     received + howToBuildFor(device) + ", or use device 'cpu'"};
+  return Status::ok();
 }
 
 std::string whyNoDevice() {
@@ -52,7 +79,7 @@ std::string whyNoDevice() {
   const cudaError_t error = cudaGetDeviceCount(&count);
   if (error == cudaSuccess && count > 0) {
     try {
-      return whyTooOld();
+      return whyNoneWillDo();
     } catch (const CudaError& failure) {
       return std::string("the NVIDIA driver does not answer (") + failure.what() + "); check nvidia-smi";
     }
@@ -108,17 +135,6 @@ Status checkDeviceMemory(const char* name, const void* memory, const Device& dev
       attributes.type == cudaMemoryTypeDevice ? "cuda:" + std::to_string(attributes.device) : "the host";
   return {StatusCode::kDevice, std::string(name) + ": expected memory of cuda:" + std::to_string(device.index) +
                                    ", received memory of " + received + "; copy it, or use that device's engine"};
-}
-
-DeviceScope::DeviceScope(int index) {
-  const cudaError_t error = cudaGetDevice(&before_);
-  if (error != cudaSuccess) before_ = -1;
-  ignore(error);
-  check(cudaSetDevice(index), "device");
-}
-
-DeviceScope::~DeviceScope() {
-  if (before_ >= 0) ignore(cudaSetDevice(before_));
 }
 
 }  // namespace hyperarc::cuda

@@ -30,6 +30,8 @@ struct Device {
   std::string architecture() const;
 };
 
+/// E_DEVICE unless this build has kernels that run on the device.
+Status checkDevice(const Device& device);
 /// Empty when there is a device this build can use; else why not, in a sentence without a full stop.
 std::string whyNoDevice();
 /// Devices of this process (CUDA_VISIBLE_DEVICES numbers them); none without a usable driver. Opens no context.
@@ -39,17 +41,5 @@ int64_t freeMemoryBytes();
 DeviceInfo describe(const Device& device);
 /// E_DEVICE unless `memory` is the device's own, or managed. `name` is the argument's. Throws CudaError.
 Status checkDeviceMemory(const char* name, const void* memory, const Device& device);
-
-/// Makes a device the calling thread's current one, and gives the thread its own back. Throws CudaError.
-class DeviceScope {
- public:
-  explicit DeviceScope(int index);
-  ~DeviceScope();
-  DeviceScope(const DeviceScope&) = delete;
-  DeviceScope& operator=(const DeviceScope&) = delete;
-
- private:
-  int before_ = -1;
-};
 
 }  // namespace hyperarc::cuda

@@ -8,7 +8,7 @@ void* DeviceMemory::take(int64_t bytes) {
   return data;
 }
 
-void DeviceMemory::release(void* data) noexcept { ignore(cudaFree(data)); }
+cudaError_t DeviceMemory::release(void* data) noexcept { return cudaFree(data); }
 
 void* PinnedMemory::take(int64_t bytes) {
   void* data = nullptr;
@@ -16,6 +16,6 @@ void* PinnedMemory::take(int64_t bytes) {
   return data;
 }
 
-void PinnedMemory::release(void* data) noexcept { ignore(cudaFreeHost(data)); }
+cudaError_t PinnedMemory::release(void* data) noexcept { return cudaFreeHost(data); }
 
 }  // namespace hyperarc::cuda

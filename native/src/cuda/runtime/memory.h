@@ -2,25 +2,31 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <utility>
 
-#include "runtime/error.h"
+#include "runtime/scope.h"
 
 namespace hyperarc::cuda {
 
-/// Bytes, not initialised, of a kind of memory: take(bytes) gives them or throws CudaError, release(data) has nobody to
-/// report a failure to; the error that caused it was reported where it happened.
+/// Bytes, not initialised, of a kind of memory: take(bytes) gives them or throws CudaError, release(data) says what
+/// CUDA answered.
 template <typename Memory>
 class OwnedBytes {
  public:
   OwnedBytes() = default;
-  explicit OwnedBytes(int64_t bytes) : data_(bytes == 0 ? nullptr : Memory::take(bytes)), bytes_(bytes) {}
+  explicit OwnedBytes(int64_t bytes) : bytes_(bytes) {
+    if (bytes == 0) return;
+    home_.emplace();
+    data_ = Memory::take(bytes);
+  }
   ~OwnedBytes() {
-    if (data_ != nullptr) Memory::release(data_);
+    if (data_ != nullptr) home_->run([this] { return Memory::release(data_); });
   }
   OwnedBytes(OwnedBytes&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+      : home_(other.home_), data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
   OwnedBytes& operator=(OwnedBytes&& other) noexcept {
+    std::swap(home_, other.home_);
     std::swap(data_, other.data_);
     std::swap(bytes_, other.bytes_);
     return *this;
@@ -33,17 +39,18 @@ class OwnedBytes {
   int64_t bytes() const { return bytes_; }
 
  private:
+  std::optional<HomeDevice> home_;  // of what data_ points to
   void* data_ = nullptr;
   int64_t bytes_ = 0;
 };
 
 struct DeviceMemory {
   static void* take(int64_t bytes);
-  static void release(void* data) noexcept;
+  static cudaError_t release(void* data) noexcept;
 };
 struct PinnedMemory {
   static void* take(int64_t bytes);
-  static void release(void* data) noexcept;
+  static cudaError_t release(void* data) noexcept;
 };
 
 /// On the current device, aligned to 256 bytes.

@@ -6,7 +6,9 @@ namespace hyperarc::cuda {
 
 Event::Event() { check(cudaEventCreateWithFlags(&event_, cudaEventDefault), "event"); }
 
-Event::~Event() { ignore(cudaEventDestroy(event_)); }
+Event::~Event() {
+  home_.run([this] { return cudaEventDestroy(event_); });
+}
 
 void Event::record(cudaStream_t stream) {
   check(cudaEventRecord(event_, stream), "event");
@@ -31,7 +33,7 @@ Stream::Stream() {
 Stream::~Stream() {
   LaunchLog::forget(stream_);
   drain();
-  ignore(cudaStreamDestroy(stream_));
+  home_.run([this] { return cudaStreamDestroy(stream_); });
 }
 
 void Stream::synchronize() {
@@ -48,7 +50,9 @@ void Stream::poll() {
 
 std::string Stream::kernelsUnderWay() const { return LaunchLog::kernels(stream_); }
 
-void Stream::drain() noexcept { ignore(cudaStreamSynchronize(stream_)); }
+void Stream::drain() noexcept {
+  home_.run([this] { return cudaStreamSynchronize(stream_); });
+}
 
 void Stream::waitFor(const Event& event) {
   if (event.isRecorded()) check(cudaStreamWaitEvent(stream_, event.get(), 0), "stream");

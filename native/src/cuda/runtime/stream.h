@@ -6,6 +6,7 @@
 
 #include "passes.h"
 #include "runtime/memory.h"
+#include "runtime/scope.h"
 
 namespace hyperarc::cuda {
 
@@ -18,12 +19,15 @@ class Event {
   Event& operator=(const Event&) = delete;
 
   void record(cudaStream_t stream);
+  /// As if it had never been recorded.
+  void forget() { isRecorded_ = false; }
   /// Blocks the host. Returns at once if never recorded.
   void wait() const;
   bool isRecorded() const { return isRecorded_; }
   cudaEvent_t get() const { return event_; }
 
  private:
+  HomeDevice home_;
   cudaEvent_t event_ = nullptr;
   bool isRecorded_ = false;
 };
@@ -44,7 +48,7 @@ class Stream {
   void synchronize();
   /// Throws if something enqueued has failed; does not wait.
   void poll();
-  /// Waits without a report.
+  /// Waits without a report, whichever device the thread is on.
   void drain() noexcept;
   /// Kernels enqueued since the stream was last known to be done; empty if none.
   std::string kernelsUnderWay() const;
@@ -52,6 +56,7 @@ class Stream {
   void waitFor(const Event& event);
 
  private:
+  HomeDevice home_;
   cudaStream_t stream_ = nullptr;
 };
 

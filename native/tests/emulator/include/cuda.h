@@ -1,4 +1,5 @@
-// The part of the driver API that the Hopper kernels use: tensor maps. Names and values as in CUDA's cuda.h.
+// The part of the driver API that the engine uses: tensor maps, and a thread's context. Names and values as in CUDA's
+// cuda.h.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +7,12 @@
 using cuuint32_t = uint32_t;
 using cuuint64_t = uint64_t;
 
-enum CUresult : int { CUDA_SUCCESS = 0, CUDA_ERROR_INVALID_VALUE = 1 };
+enum CUresult : int { CUDA_SUCCESS = 0, CUDA_ERROR_INVALID_VALUE = 1, CUDA_ERROR_INVALID_CONTEXT = 201 };
+
+using CUcontext = struct CUctx_st*;
+/// Null where the thread has none.
+CUresult cuCtxGetCurrent(CUcontext* context);
+CUresult cuCtxSetCurrent(CUcontext context);
 
 struct alignas(64) CUtensorMap {
   cuuint64_t opaque[16];

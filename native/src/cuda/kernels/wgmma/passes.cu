@@ -10,6 +10,7 @@
 #include "kernels/wgmma/kernel.cuh"
 #include "kernels/wgmma/negative_pass.cuh"
 #include "runtime/device.h"
+#include "runtime/driver.h"
 #include "runtime/error.h"
 #include "runtime/launch.h"
 
@@ -45,32 +46,15 @@ __global__ void __launch_bounds__(128)
   if (i < padded) sampleColumn(samples, i, columns);
 }
 
-/// cuTensorMapEncodeTiled, from the driver that is there: the addon does not link to libcuda.
-decltype(&cuTensorMapEncodeTiled) encoder() {
-  static const auto function = [] {
-    void* found = nullptr;
-    cudaDriverEntryPointQueryResult result = cudaDriverEntryPointSymbolNotFound;
-    check(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &found, 12000, cudaEnableDefault, &result),
-          "looking up cuTensorMapEncodeTiled");
-    if (result != cudaDriverEntryPointSuccess || found == nullptr) {
-      throw CudaError(
-          StatusCode::kDevice,
-          "wgmma kernels: the driver has no cuTensorMapEncodeTiled; CUDA 12.0 or newer expected, update the driver "
-          "or choose the mma kernels");
-    }
-    return reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(found);
-  }();
-  return function;
-}
-
 CUtensorMap encode(const char* what, CUtensorMapDataType type, cuuint32_t rank, const void* data,
                    const cuuint64_t* sizes, const cuuint64_t* strides, const cuuint32_t* box,
                    CUtensorMapSwizzle swizzle) {
+  static const auto encodeTiled = driverFunction<decltype(&cuTensorMapEncodeTiled)>("cuTensorMapEncodeTiled");
   CUtensorMap map;
   const cuuint32_t steps[2] = {1, 1};
   const CUresult result =
-      encoder()(&map, type, rank, const_cast<void*>(data), sizes, strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
-                swizzle, CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+      encodeTiled(&map, type, rank, const_cast<void*>(data), sizes, strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
+                  swizzle, CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   if (result != CUDA_SUCCESS) {
     throw CudaError(StatusCode::kInternal, std::string("wgmma kernels: cuTensorMapEncodeTiled of ") + what +
                                                " answered error " + std::to_string(static_cast<int>(result)));

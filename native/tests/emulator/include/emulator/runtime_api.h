@@ -159,7 +159,7 @@ cudaError_t cudaDeviceReset();
 cudaError_t cudaDeviceCanAccessPeer(int* canAccess, int device, int peer);
 cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned flags);
 cudaError_t cudaDriverGetVersion(int* version);
-/// Knows cuTensorMapEncodeTiled alone.
+/// Knows what cuda.h declares here.
 cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function, unsigned version,
                                              unsigned long long flags, cudaDriverEntryPointQueryResult* result);
 cudaError_t cudaRuntimeGetVersion(int* version);
@@ -270,5 +270,8 @@ cudaError_t launch(const char* name, dim3 grid, dim3 block, size_t sharedBytes, 
 
 /// Forgets errors, devices in a failed state and work not yet run, as a new process would. For tests.
 void reset();
+
+/// With a seed, streams go on to take turns as in a new process: a test in the order that it has alone.
+void restartTurns();
 
 }  // namespace hyperarc::emulator
