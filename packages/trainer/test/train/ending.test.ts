@@ -9,6 +9,8 @@ import { trainingExit } from '../../dist/cli/exitCodes.js';
 import type { Config } from '../../dist/config/index.js';
 import { readMetrics } from '../../dist/metrics/jsonLines.js';
 import { RunFolder } from '../../dist/train/runFolder.js';
+import { train } from '../../dist/train/train.js';
+import { loadTrained } from '../../dist/train/trainedModel.js';
 import { imageFolder } from '../data/fixtures.js';
 import { bitsOf, tinyConfig, trainHere } from './interruptedRun.js';
 
@@ -28,6 +30,14 @@ function hopeless(name: string): Config {
     checkpoint: { every: 1, keepLast: 1, keepBest: 2 },
   };
 }
+
+/** A stream that ends the program that writes such a line. */
+const throwing = (at: RegExp) => ({
+  write: (line: string) => {
+    if (at.test(line)) throw new Error('killed');
+    return true;
+  },
+});
 
 const manifestOf = (path: string) =>
   JSON.parse(readFileSync(join(path, 'manifest.json'), 'utf8')) as { step: number; score: number };
@@ -54,6 +64,27 @@ describe('the end of a run', () => {
     expect(await trainHere(paused, config, true)).toMatchObject({ step: 4, end: 'early-stop' });
     const { earlyStop: _, ...training } = config.training;
     expect(await trainHere(paused, { ...config, training }, true)).toMatchObject({ step: 12, end: 'finished' });
+  });
+
+  it('leaves a model that no later step of a resumed and killed run is taken for', async () => {
+    const config = tinyConfig(folder, 'killed', 6);
+    config.checkpoint = { ...config.checkpoint, every: 2 };
+    const run = RunFolder.create(config);
+    await trainHere(run, { ...config, training: { ...config.training, maxHours: 1e-9 } });
+    (await loadTrained(run.path)).dispose();
+
+    // Killed before it has saved anything: the model is still that of the newest checkpoint.
+    const killedAt = (line: RegExp) =>
+      train({ config, run, resume: { fallBack: false }, stream: throwing(line) as NodeJS.WriteStream });
+    await expect(killedAt(/^going on/)).rejects.toThrow('killed');
+    (await loadTrained(run.path)).dispose();
+
+    await expect(killedAt(/^saved .*step-00000004/)).rejects.toThrow('killed');
+    await expect(loadTrained(run.path)).rejects.toThrow(
+      /received one that has not ended; .*or give its newest checkpoint, .*step-00000004/,
+    );
+    await trainHere(run, config, true);
+    (await loadTrained(run.path)).dispose();
   });
 
   it('leaves the newest checkpoint and the best of all, by loss where nothing is verified', async () => {
