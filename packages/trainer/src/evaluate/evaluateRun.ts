@@ -17,6 +17,7 @@ import {
 import { loadConfig, type Config } from '../config/index.js';
 import { FILES } from '../train/files.js';
 import type { RunFolder } from '../train/runFolder.js';
+import { describePeople } from './people.js';
 import { loadTrained } from '../train/trainedModel.js';
 import { collectEnvironment } from './environment.js';
 import { rawPixelModel, type EmbeddingModel } from './embed.js';
@@ -50,10 +51,14 @@ export interface EvaluationSettings {
   log?: (line: string) => void;
 }
 
-/** The pairs of a source, and in words what they are. */
+/**
+ * The pairs of a source, and in words what they are.
+ * @param trained path of the run or checkpoint that is evaluated; absent for a model folder.
+ */
 async function openPairs(
   source: EvaluationSource & { root: string },
   log: (line: string) => void,
+  trained: string | undefined,
 ): Promise<{ pairs: ImagePair[]; data: string }> {
   const { root, pairsFile, heldOut = 0, seed = 1, pairs = 6000, folds = 10 } = source;
   if (pairsFile !== undefined) {
@@ -61,8 +66,7 @@ async function openPairs(
   }
   const all = await openDataset(root, { log });
   const dataset: ImageDataset = heldOut === 0 ? all : splitIdentities(all, { heldOut, seed }).test;
-  const whose = heldOut === 0 ? `all ${dataset.identities.length}` : `${heldOut} held-out`;
-  return { pairs: makePairs(dataset, { pairs, folds, seed }), data: `${root}, ${whose} identities` };
+  return { pairs: makePairs(dataset, { pairs, folds, seed }), data: describePeople(dataset, heldOut, trained) };
 }
 
 type Models = Readonly<Record<string, EmbeddingModel>>;
@@ -74,6 +78,7 @@ async function evaluateModels(
   source: EvaluationSource,
   settings: EvaluationSettings,
   backend: BackendInfo,
+  trained?: string,
 ): Promise<Evaluation> {
   const { batchSize, flip, workers, log = () => undefined } = settings;
   const { root, sets: setPaths = [], setFolds: folds } = source;
@@ -90,7 +95,7 @@ async function evaluateModels(
   };
   const evaluations: Evaluation[] = [];
   if (root !== undefined) {
-    const { pairs, data } = await openPairs({ ...source, root }, log);
+    const { pairs, data } = await openPairs({ ...source, root }, log, trained);
     const locate = await openImages(root);
     const loader = createImageLoader({ locate, ...(workers !== undefined && { workers }) });
     try {
@@ -190,6 +195,7 @@ async function evaluateTrained(
       },
       { workers: data.workers, ...settings },
       backendInfo,
+      path,
     );
   } finally {
     untrained.dispose();
