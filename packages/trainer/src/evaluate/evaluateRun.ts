@@ -3,6 +3,8 @@ import { HyperArcError } from '@hyperarc/kernels-cuda';
 
 import { initBackend, type BackendChoice, type BackendInfo } from '../backend/index.js';
 import { createBackbone } from '../backbones/index.js';
+import { CheckpointStore } from '../checkpoint/store.js';
+import { readManifest } from '../checkpoint/manifest.js';
 import { loadModelFolder } from '../checkpoint/modelFolder.js';
 import {
   createImageLoader,
@@ -146,7 +148,8 @@ export async function evaluateRun(
   source: Partial<EvaluationSource> = {},
   settings: EvaluationSettings = {},
 ): Promise<Evaluation> {
-  const evaluation = await evaluateTrained(run.path, run.readConfig(), source, settings);
+  const step = new CheckpointStore(run.checkpointsPath).list().at(-1)?.step;
+  const evaluation = await evaluateTrained(run.path, run.readConfig(), step, source, settings);
   writeEvaluation(join(run.path, 'evaluation.json'), evaluation);
   return evaluation;
 }
@@ -157,12 +160,13 @@ export function evaluateCheckpoint(
   source: Partial<EvaluationSource> = {},
   settings: EvaluationSettings = {},
 ): Promise<Evaluation> {
-  return evaluateTrained(folder, loadConfig(join(folder, FILES.config)), source, settings);
+  return evaluateTrained(folder, loadConfig(join(folder, FILES.config)), readManifest(folder).step, source, settings);
 }
 
 async function evaluateTrained(
   path: string,
   { data, backbone, evaluate, seed, backend }: Config,
+  step: number | undefined,
   source: Partial<EvaluationSource>,
   settings: EvaluationSettings,
 ): Promise<Evaluation> {
@@ -181,7 +185,7 @@ async function evaluateTrained(
   const trained = await loadTrained(path, settings.log);
   const untrained = createBackbone({ ...backbone, inputSize: data.imageSize, seed });
   try {
-    return await evaluateModels(
+    const evaluation = await evaluateModels(
       { 'raw pixels': rawPixelModel, untrained: untrained, trained: trained },
       data.imageSize,
       {
@@ -197,6 +201,7 @@ async function evaluateTrained(
       backendInfo,
       path,
     );
+    return { ...evaluation, ...(step !== undefined && { step }) };
   } finally {
     untrained.dispose();
     trained.dispose();

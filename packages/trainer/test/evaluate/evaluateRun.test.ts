@@ -146,7 +146,8 @@ it('evaluates, exports and measures a checkpoint, and writes nothing beside it',
   const going = makeRun(['data.heldOut=5']);
   const checkpoint = await makeCheckpoint(going);
   // The same weights as the run's model, on the same held-out people.
-  const { data, models } = await evaluateCheckpoint(checkpoint);
+  const { data, models, step } = await evaluateCheckpoint(checkpoint);
+  expect(step).toBe(3);
   const ofRun = await evaluateRun(run);
   expect(data).toBe(ofRun.data);
   expect(models.map(({ name, accuracy }) => [name, accuracy])).toEqual(
@@ -181,11 +182,13 @@ it('says how many of the people were trained on', async () => {
     `${source.root}, all 8 identities, 3 of them trained on`,
   );
   // Also where the folder has changed since, and other people are held out than then.
-  const all = await makeCheckpoint(
-    makeRun(['data.heldOut=5']),
-    [0, 1, 2, 3, 4, 5, 6, 7].map((n) => `p${n}`),
-  );
-  expect((await evaluateCheckpoint(all)).data).toMatch(/people, 5 held-out identities, 5 of them trained on$/);
+  const ended = makeRun(['data.heldOut=5']);
+  const everybody = [0, 1, 2, 3, 4, 5, 6, 7].map((n) => `p${n}`);
+  const all = await makeCheckpoint(ended, everybody);
+  cpSync(run.modelPath, ended.modelPath, { recursive: true });
+  const ofRun = await evaluateRun(ended);
+  expect(ofRun.data).toMatch(/people, 5 held-out identities, 5 of them trained on$/);
+  expect(ofRun.step).toBe(3);
   const out = join(folder, 'trained-on.json');
   await command('robustness', all, '--only', 'jpeg', '--count', '40', '--folds', '2', '--output', out);
   expect(readFileSync(out, 'utf8')).toContain('5 held-out identities, 5 of them trained on');
