@@ -1,4 +1,6 @@
-import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -12,7 +14,7 @@ import { RunFolder } from '../../dist/train/runFolder.js';
 import { train } from '../../dist/train/train.js';
 import { loadTrained } from '../../dist/train/trainedModel.js';
 import { imageFolder } from '../data/fixtures.js';
-import { bitsOf, tinyConfig, trainHere } from './interruptedRun.js';
+import { bitsOf, HYPERARC, tinyConfig, trainHere, writeConfig } from './interruptedRun.js';
 
 let folder: string;
 beforeAll(async () => {
@@ -85,6 +87,31 @@ describe('the end of a run', () => {
     );
     await trainHere(run, config, true);
     (await loadTrained(run.path)).dispose();
+  });
+
+  it('comes with a checkpoint when nobody takes its output any more', async () => {
+    const config = tinyConfig(folder, 'unheard', 2000);
+    config.training.logEvery = 1;
+    config.checkpoint.every = 0;
+    const child = spawn(process.execPath, [HYPERARC, 'train', writeConfig(folder, config)], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let said = '';
+    let complaints = '';
+    child.stderr.on('data', (data: Buffer) => (complaints += String(data)));
+    child.stdout.on('data', (data: Buffer) => {
+      said += String(data);
+      if (said.includes('step 2/2000')) child.stdout.destroy();
+    });
+    const [code] = (await once(child, 'close')) as [number];
+    expect(complaints).not.toContain('EPIPE');
+    expect(code).toBe(141);
+    const run = RunFolder.open(/^run (.*)$/m.exec(said)![1]!);
+    const [saved] = new CheckpointStore(run.checkpointsPath).list();
+    expect(saved!.step).toBeGreaterThanOrEqual(2);
+    expect(saved!.step).toBeLessThan(2000);
+    expect(readMetrics(run.metricsPath).at(-1)!.step).toBe(saved!.step);
+    expect(existsSync(run.modelPath)).toBe(true);
   });
 
   it('leaves the newest checkpoint and the best of all, by loss where nothing is verified', async () => {
