@@ -9,8 +9,9 @@ export const EXIT = {
   usage: 2,
   /** `training.maxMinutes` or `maxHours` were over before the last step; saved, to go on with --resume. The code of timeout(1). */
   timeOver: 124,
-  /** Stopped by SIGINT or SIGTERM after saving: 128 + signal number. */
+  /** Stopped by SIGINT, closed output (SIGPIPE) or SIGTERM after saving: 128 + signal number. */
   interrupted: 130,
+  outputClosed: 141,
   terminated: 143,
 } as const;
 
@@ -22,5 +23,6 @@ export function trainingExit({ end, stoppedBy }: Pick<TrainResult, 'end' | 'stop
 
 /** The exit code of a command that a signal stopped in good order. */
 export function stoppedExit(signal: NodeJS.Signals): number {
+  if (signal === 'SIGPIPE') return EXIT.outputClosed;
   return signal === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted;
 }

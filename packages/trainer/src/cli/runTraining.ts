@@ -2,17 +2,24 @@ import type { Config } from '../config/index.js';
 import { RunFolder } from '../train/runFolder.js';
 import { StopRequest } from '../train/signals.js';
 import { train, type TrainResult } from '../train/train.js';
+import { isOutputClosed, watchOutput } from './closedOutput.js';
 
-/** Trains at a terminal or in a log: SIGINT and SIGTERM save and stop, a second one stops at once. */
+/** Trains at a terminal or in a log: SIGINT, SIGTERM and output that is closed save and stop; a second signal stops at once. */
 export async function runTraining(
   config: Config,
   resumed: RunFolder | undefined,
   fallBack: boolean,
 ): Promise<TrainResult & { run: RunFolder }> {
   const stream = process.stdout;
-  using stop = new StopRequest((signal) => {
+  watchOutput();
+  using request = new StopRequest((signal) => {
     stream.write(`\n${signal}: saving after this step; once more stops at once\n`);
   });
+  const stop = {
+    get signal() {
+      return request.signal ?? (isOutputClosed() ? ('SIGPIPE' as const) : undefined);
+    },
+  };
   const run = resumed ?? RunFolder.create(config);
   stream.write(`run ${run.path}\n`);
   let result: TrainResult;

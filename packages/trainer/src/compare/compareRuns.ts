@@ -3,8 +3,9 @@ import { join } from 'node:path';
 
 import { HyperArcError } from '@hyperarc/kernels-cuda/errors';
 
+import { CheckpointStore } from '../checkpoint/store.js';
 import { flattenFields } from '../config/differences.js';
-import { readEvaluation, type Evaluation, type ModelEvaluation } from '../evaluate/evaluation.js';
+import { outdated, readEvaluation, type Evaluation, type ModelEvaluation } from '../evaluate/evaluation.js';
 import { readMetrics, type MetricsRecord, type TrainRecord } from '../metrics/jsonLines.js';
 import { RunFolder } from '../train/runFolder.js';
 
@@ -16,6 +17,8 @@ export interface ComparedRun {
   readonly name: string;
   readonly metrics: readonly MetricsRecord[];
   readonly evaluation: Evaluation | undefined;
+  /** In words, that the run has gone on since it was evaluated. */
+  readonly outdated: string | undefined;
   /** The evaluation's own model: its last. */
   readonly model: ModelEvaluation | undefined;
 }
@@ -59,7 +62,14 @@ function readRun(run: RunFolder, name: string): ComparedRun {
   const path = join(run.path, 'evaluation.json');
   const evaluation = existsSync(path) ? readEvaluation(path) : undefined;
   const metrics = existsSync(run.metricsPath) ? readMetrics(run.metricsPath) : [];
-  return { name, metrics, evaluation, model: evaluation?.models.at(-1) };
+  const reached = [...metrics, ...new CheckpointStore(run.checkpointsPath).list()];
+  return {
+    name,
+    metrics,
+    evaluation,
+    outdated: evaluation && outdated(evaluation, reached),
+    model: evaluation?.models.at(-1),
+  };
 }
 
 /** The lines of training in a run's metrics. */
@@ -147,6 +157,7 @@ function notesOf(runs: readonly ComparedRun[]): string[] {
   const notes = runs
     .filter(({ evaluation }) => evaluation === undefined)
     .map(({ name }) => `${name} has no evaluation.json: hyperarc evaluate makes it`);
+  for (const { name, outdated: old } of runs) if (old !== undefined) notes.push(`${name} was ${old}`);
   const evaluated = runs.flatMap(({ evaluation }) => evaluation ?? []);
   const what = new Set(
     evaluated.map(({ data, flip, images }) => `${data}, ${images} images${flip ? '' : ', not mirrored'}`),

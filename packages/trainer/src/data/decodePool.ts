@@ -70,11 +70,12 @@ export class DecodePool {
     this.workers = Array.from({ length: workers }, () => {
       // Options of the main program (such as --input-type) are not this script's.
       const worker = new Worker(script, { execArgv: [] });
-      worker.unref();
       worker.on('message', (answer: DecodeAnswer) => this.settle(worker, answer));
       worker.on('error', (cause) => {
         this.fail(new HyperArcError('E_INTERNAL', `decoding: expected a running thread, received ${cause.message}; please report it`, { cause }));
       });
+      // After the listeners: one for messages holds the process again, and a pool that is never used would hold it for good.
+      worker.unref();
       return worker;
     });
     this.idle.push(...this.workers);

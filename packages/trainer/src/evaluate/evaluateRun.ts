@@ -3,6 +3,8 @@ import { HyperArcError } from '@hyperarc/kernels-cuda';
 
 import { initBackend, type BackendChoice, type BackendInfo } from '../backend/index.js';
 import { createBackbone } from '../backbones/index.js';
+import { CheckpointStore } from '../checkpoint/store.js';
+import { readManifest } from '../checkpoint/manifest.js';
 import { loadModelFolder } from '../checkpoint/modelFolder.js';
 import {
   createImageLoader,
@@ -17,6 +19,7 @@ import {
 import { loadConfig, type Config } from '../config/index.js';
 import { FILES } from '../train/files.js';
 import type { RunFolder } from '../train/runFolder.js';
+import { describePeople } from './people.js';
 import { loadTrained } from '../train/trainedModel.js';
 import { collectEnvironment } from './environment.js';
 import { rawPixelModel, type EmbeddingModel } from './embed.js';
@@ -50,10 +53,14 @@ export interface EvaluationSettings {
   log?: (line: string) => void;
 }
 
-/** The pairs of a source, and in words what they are. */
+/**
+ * The pairs of a source, and in words what they are.
+ * @param trained path of the run or checkpoint that is evaluated; absent for a model folder.
+ */
 async function openPairs(
   source: EvaluationSource & { root: string },
   log: (line: string) => void,
+  trained: string | undefined,
 ): Promise<{ pairs: ImagePair[]; data: string }> {
   const { root, pairsFile, heldOut = 0, seed = 1, pairs = 6000, folds = 10 } = source;
   if (pairsFile !== undefined) {
@@ -61,8 +68,7 @@ async function openPairs(
   }
   const all = await openDataset(root, { log });
   const dataset: ImageDataset = heldOut === 0 ? all : splitIdentities(all, { heldOut, seed }).test;
-  const whose = heldOut === 0 ? `all ${dataset.identities.length}` : `${heldOut} held-out`;
-  return { pairs: makePairs(dataset, { pairs, folds, seed }), data: `${root}, ${whose} identities` };
+  return { pairs: makePairs(dataset, { pairs, folds, seed }), data: describePeople(dataset, heldOut, trained) };
 }
 
 type Models = Readonly<Record<string, EmbeddingModel>>;
@@ -74,6 +80,7 @@ async function evaluateModels(
   source: EvaluationSource,
   settings: EvaluationSettings,
   backend: BackendInfo,
+  trained?: string,
 ): Promise<Evaluation> {
   const { batchSize, flip, workers, log = () => undefined } = settings;
   const { root, sets: setPaths = [], setFolds: folds } = source;
@@ -90,7 +97,7 @@ async function evaluateModels(
   };
   const evaluations: Evaluation[] = [];
   if (root !== undefined) {
-    const { pairs, data } = await openPairs({ ...source, root }, log);
+    const { pairs, data } = await openPairs({ ...source, root }, log, trained);
     const locate = await openImages(root);
     const loader = createImageLoader({ locate, ...(workers !== undefined && { workers }) });
     try {
@@ -141,7 +148,8 @@ export async function evaluateRun(
   source: Partial<EvaluationSource> = {},
   settings: EvaluationSettings = {},
 ): Promise<Evaluation> {
-  const evaluation = await evaluateTrained(run.path, run.readConfig(), source, settings);
+  const step = new CheckpointStore(run.checkpointsPath).list().at(-1)?.step;
+  const evaluation = await evaluateTrained(run.path, run.readConfig(), step, source, settings);
   writeEvaluation(join(run.path, 'evaluation.json'), evaluation);
   return evaluation;
 }
@@ -152,12 +160,13 @@ export function evaluateCheckpoint(
   source: Partial<EvaluationSource> = {},
   settings: EvaluationSettings = {},
 ): Promise<Evaluation> {
-  return evaluateTrained(folder, loadConfig(join(folder, FILES.config)), source, settings);
+  return evaluateTrained(folder, loadConfig(join(folder, FILES.config)), readManifest(folder).step, source, settings);
 }
 
 async function evaluateTrained(
   path: string,
   { data, backbone, evaluate, seed, backend }: Config,
+  step: number | undefined,
   source: Partial<EvaluationSource>,
   settings: EvaluationSettings,
 ): Promise<Evaluation> {
@@ -176,7 +185,7 @@ async function evaluateTrained(
   const trained = await loadTrained(path, settings.log);
   const untrained = createBackbone({ ...backbone, inputSize: data.imageSize, seed });
   try {
-    return await evaluateModels(
+    const evaluation = await evaluateModels(
       { 'raw pixels': rawPixelModel, untrained: untrained, trained: trained },
       data.imageSize,
       {
@@ -190,7 +199,9 @@ async function evaluateTrained(
       },
       { workers: data.workers, ...settings },
       backendInfo,
+      path,
     );
+    return { ...evaluation, ...(step !== undefined && { step }) };
   } finally {
     untrained.dispose();
     trained.dispose();

@@ -50,6 +50,8 @@ export interface Evaluation extends SetEvaluation {
   createdAt: string;
   imageSize: number;
   flip: boolean;
+  /** Updates that a run had made; absent for a model folder, and where the run had no checkpoint. */
+  step?: number;
   /** Of the process that evaluated. */
   environment?: Environment;
   /** What was verified after the first, in order. */
@@ -59,6 +61,16 @@ export interface Evaluation extends SetEvaluation {
 /** Everything that was verified, in order. */
 export function setsOf(evaluation: Evaluation): SetEvaluation[] {
   return [evaluation, ...(evaluation.furtherSets ?? [])];
+}
+
+/**
+ * Says so where a run has gone on since it was evaluated: its figures are then not those of its weights.
+ * @param reached what the run has of its steps: lines of metrics, checkpoints.
+ */
+export function outdated({ step }: Evaluation, reached: readonly { readonly step: number }[]): string | undefined {
+  const last = reached.reduce((most, one) => Math.max(most, one.step), 0);
+  if (step === undefined || last <= step) return undefined;
+  return `evaluated at step ${step}, the run has gone on to step ${last} since: hyperarc evaluate makes it anew`;
 }
 
 export interface EvaluateOptions {

@@ -3,6 +3,7 @@ import { HyperArcError } from '@hyperarc/kernels-cuda';
 import type { BackendChoice, BackendInfo } from '../backend/index.js';
 import { openDataset, splitIdentities, type ImageDataset } from '../data/index.js';
 import { configOf, findTrained } from '../train/trainedModel.js';
+import { describePeople } from './people.js';
 import { openModel, type OpenModel } from './openModel.js';
 
 export interface TargetOptions {
@@ -62,7 +63,7 @@ export async function openTarget(path: string, options: TargetOptions = {}): Pro
     model,
     imageSize,
     dataset,
-    data: `${root}, ${heldOut === 0 ? `all ${dataset.identities.length}` : `${heldOut} held-out`} identities`,
+    data: describePeople(dataset, heldOut, path),
     backend,
     folder: trained.kind === 'run' ? trained.run.path : undefined,
     workers: config?.data.workers,

@@ -20,6 +20,8 @@ export interface ReportData {
   createdAt: string;
   metrics?: readonly MetricsRecord[];
   evaluation?: Evaluation;
+  /** In words, that the run has gone on since it was evaluated. */
+  outdated?: string | undefined;
   megaFace?: MegaFaceEvaluation;
   robustness?: Robustness;
   fairness?: Fairness;
@@ -57,7 +59,8 @@ export function renderReport(data: ReportData): string {
         ]),
     environmentSection(data.environment),
   ];
-  return page(data.title, 'report', data.createdAt, [headline(data), ...sections]);
+  const warning = data.outdated === undefined ? [] : [html`<p class="note">Verification: ${data.outdated}.</p>`];
+  return page(data.title, 'report', data.createdAt, [headline(data), ...warning, ...sections]);
 }
 
 function headline({ evaluation, metrics = [] }: ReportData): Html {

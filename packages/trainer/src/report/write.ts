@@ -2,9 +2,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import sharp from 'sharp';
 
+import { CheckpointStore } from '../checkpoint/store.js';
 import { LocationReader, openImages } from '../data/index.js';
 import {
   collectEnvironment,
+  outdated,
   readEvaluation,
   readFairness,
   readMegaFace,
@@ -44,11 +46,14 @@ export async function writeReport(options: ReportOptions): Promise<string> {
   const inRun = (name: string) => join(runFolder, name);
   const evaluation =
     options.evaluation ?? (existsSync(inRun('evaluation.json')) ? readEvaluation(inRun('evaluation.json')) : undefined);
+  const metrics = existsSync(inRun('metrics.jsonl')) ? readMetrics(inRun('metrics.jsonl')) : undefined;
+  const reached = [...(metrics ?? []), ...new CheckpointStore(inRun('checkpoints')).list()];
   const report = renderReport({
     title: basename(resolve(runFolder)),
     createdAt: new Date().toISOString(),
     environment: options.environment ?? evaluation?.environment ?? collectEnvironment(),
-    ...(existsSync(inRun('metrics.jsonl')) && { metrics: readMetrics(inRun('metrics.jsonl')) }),
+    ...(metrics && { metrics }),
+    outdated: evaluation && outdated(evaluation, reached),
     ...(existsSync(inRun('config.yaml')) && { config: readFileSync(inRun('config.yaml'), 'utf8') }),
     ...(existsSync(inRun('megaface.json')) && { megaFace: readMegaFace(inRun('megaface.json')) }),
     ...(existsSync(inRun('robustness.json')) && { robustness: readRobustness(inRun('robustness.json')) }),

@@ -15,6 +15,7 @@ import { verifiesRaw } from './average.js';
 import { FILES } from './files.js';
 import { createOptimizer, optimizerGroups } from './optimizer.js';
 import { checkData, restoreBackbone } from './sessionFiles.js';
+import { countTrained } from './trainedIdentities.js';
 import { startBackbone, startHead } from './startingWeights.js';
 import type { PartialFC } from '@hyperarc/heads/engine';
 import { createHead, loadHead } from './head.js';
@@ -79,6 +80,20 @@ async function createStartingBackbone(
   return backbone;
 }
 
+/** Says so where people are held out that the run which the weights are from was trained on. */
+function warnOfTrained({ backbone, head, data }: Config, { heldOut }: RunDatasets, log: (line: string) => void): void {
+  if (backbone.weights === undefined || heldOut === undefined) return;
+  const { weights } = backbone;
+  const people = { names: heldOut.identities, root: data.root };
+  // With its centres the names are taken for the same people, whatever the folder.
+  const seen = countTrained(weights, { ...people, anyRoot: head.weights !== undefined });
+  if (seen === 0) return;
+  log(
+    `warning: ${weights} was trained on ${seen} of the ${heldOut.identities.length} held-out identities: their accuracy is not that of people never seen; ` +
+      'hold out others (another folder, or the seed and data of that run)',
+  );
+}
+
 async function createStartingHead(
   config: Config,
   { train }: RunDatasets,
@@ -112,6 +127,7 @@ export async function createSession(
   const backend = await initBackend(config.backend, log);
   if (backend.cannotTrain !== undefined) throw new HyperArcError('E_DEVICE', `backend: ${backend.cannotTrain}`);
   const backbone = await createStartingBackbone(config, log, saved === undefined);
+  if (saved === undefined) warnOfTrained(config, datasets, log);
   const optimizer = createOptimizer(config.optimizer, backbone.trainableWeights);
   for (const line of optimizerGroups(config.optimizer, backbone.trainableWeights)) log(`weights ${line}`);
   const average = training.ema && new MovingAverage(backbone, training.ema);

@@ -105,12 +105,21 @@ export function restoreBackbone(
   }
 }
 
+const besideModel = (modelPath: string) => ({ raw: `${modelPath}-raw`, ema: `${modelPath}-ema` });
+
+/** Removes what {@link saveModels} wrote at an earlier end of the run. */
+export function removeModels(modelPath: string): void {
+  const { raw, ema } = besideModel(modelPath);
+  // The one that commands open goes first.
+  for (const path of [modelPath, raw, ema]) rmSync(path, { recursive: true, force: true });
+}
+
 /**
  * Saves the trained backbone into a run: `model` with the weights that are verified; with training.ema the others beside it, as
  * `model-raw` or `model-ema`.
  */
 export async function saveModels({ backbone, average, config, verified }: Session, modelPath: string): Promise<void> {
-  const [raw, ema] = [`${modelPath}-raw`, `${modelPath}-ema`];
+  const { raw, ema } = besideModel(modelPath);
   await verified(() => saveModelFolder(backbone, modelPath));
   if (average === undefined) return;
   if (verifiesRaw(config)) await average.apply(() => saveModelFolder(backbone, ema));

@@ -128,7 +128,8 @@ export function writeIdentities(folder: string, identities: readonly string[]): 
   writeFileSync(join(folder, FILES.identities), JSON.stringify(identities));
 }
 
-function readIdentities(folder: string): string[] {
+/** @throws HyperArcError E_RANGE for a checkpoint without them, E_FORMAT for a damaged file. */
+export function readIdentities(folder: string): string[] {
   const path = join(folder, FILES.identities);
   if (!existsSync(path)) {
     const fix = 'go on with that run for a step to save one that has them, or leave head.weights out';

@@ -14,7 +14,7 @@ import { Journal } from './journal.js';
 import { Progress } from './progress.js';
 import type { RunFolder } from './runFolder.js';
 import { createSession, ratesAt, type SavedSession, type Session } from './session.js';
-import { readSessionState, saveModels, writeSession } from './sessionFiles.js';
+import { readSessionState, removeModels, saveModels, writeSession } from './sessionFiles.js';
 import type { StepRates } from './step.js';
 import { openTrainingSets, PeriodicVerification, verificationScore } from './verification.js';
 
@@ -149,6 +149,8 @@ class Run {
     const earlyStop = this.#earlyStop?.state();
     const control = { loss, accuracy, skips: this.#guard.counts(), ...(earlyStop && { earlyStop }) };
     const state = { window: this.journal.windowSums(), control };
+    // Of an earlier end of a run that goes on: no longer its last step's. Before, so that a crash leaves none rather than an old one.
+    removeModels(this.options.run.modelPath);
     this.#checkpoint = await this.store.save(step, score, (folder) => writeSession(this.session, folder, step, state));
     this.#savedStep = step;
     const { keepLast, keepBest } = this.options.config.checkpoint;

@@ -38,9 +38,11 @@ type VerificationConfig = Pick<Config, 'data' | 'evaluate' | 'seed' | 'training'
 
 /** The held-out identities: the same pairs every time. Errors: those of makePairs. */
 function heldOutPart(dataset: ImageDataset, { data, evaluate, seed }: VerificationConfig): Part {
+  // Before the loader has threads: too few images end it here.
+  const pairs = makePairs(dataset, { ...evaluate, seed });
   const loader = createImageLoader({ locate: dataset.locateName, workers: data.workers });
   return {
-    pairs: makePairs(dataset, { ...evaluate, seed }),
+    pairs,
     load: (paths, imageSize) => loader.load(paths, imageSize),
     close: () => loader.close(),
   };

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -8,6 +8,7 @@ import { main } from '../../dist/cli/main.js';
 import { compareRuns, formatComparison, renderComparison } from '../../dist/compare/index.js';
 import { checkConfig } from '../../dist/config/index.js';
 import { similarityHistogram, verify, writeEvaluation } from '../../dist/evaluate/index.js';
+import { writeReport } from '../../dist/report/index.js';
 import { RunFolder } from '../../dist/train/runFolder.js';
 
 let folder: string;
@@ -33,7 +34,7 @@ function makeRun(changes: object, loss: number, output = 'runs'): RunFolder {
 }
 
 /** @param gap how far same pairs lie above different ones, in cosine. */
-function evaluated(run: RunFolder, gap: number, data = 'people'): RunFolder {
+function evaluated(run: RunFolder, gap: number, data = 'people', step?: number): RunFolder {
   const same = Array.from({ length: 40 }, (_, i) => i % 2 === 0);
   const model = (name: string, by: number) => {
     const similarities = same.map((isSame, i) => (isSame ? by : 0) + 0.3 * Math.sin(i * 12.9898));
@@ -49,6 +50,7 @@ function evaluated(run: RunFolder, gap: number, data = 'people'): RunFolder {
     format: 'hyperarc-evaluation-1',
     createdAt: '2030-01-01T00:00:00.000Z',
     data,
+    ...(step !== undefined && { step }),
     root: '.',
     images: 20,
     imageSize: 16,
@@ -76,6 +78,19 @@ it('shows the keys that differ, and no others', () => {
   expect(formatComparison(compareRuns([a.path, makeRun({ head: { margin: 0.3 } }, 4).path]))).toContain(
     'the same configuration',
   );
+});
+
+it('says which run has gone on since it was evaluated', async () => {
+  const old = evaluated(makeRun({}, 4), 0.25, 'people', 20);
+  const ended = evaluated(makeRun({}, 5), 0.5, 'people', 30);
+  const says = 'evaluated at step 20, the run has gone on to step 30 since: hyperarc evaluate makes it anew';
+  expect(compareRuns([old.path, ended.path]).notes).toEqual([`one-001 was ${says}`]);
+  // A later checkpoint tells it too, where no line of the log came after.
+  mkdirSync(join(ended.checkpointsPath, 'step-00000031'), { recursive: true });
+  expect(compareRuns([old.path, ended.path]).notes[1]).toMatch(/^one-002 was evaluated at step 30, .* to step 31/);
+  rmSync(ended.checkpointsPath, { recursive: true });
+  const reports = await Promise.all([old, ended].map(({ path }) => writeReport({ runFolder: path })));
+  expect(reports.map((report) => readFileSync(report, 'utf8').includes(says))).toEqual([true, false]);
 });
 
 it("lays figures of the metrics and of each evaluation's own model side by side", () => {

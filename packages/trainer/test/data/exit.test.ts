@@ -9,6 +9,13 @@ const library = new URL('../../dist/data/index.js', import.meta.url).href;
 const run = (program: string) => promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], { timeout: 30_000 });
 
 describe('threads', () => {
+  it('do not keep a process alive that never used them', async () => {
+    const program = `import { createImageLoader } from ${JSON.stringify(library)};
+      createImageLoader({ workers: 2 });
+      console.log('at its end');`;
+    expect((await run(program)).stdout.trim()).toBe('at its end');
+  });
+
   it('do not keep a process alive, closed or forgotten', async () => {
     const root = await imageFolder(2, 3);
     for (const close of ['await loader.close();', '']) {

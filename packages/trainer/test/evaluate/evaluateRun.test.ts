@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
@@ -31,6 +31,16 @@ function makeRun(overrides: readonly string[]): RunFolder {
     'evaluate.folds=2',
   ];
   return RunFolder.create(loadConfig(file, [...fixed, ...overrides]));
+}
+
+/** @param identities names of those that it was trained on; absent: as from before they were saved. */
+function makeCheckpoint(of: RunFolder, identities?: readonly string[]): Promise<string> {
+  const model = createBackbone({ name: 'mobilefacenet', embeddingSize: 16, inputSize: IMAGE_SIZE, seed: 9 });
+  return new CheckpointStore(of.checkpointsPath).save(3, null, async (partial) => {
+    writeSafetensors(join(partial, 'backbone.safetensors'), readModelWeights(model));
+    copyFileSync(of.configPath, join(partial, 'config.yaml'));
+    if (identities !== undefined) writeFileSync(join(partial, 'identities.json'), JSON.stringify(identities));
+  });
 }
 
 /** Runs a command of a fresh program and returns what it printed. */
@@ -134,13 +144,10 @@ it('hyperarc data bin writes a set, hyperarc evaluate --set verifies it', async 
 
 it('evaluates, exports and measures a checkpoint, and writes nothing beside it', async () => {
   const going = makeRun(['data.heldOut=5']);
-  const model = createBackbone({ name: 'mobilefacenet', embeddingSize: 16, inputSize: IMAGE_SIZE, seed: 9 });
-  const checkpoint = await new CheckpointStore(going.checkpointsPath).save(3, null, async (partial) => {
-    writeSafetensors(join(partial, 'backbone.safetensors'), readModelWeights(model));
-    copyFileSync(going.configPath, join(partial, 'config.yaml'));
-  });
+  const checkpoint = await makeCheckpoint(going);
   // The same weights as the run's model, on the same held-out people.
-  const { data, models } = await evaluateCheckpoint(checkpoint);
+  const { data, models, step } = await evaluateCheckpoint(checkpoint);
+  expect(step).toBe(3);
   const ofRun = await evaluateRun(run);
   expect(data).toBe(ofRun.data);
   expect(models.map(({ name, accuracy }) => [name, accuracy])).toEqual(
@@ -166,6 +173,29 @@ it('evaluates, exports and measures a checkpoint, and writes nothing beside it',
     await expect(command(...args)).rejects.toThrow(
       `E_FORMAT: run: expected a run folder, received its checkpoint step-00000003; give ${going.path}`,
     );
+});
+
+it('says how many of the people were trained on', async () => {
+  const trainedOn = await makeCheckpoint(makeRun(['data.heldOut=5']), ['p1', 'p2', 'p3']);
+  const source = { root: join(folder, 'people') };
+  expect((await evaluateCheckpoint(trainedOn, source)).data).toBe(
+    `${source.root}, all 8 identities, 3 of them trained on`,
+  );
+  // Also where the folder has changed since, and other people are held out than then.
+  const ended = makeRun(['data.heldOut=5']);
+  const everybody = [0, 1, 2, 3, 4, 5, 6, 7].map((n) => `p${n}`);
+  const all = await makeCheckpoint(ended, everybody);
+  cpSync(run.modelPath, ended.modelPath, { recursive: true });
+  const ofRun = await evaluateRun(ended);
+  expect(ofRun.data).toMatch(/people, 5 held-out identities, 5 of them trained on$/);
+  expect(ofRun.step).toBe(3);
+  const out = join(folder, 'trained-on.json');
+  await command('robustness', all, '--only', 'jpeg', '--count', '40', '--folds', '2', '--output', out);
+  expect(readFileSync(out, 'utf8')).toContain('5 held-out identities, 5 of them trained on');
+  // The same names in another folder may be others.
+  cpSync(source.root, join(folder, 'others'), { recursive: true });
+  const { data } = await evaluateCheckpoint(all, { root: join(folder, 'others') });
+  expect(data).toMatch(/others, all 8 identities$/);
 });
 
 it('says what is missing', async () => {

@@ -1,4 +1,6 @@
-import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -9,8 +11,10 @@ import { trainingExit } from '../../dist/cli/exitCodes.js';
 import type { Config } from '../../dist/config/index.js';
 import { readMetrics } from '../../dist/metrics/jsonLines.js';
 import { RunFolder } from '../../dist/train/runFolder.js';
+import { train } from '../../dist/train/train.js';
+import { loadTrained } from '../../dist/train/trainedModel.js';
 import { imageFolder } from '../data/fixtures.js';
-import { bitsOf, tinyConfig, trainHere } from './interruptedRun.js';
+import { bitsOf, HYPERARC, tinyConfig, trainHere, writeConfig } from './interruptedRun.js';
 
 let folder: string;
 beforeAll(async () => {
@@ -28,6 +32,14 @@ function hopeless(name: string): Config {
     checkpoint: { every: 1, keepLast: 1, keepBest: 2 },
   };
 }
+
+/** A stream that ends the program that writes such a line. */
+const throwing = (at: RegExp) => ({
+  write: (line: string) => {
+    if (at.test(line)) throw new Error('killed');
+    return true;
+  },
+});
 
 const manifestOf = (path: string) =>
   JSON.parse(readFileSync(join(path, 'manifest.json'), 'utf8')) as { step: number; score: number };
@@ -54,6 +66,52 @@ describe('the end of a run', () => {
     expect(await trainHere(paused, config, true)).toMatchObject({ step: 4, end: 'early-stop' });
     const { earlyStop: _, ...training } = config.training;
     expect(await trainHere(paused, { ...config, training }, true)).toMatchObject({ step: 12, end: 'finished' });
+  });
+
+  it('leaves a model that no later step of a resumed and killed run is taken for', async () => {
+    const config = tinyConfig(folder, 'killed', 6);
+    config.checkpoint = { ...config.checkpoint, every: 2 };
+    const run = RunFolder.create(config);
+    await trainHere(run, { ...config, training: { ...config.training, maxHours: 1e-9 } });
+    (await loadTrained(run.path)).dispose();
+
+    // Killed before it has saved anything: the model is still that of the newest checkpoint.
+    const killedAt = (line: RegExp) =>
+      train({ config, run, resume: { fallBack: false }, stream: throwing(line) as NodeJS.WriteStream });
+    await expect(killedAt(/^going on/)).rejects.toThrow('killed');
+    (await loadTrained(run.path)).dispose();
+
+    await expect(killedAt(/^saved .*step-00000004/)).rejects.toThrow('killed');
+    await expect(loadTrained(run.path)).rejects.toThrow(
+      /received one that has not ended; .*or give its newest checkpoint, .*step-00000004/,
+    );
+    await trainHere(run, config, true);
+    (await loadTrained(run.path)).dispose();
+  });
+
+  it('comes with a checkpoint when nobody takes its output any more', async () => {
+    const config = tinyConfig(folder, 'unheard', 2000);
+    config.training.logEvery = 1;
+    config.checkpoint.every = 0;
+    const child = spawn(process.execPath, [HYPERARC, 'train', writeConfig(folder, config)], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let said = '';
+    let complaints = '';
+    child.stderr.on('data', (data: Buffer) => (complaints += String(data)));
+    child.stdout.on('data', (data: Buffer) => {
+      said += String(data);
+      if (said.includes('step 2/2000')) child.stdout.destroy();
+    });
+    const [code] = (await once(child, 'close')) as [number];
+    expect(complaints).not.toContain('EPIPE');
+    expect(code).toBe(141);
+    const run = RunFolder.open(/^run (.*)$/m.exec(said)![1]!);
+    const [saved] = new CheckpointStore(run.checkpointsPath).list();
+    expect(saved!.step).toBeGreaterThanOrEqual(2);
+    expect(saved!.step).toBeLessThan(2000);
+    expect(readMetrics(run.metricsPath).at(-1)!.step).toBe(saved!.step);
+    expect(existsSync(run.modelPath)).toBe(true);
   });
 
   it('leaves the newest checkpoint and the best of all, by loss where nothing is verified', async () => {

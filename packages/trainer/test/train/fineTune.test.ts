@@ -269,6 +269,28 @@ describe('a run that starts from another', () => {
     });
   });
 
+  it('warns of held-out people that the other run was trained on', async () => {
+    const warnings = (changes: Record<string, object>) =>
+      withSession(configure({ backbone: { weights: base.path }, ...changes }), ({ datasets }, log) => ({
+        heldOut: datasets.heldOut!.identities,
+        lines: log.filter((line) => line.startsWith('warning: ')),
+      }));
+    const said = (seen: number, of: number) => [
+      `warning: ${base.path} was trained on ${seen} of the ${of} held-out identities: their accuracy is not that of people never seen; ` +
+        'hold out others (another folder, or the seed and data of that run)',
+    ];
+    const known = new Set(await withSession(configure(), ({ datasets }) => datasets.train.identities));
+
+    expect((await warnings({})).lines).toEqual([]);
+    // The first four are those of the other run.
+    expect((await warnings({ data: { heldOut: 6 } })).lines).toEqual(said(2, 6));
+    // Of another folder the same names are the same people where they share class centres.
+    const data = { root: join(folder, 'more'), heldOut: 5 };
+    expect((await warnings({ data })).lines).toEqual([]);
+    const { heldOut, lines } = await warnings({ data, head: { weights: base.path } });
+    expect(lines).toEqual(said(heldOut.filter((name) => known.has(name)).length, 5));
+  });
+
   it('has the weights of a model folder', async () => {
     const model = join(base.path, 'model-raw');
     await withSession(start({ backbone: { weights: model, dropout: 0 } }), ({ backbone }) => {
