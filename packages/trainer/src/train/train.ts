@@ -13,6 +13,7 @@ import { GuardedStep } from './guardedStep.js';
 import { Journal } from './journal.js';
 import { Progress } from './progress.js';
 import type { RunFolder } from './runFolder.js';
+import { RunLock } from './runLock.js';
 import { createSession, ratesAt, type SavedSession, type Session } from './session.js';
 import { readSessionState, removeModels, saveModels, writeSession } from './sessionFiles.js';
 import type { StepRates } from './step.js';
@@ -69,6 +70,7 @@ class Run {
 
   constructor(
     private readonly options: TrainOptions,
+    private readonly lock: RunLock,
     private readonly session: Session,
     private readonly store: CheckpointStore,
     private readonly journal: Journal,
@@ -105,6 +107,7 @@ class Run {
       await setImmediate();
     }
     if (this.#savedStep !== step) await this.#save(step);
+    this.lock.requireHeld();
     await saveModels(this.session, run.modelPath);
     const { end, reason } = (step < totalSteps && this.#whyStop()) || { end: 'finished' as const, reason: '' };
     const stoppedBy = end === 'signal' ? this.options.stop?.signal : undefined;
@@ -149,6 +152,7 @@ class Run {
     const earlyStop = this.#earlyStop?.state();
     const control = { loss, accuracy, skips: this.#guard.counts(), ...(earlyStop && { earlyStop }) };
     const state = { window: this.journal.windowSums(), control };
+    this.lock.requireHeld();
     // Of an earlier end of a run that goes on: no longer its last step's. Before, so that a crash leaves none rather than an old one.
     removeModels(this.options.run.modelPath);
     this.#checkpoint = await this.store.save(step, score, (folder) => writeSession(this.session, folder, step, state));
@@ -159,18 +163,27 @@ class Run {
   }
 }
 
+function takeRun(path: string, store: CheckpointStore, log: (line: string) => void): RunLock {
+  try {
+    return new RunLock(path, log);
+  } catch (error) {
+    throw explainFullDisk(error, path, store.list().length > 0);
+  }
+}
+
 /**
  * Trains as configured into a run folder: metrics.jsonl, TensorBoard events, checkpoints, and the backbone as a tfjs model.
  *
  * Resumed, it makes the same updates that the uninterrupted run would have made (bit for bit on the TensorFlow CPU backend, with
  * the same number of processors and instruction set; else it says what differs).
  * @throws HyperArcError E_NONFINITE when training diverges (`training.onNonFinite`), E_FORMAT for a damaged checkpoint, E_RANGE for
- *   other data or a full disk, and those of the parts. Checkpoints written before stay.
+ *   other data or a full disk, E_BUSY where another process trains the run, and those of the parts. Checkpoints written before stay.
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { config, run, resume, stream } = options;
   const log = (line: string): void => void stream.write(`${line}\n`);
   const store = new CheckpointStore(run.checkpointsPath);
+  using lock = takeRun(run.path, store, log);
   const folder = resume && (await store.newest(resume.fallBack, log)).path;
   const saved = folder === undefined ? undefined : { folder, state: readSessionState(folder) };
   const sets = await openTrainingSets(config, log);
@@ -198,7 +211,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     progress = new Progress(stream, session.schedule.totalSteps);
     const imagesPerStep = config.training.batchSize * config.training.accumulate;
     journal = new Journal(run, session.schedule, imagesPerStep, progress, saved?.state);
-    return await new Run(options, session, store, journal, progress, verification, saved).loop();
+    return await new Run(options, lock, session, store, journal, progress, verification, saved).loop();
   } catch (error) {
     throw explainFullDisk(error, run.path, store.list().length > 0);
   } finally {
