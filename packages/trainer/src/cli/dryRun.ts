@@ -31,7 +31,7 @@ export async function describeRun(config: Config): Promise<string> {
     { describeBackbone, describePlannedGroups, frozenLayers },
     { planBackboneMemory },
     { headShape },
-    { createSchedule },
+    { createSchedule, scheduleWarnings },
     { openVerificationSets },
     data,
   ] = await Promise.all([
@@ -82,6 +82,7 @@ export async function describeRun(config: Config): Promise<string> {
       (line) => `weights   ${line}`,
     ),
     `schedule  ${schedule.totalSteps} steps, ${schedule.warmupSteps} of them warm-up; ${schedule.stepsPerEpoch.toFixed(1)} steps an epoch`,
+    ...scheduleWarnings(schedule),
     '',
     `memory of the head, on ${device.info.name}`,
     ...plan.parts.map((part) => row(`${part.name}${part.persistent ? '' : ' (in a step)'}`, part.bytes)),

@@ -4,6 +4,8 @@ import type { Config } from '../config/index.js';
 export interface Schedule {
   readonly totalSteps: number;
   readonly warmupSteps: number;
+  /** Where the rate is multiplied by `schedule.factor`; none but of the kind step. */
+  readonly milestones: readonly number[];
   /** Updates in an epoch; not always whole with gradient accumulation. */
   readonly stepsPerEpoch: number;
   /** @param step 0-based index of the update about to be made. @returns a factor in [0, 1]. */
@@ -24,7 +26,8 @@ export function createSchedule(config: Pick<Config, 'schedule' | 'training'>, ba
   const inSteps = (epochs: number): number => Math.round(epochs * stepsPerEpoch);
   const totalSteps = training.steps ?? Math.max(1, inSteps(training.epochs ?? DEFAULT_EPOCHS));
   const warmupSteps = schedule.warmupSteps ?? inSteps(schedule.warmupEpochs ?? 0);
-  const milestones = schedule.milestoneSteps ?? schedule.milestoneEpochs?.map(inSteps) ?? [];
+  const milestones =
+    (schedule.kind === 'step' && (schedule.milestoneSteps ?? schedule.milestoneEpochs?.map(inSteps))) || [];
 
   function factorAt(step: number): number {
     if (step < warmupSteps) return (step + 1) / warmupSteps;
@@ -40,5 +43,22 @@ export function createSchedule(config: Pick<Config, 'schedule' | 'training'>, ba
         return (schedule.factor ?? 0.1) ** milestones.filter((milestone) => step >= milestone).length;
     }
   }
-  return { totalSteps, warmupSteps, stepsPerEpoch, factorAt };
+  return { totalSteps, warmupSteps, milestones, stepsPerEpoch, factorAt };
+}
+
+/** What of a schedule comes too late to have an effect, a line each: a run that is shorter than the schedule was meant for. */
+export function scheduleWarnings({ totalSteps, warmupSteps, milestones }: Schedule): string[] {
+  const lines: string[] = [];
+  if (warmupSteps > totalSteps) {
+    lines.push(
+      `warning: schedule: the warm-up of ${warmupSteps} steps is not over when training ends at step ${totalSteps}; give a shorter one, or more steps`,
+    );
+  }
+  const late = milestones.filter((milestone) => milestone >= totalSteps);
+  if (late.length > 0) {
+    lines.push(
+      `warning: schedule: training ends at step ${totalSteps}, before the milestones ${late.join(', ')}; give earlier ones, or more steps`,
+    );
+  }
+  return lines;
 }

@@ -14,6 +14,7 @@ import { Journal } from './journal.js';
 import { Progress } from './progress.js';
 import type { RunFolder } from './runFolder.js';
 import { RunLock } from './runLock.js';
+import { scheduleWarnings } from './schedule.js';
 import { createSession, ratesAt, type SavedSession, type Session } from './session.js';
 import { readSessionState, removeModels, saveModels, writeSession } from './sessionFiles.js';
 import type { StepRates } from './step.js';
@@ -193,6 +194,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   let verification: PeriodicVerification | undefined;
   try {
     log(`data: ${describeDatasets(session.datasets)}`);
+    for (const line of scheduleWarnings(session.schedule)) log(line);
     log(`head on ${session.head.centers.device.info.name}: ${engineOf(session)}`);
     if (saved !== undefined) {
       const { state } = saved;

@@ -143,6 +143,7 @@ describe('hyperarc', () => {
       'train',
       tiny(),
       'head.rate=0.5',
+      'schedule.warmupSteps=2000000',
       '--dry-run',
       `data.root=${join(folder, 'faces')}`,
     );
@@ -150,6 +151,9 @@ describe('hyperarc', () => {
     expect(stdout).toMatch(/rate: 0\.5\n/);
     expect(stdout).toMatch(/6 identities, 18 images/);
     expect(stdout).toMatch(/iresnet10-w16: 0\.\d\d M parameters/);
+    expect(stdout).toMatch(
+      /\nwarning: schedule: the warm-up of 2000000 steps is not over when training ends at step 1000000;/,
+    );
     expect(stdout).toMatch(/memory of the head, on .*\n +weights +192 B\n/);
     expect(stdout).toMatch(/activations of 4 images \(estimate\)/);
     expect(readdirSync(folder)).not.toContain('runs');

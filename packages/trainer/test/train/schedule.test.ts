@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { checkConfig } from '../../dist/config/index.js';
-import { createSchedule } from '../../dist/train/schedule.js';
+import { createSchedule, scheduleWarnings } from '../../dist/train/schedule.js';
 
 function scheduleOf(schedule: object, training: object = { steps: 100 }, batchesPerEpoch = 10) {
   return createSchedule(checkConfig({ name: 'x', data: { root: 'r' }, schedule, training }, 'test'), batchesPerEpoch);
@@ -40,5 +40,16 @@ describe('createSchedule', () => {
     const schedule = scheduleOf({ warmupEpochs: 1 }, { epochs: 3, accumulate: 4 }, 10);
     expect(schedule).toMatchObject({ stepsPerEpoch: 2.5, warmupSteps: 3, totalSteps: 8 });
     expect(scheduleOf({}, {}, 7).totalSteps).toBe(140);
+  });
+});
+
+describe('scheduleWarnings', () => {
+  it('tells of what comes after the last step', () => {
+    const late = scheduleOf({ kind: 'step', warmupSteps: 101, milestoneSteps: [50, 100, 120] });
+    expect(scheduleWarnings(late)).toEqual([
+      'warning: schedule: the warm-up of 101 steps is not over when training ends at step 100; give a shorter one, or more steps',
+      'warning: schedule: training ends at step 100, before the milestones 100, 120; give earlier ones, or more steps',
+    ]);
+    expect(scheduleWarnings(scheduleOf({ kind: 'step', warmupSteps: 100, milestoneEpochs: [5, 9.9] }))).toEqual([]);
   });
 });
