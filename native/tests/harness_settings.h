@@ -9,7 +9,7 @@
 
 namespace hyperarc::test {
 
-/// Sets variables of the harness, and puts back what was there.
+/// Sets variables of the harness for as long as it lives; then they are at their defaults.
 class Harness {
  public:
   ~Harness() {

@@ -27,7 +27,6 @@ class HomeDevice {
  public:
   /// The calling thread's. Throws CudaError.
   HomeDevice() { check(cudaGetDevice(&index_), "device"); }
-  int index() const { return index_; }
 
   /// Runs `call` (returning cudaError_t) there. What fails has nobody to report to: the error that caused it was
   /// reported where it happened.

@@ -53,8 +53,6 @@ function thisProcess(): Holder {
   return { pid: process.pid, began: beganOf(process.pid), host: hostname(), place, since: new Date().toISOString() };
 }
 
-const isSame = (a: Holder, b: Holder): boolean => a.pid === b.pid && a.began === b.began && a.place === b.place;
-
 function isRunning({ pid, began }: Holder): boolean {
   try {
     process.kill(pid, 0);
@@ -98,15 +96,20 @@ export class RunLock {
    * @throws HyperArcError E_BUSY if another process has taken the run over.
    */
   requireHeld(): void {
-    if (this.#write()) return; // somebody removed the file
-    const { holder } = this.#read();
-    if (holder !== undefined && isSame(holder, this.#own)) return;
-    this.#refuse(`${nameOf(holder)}, which took it over`, 'this process ends here and leaves the run to it');
+    if (this.#isHeld() || this.#write()) return; // it writes where somebody removed the file
+    this.#refuse(
+      `${nameOf(this.#read().holder)}, which took it over`,
+      'this process ends here and leaves the run to it',
+    );
   }
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
-    if (orNothing(() => readFileSync(this.#path, 'utf8')) === this.#text) rmSync(this.#path, { force: true });
+    if (this.#isHeld()) rmSync(this.#path, { force: true });
+  }
+
+  #isHeld(): boolean {
+    return orNothing(() => readFileSync(this.#path, 'utf8')) === this.#text;
   }
 
   get #text(): string {
@@ -156,7 +159,9 @@ export class RunLock {
     );
   }
 
+  /** Not in the name of a process that took the run over. */
   #giveSign(): void {
+    if (!this.#isHeld()) return;
     const now = new Date();
     try {
       utimesSync(this.#path, now, now);
